@@ -1,0 +1,115 @@
+"""A split: labelled images, checked once and immutable from then on."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float32, Int32, UInt8
+
+
+@dataclass(frozen=True, eq=False, repr=False, init=False)
+class Split:
+    """Images with their labels, checked and immutable.
+
+    ``images`` are float32 in [0, 1], shape (n, height, width, channels); ``labels`` are class
+    numbers from 0 on, shape (n,), of any integer type and kept as int32. Both are copied where the
+    caller could still write to them. ``split[:100]`` or ``split[order]`` is a Split again. Raises
+    TypeError or ValueError for anything else.
+    """
+
+    images: Float32[np.ndarray, "n h w c"]
+    labels: Int32[np.ndarray, " n"]
+
+    def __init__(self, images: Any, labels: Any) -> None:
+        images, labels = _images(images), _labels(labels)
+        _same_length(images, labels)
+        self._set(images, labels)
+
+    def _set(self, images: np.ndarray, labels: np.ndarray) -> "Split":
+        object.__setattr__(self, "images", images)
+        object.__setattr__(self, "labels", labels)
+        return self
+
+    @classmethod
+    def _trusted(cls, images: np.ndarray, labels: np.ndarray) -> "Split":
+        """Without the look at every value, for arrays that are read-only and known to be right."""
+        return object.__new__(cls)._set(_freeze(images), _freeze(labels))
+
+    @classmethod
+    def from_bytes(cls, images: UInt8[np.ndarray, "n h w c"], labels: np.ndarray) -> "Split":
+        """From images in 0 to 255: exactly ``images / 255`` in float32, without a check of each."""
+        unit = np.divide(images, np.float32(255))
+        unit.flags.writeable = False
+        labels = _labels(labels)
+        _same_length(unit, labels)
+        return cls._trusted(unit, labels)
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def __getitem__(self, index: Any) -> "Split":
+        labels = self.labels[index]
+        if np.ndim(labels) != 1:
+            raise TypeError(
+                f"a Split takes a slice or an array of indices, got {index!r}; "
+                "single images are in split.images"
+            )
+        if not len(labels):
+            raise ValueError(f"{index!r} selects none of the {len(self)} images; a Split holds one or more")
+        return self._trusted(self.images[index], labels)
+
+    def __repr__(self) -> str:
+        return f"Split({len(self)} images of {shape_text(self.images.shape[1:])}, float32 in [0, 1])"
+
+
+def _images(images: Any) -> np.ndarray:
+    images = np.asarray(images)
+    if images.dtype != np.float32:
+        raise TypeError(
+            f"images has dtype {images.dtype}; it takes float32 in [0, 1]. Bytes become that by "
+            "images.astype(np.float32) / np.float32(255), other floats by images.astype(np.float32)"
+        )
+    if images.ndim != 4 or not images.size:
+        raise ValueError(
+            f"images has shape {images.shape}; it takes (n, height, width, channels), none 0. "
+            "Grey images without a channel axis get one by images[..., None]"
+        )
+    images = _freeze(images)
+    low, high = images.min(), images.max()
+    if not (low >= 0 and high <= 1):  # NaN compares false, so this finds it too
+        raise ValueError(f"images has values from {low} to {high}; it takes finite values in [0, 1]")
+    return images
+
+
+def _labels(labels: Any) -> np.ndarray:
+    labels = np.asarray(labels)
+    if not np.issubdtype(labels.dtype, np.integer):
+        raise TypeError(f"labels has dtype {labels.dtype}; it takes integers, the class numbers")
+    if labels.ndim != 1 or not labels.size:
+        raise ValueError(f"labels has shape {labels.shape}; it takes (n,) with n at least 1")
+    low, high = int(labels.min()), int(labels.max())
+    if low < 0 or high > np.iinfo(np.int32).max:
+        raise ValueError(f"labels has values from {low} to {high}; it takes class numbers from 0 on")
+    return _freeze(labels.astype(np.int32, copy=False))
+
+
+def _same_length(images: np.ndarray, labels: np.ndarray) -> None:
+    if len(images) != len(labels):
+        raise ValueError(f"labels has {len(labels)} entries for {len(images)} images; it takes one for each")
+
+
+def _freeze(array: np.ndarray) -> np.ndarray:
+    """A read-only array that nobody can write to: a copy, unless nobody could before."""
+    owner: Any = array
+    while isinstance(owner, np.ndarray) and not owner.flags.writeable:
+        owner = owner.base
+    if owner is not None:
+        array = np.array(array, order="C")
+        array.flags.writeable = False
+    return array[...]  # a view of a read-only array cannot be made writeable again
+
+
+def shape_text(shape: Sequence[int]) -> str:
+    """A shape for reading: 28 x 28 x 1."""
+    return " x ".join(map(str, shape))

@@ -1,0 +1,57 @@
+"""Set-up shared by all tests: types checked at run time, nothing written in the user's home."""
+
+import os
+import tempfile
+from pathlib import Path
+
+import pytest
+from hypothesis import settings
+
+ROOT = Path(__file__).parents[1]
+
+# Where the tools would otherwise write in the home folder, and a folder of ours for each.
+FOLDERS = {
+    "MINMAX_JAX_CACHE": "cache",
+    "MPLCONFIGDIR": "matplotlib",
+    "IPYTHONDIR": "ipython",
+    "JUPYTER_CONFIG_DIR": "jupyter/config",
+    "JUPYTER_DATA_DIR": "jupyter/data",
+    "JUPYTER_RUNTIME_DIR": "jupyter/runtime",
+    "JUPYTERLAB_SETTINGS_DIR": "jupyter/settings",
+    "JUPYTERLAB_WORKSPACES_DIR": "jupyter/workspaces",
+}
+
+settings.register_profile("local", deadline=None)
+settings.register_profile("ci", deadline=None, derandomize=True, database=None)
+settings.load_profile("ci" if os.environ.get("CI") else "local")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Set the environment up before any test module, and so the package, is imported."""
+    home = tempfile.TemporaryDirectory(prefix="minmax_jax-tests-", ignore_cleanup_errors=True)
+    config.add_cleanup(home.cleanup)
+    set_environment(Path(home.name))
+    check_types()
+
+
+def set_environment(home: Path) -> None:
+    for name, folder in FOLDERS.items():
+        path = home / folder
+        path.mkdir(parents=True)
+        os.environ[name] = str(path)
+    os.environ["JAX_PLATFORMS"] = "cpu"
+    # Kernels and other processes import this checkout, not an older installed copy.
+    os.environ["PYTHONPATH"] = os.pathsep.join([str(ROOT), *_python_path()])
+
+
+def _python_path() -> list[str]:
+    return [path for path in os.environ.get("PYTHONPATH", "").split(os.pathsep) if path]
+
+
+def check_types() -> None:
+    import jax
+    import jaxtyping
+
+    jaxtyping.install_import_hook("minmax_jax", "typechecker.check")
+    # Shapes that only fit after a silent promotion are mistakes. (Optax mixes dtypes, so those pass.)
+    jax.config.update("jax_numpy_rank_promotion", "raise")
