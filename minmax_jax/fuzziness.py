@@ -1,0 +1,122 @@
+"""Fuzziness: how far the weights of a kernel are from the ends of their intervals."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal, get_args
+
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float
+
+from minmax_jax.arrays import AnyArray
+from minmax_jax.intervals import (
+    Interval,
+    Membership,
+    Reading,
+    interval,
+    is_known,
+    memberships,
+    one_of,
+)
+from minmax_jax.kernels import is_array, kernels
+
+Measure = Literal["entropy", "quadratic", "linear", "yager"]
+MEASURES: tuple[Measure, ...] = get_args(Measure)
+
+
+def degree(mu: Float[AnyArray, "..."], measure: Measure = "entropy", p: float = 3.0) -> Float[Array, "..."]:
+    """Degree of fuzziness f(mu) of each membership, in [0, 1]; f(0) = f(1) = 0 and f(1/2) = 1.
+
+    - ``"entropy"``: ``-mu log2 mu - (1 - mu) log2(1 - mu)`` (De Luca and Termini 1972)
+    - ``"quadratic"``: ``4 mu (1 - mu)``
+    - ``"linear"``: ``2 min(mu, 1 - mu)`` (Kaufmann 1975)
+    - ``"yager"``: ``1 - abs(2 mu - 1) ** p``, p > 0 (Yager 1979); p = 1 is linear, p = 2 is quadratic
+
+    The derivative of entropy is unbounded towards 0 and 1; at exactly 0 and 1 it is taken as zero: a crisp
+    weight stays where it is. Raises ValueError for an unknown measure, p <= 0, or mu outside [0, 1].
+    """
+    one_of("measure", measure, MEASURES)
+    mu = jnp.asarray(mu)
+    inside = jnp.all((mu >= 0) & (mu <= 1))
+    if is_known(inside) and not bool(inside):
+        raise ValueError("mu holds values outside [0, 1] or NaN; it takes memberships in [0, 1]")
+    if measure == "entropy":
+        crisp = (mu <= 0) | (mu >= 1)
+        inner = jnp.where(crisp, 0.5, mu)
+        bits = -inner * jnp.log2(inner) - (1 - inner) * jnp.log1p(-inner) / jnp.log(2.0)
+        return jnp.where(crisp, 0.0, bits).astype(mu.dtype)
+    if measure == "quadratic":
+        return 4 * mu * (1 - mu)
+    if measure == "linear":
+        return 2 * jnp.minimum(mu, 1 - mu)
+    if is_known(p) and not 0 < p < float("inf"):
+        raise ValueError(f"p is {p}; measure 'yager' takes a finite number > 0")
+    # abs(0) ** p has no finite derivative for p < 1: the centre, an unstable point, is given zero
+    distance = jnp.abs(2 * mu - 1)
+    power = jnp.where(distance > 0, distance, 1) ** p
+    return 1 - jnp.where(distance > 0, power, 0)
+
+
+def degrees(
+    kernel: Float[AnyArray, "..."],
+    *,
+    reading: Reading = "layer",
+    membership: Membership = "signed",
+    measure: Measure = "entropy",
+    p: float = 3.0,
+    bound: float | None = None,
+    extremes: Interval | None = None,
+) -> Float[Array, "..."]:
+    """Degree of fuzziness of each weight of one kernel, shaped as the kernel.
+
+    Identity: its mean is ``fuzziness`` of the kernel. Errors as of ``interval`` and ``degree``.
+    """
+    span = interval(kernel, reading, membership, bound=bound, extremes=extremes)
+    return degree(memberships(kernel, span, membership), measure, p)
+
+
+def fuzziness(
+    weights: Any,
+    *,
+    reading: Reading = "layer",
+    membership: Membership = "signed",
+    measure: Measure = "entropy",
+    p: float = 3.0,
+    bound: float | None = None,
+    extremes: Interval | Mapping[str, Interval] | None = None,
+    layers: Sequence[str] | None = None,
+) -> Float[Array, ""]:
+    """Fuzziness F in [0, 1]: the mean of f(mu) over all convolution weights.
+
+    ``weights`` is one kernel (any array), or a pytree of kernels or a Flax model, of which ``kernels``
+    takes the convolutions (all, or the named ``layers``); every weight counts the same, whatever its
+    layer. F is 0 if every weight is at an end of its interval and 1 if every weight is at its centre.
+
+    ``reading``, ``membership``, ``bound`` and ``extremes`` are those of ``interval`` (for a model,
+    ``extremes`` maps layers to Intervals), ``measure`` and ``p`` those of ``degree``; errors are theirs.
+    Source: Shen et al. 2020 for fuzziness of parameters; De Luca and Termini 1972 for its axioms; the
+    readings are this study's. Identity: ``fuzziness(k) == fuzziness(-k)`` (readings layer, filter
+    and fixed).
+    """
+    single = is_array(weights)
+    if single and layers is not None:
+        raise ValueError(f"layers is {layers!r}; a single kernel has no layers and takes None")
+    named = {"kernel": jnp.asarray(weights)} if single else kernels(weights, layers)
+    if extremes is None or isinstance(extremes, Interval):
+        spans: Mapping[str, Interval | None] = dict.fromkeys(named, extremes)
+    elif set(named) <= set(extremes):
+        spans = extremes
+    else:
+        raise ValueError(f"extremes has layers {list(extremes)}; it takes one for each of {list(named)}")
+    totals = [
+        degrees(
+            kernel,
+            reading=reading,
+            membership=membership,
+            measure=measure,
+            p=p,
+            bound=bound,
+            extremes=spans[name],
+        ).sum(dtype=np.promote_types(kernel.dtype, np.float32))  # half precision would overflow
+        for name, kernel in named.items()
+    ]
+    return jnp.stack(totals).sum() / sum(kernel.size for kernel in named.values())

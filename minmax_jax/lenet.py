@@ -1,0 +1,79 @@
+"""LeNet, modern and classic."""
+
+import math
+from typing import Literal, get_args
+
+import jax.numpy as jnp
+from flax import nnx
+from jax import lax
+from jaxtyping import Array, Float
+
+from minmax_jax.arrays import AnyArray
+from minmax_jax.convolution import Conv
+
+Variant = Literal["modern", "classic"]
+
+
+def scaled_tanh(x: Array) -> Array:
+    """``1.7159 tanh(2 x / 3)``, which maps 1 to 1 and -1 to -1. Source: LeCun et al. 1998, appendix A."""
+    return 1.7159 * jnp.tanh(2 / 3 * x)
+
+
+def average_pool(x: Array, window: tuple[int, int], strides: tuple[int, int]) -> Array:
+    """Mean of each window; as ``nnx.avg_pool``, which JAX's strict dtype promotion refuses."""
+    return nnx.pool(x, 0.0, lax.add, window, strides, "VALID") / math.prod(window)
+
+
+class LeNet(nnx.Module):
+    """LeNet-5: two convolutions with pooling, three dense layers; call it on images, get logits.
+
+    ``conv1`` 5x5, 6 channels, "SAME"; pool 2x2; ``conv2`` 5x5, 16 channels, "VALID"; pool 2x2; dense 120,
+    84, ``classes``. Variant ``"modern"``: ReLU and max-pool. Variant ``"classic"``: scaled tanh and average
+    pool as in 1998 (LeCun et al., "Gradient-based learning applied to document recognition"), without
+    that paper's trainable pooling coefficients, sparse C3 connections and RBF output.
+
+    ``image_shape`` is (height, width, channels), height and width at least 12. On MNIST's (28, 28, 1) with
+    10 classes there are 61,706 parameters. Raises ValueError for an unknown variant or images too small.
+    """
+
+    def __init__(
+        self,
+        image_shape: tuple[int, int, int] = (28, 28, 1),
+        classes: int = 10,
+        variant: Variant = "modern",
+        *,
+        rngs: nnx.Rngs,
+    ):
+        if variant not in get_args(Variant):
+            raise ValueError(f"variant is {variant!r}; it takes one of {get_args(Variant)}")
+        if len(image_shape) != 3 or min(image_shape[:2]) < 12 or image_shape[2] < 1:
+            raise ValueError(
+                f"image_shape is {image_shape}; it takes (height, width, channels) of at least (12, 12, 1)"
+            )
+        if classes < 2:
+            raise ValueError(f"classes is {classes}; it takes at least 2")
+        self.variant = variant
+        self.image_shape = tuple(image_shape)
+        height, width, channels = image_shape
+        flat = ((height // 2 - 4) // 2) * ((width // 2 - 4) // 2) * 16
+        self.conv1 = Conv(channels, 6, (5, 5), padding="SAME", rngs=rngs)
+        self.conv2 = Conv(6, 16, (5, 5), padding="VALID", rngs=rngs)
+        self.dense1 = nnx.Linear(flat, 120, rngs=rngs)
+        self.dense2 = nnx.Linear(120, 84, rngs=rngs)
+        self.dense3 = nnx.Linear(84, classes, rngs=rngs)
+
+    def __call__(self, images: Float[AnyArray, "n h w c"]) -> Float[Array, "n classes"]:
+        """Logits of images in [0, 1]. Raises ValueError if the images are not (n, *image_shape)."""
+        if images.shape[1:] != self.image_shape:
+            shape = ", ".join(map(str, self.image_shape))
+            raise ValueError(f"images have shape {images.shape}; this LeNet takes (n, {shape})")
+        modern = self.variant == "modern"
+        activation = nnx.relu if modern else scaled_tanh
+        pool = nnx.max_pool if modern else average_pool
+        hidden = jnp.asarray(images)
+        for conv in (self.conv1, self.conv2):
+            hidden = pool(activation(conv(hidden)), (2, 2), strides=(2, 2))
+        hidden = hidden.reshape(len(hidden), self.dense1.in_features)
+        for dense in (self.dense1, self.dense2):
+            hidden = activation(dense(hidden))
+        return self.dense3(hidden)

@@ -1,0 +1,149 @@
+"""LeNet equals an independent implementation, and takes any images that fit."""
+
+from functools import partial
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from flax import nnx
+from jax import lax
+
+from filled import filled
+from minmax_jax import LeNet
+from minmax_jax.lenet import scaled_tanh
+from refusal import refuses
+
+VARIANTS = ("modern", "classic")
+LAYERS = ("conv1", "conv2", "dense1", "dense2", "dense3")
+
+
+def build(image_shape, classes=2, variant="modern"):
+    """A LeNet as a function of its weights and images, and random weights."""
+    model = filled(partial(LeNet, image_shape, classes, variant))
+    definition, state = nnx.split(model)
+    return lambda state, images: nnx.merge(definition, state)(images), state
+
+
+def reference(weights, images, variant):
+    """LeNet written out with lax: convolutions, window reductions and products."""
+
+    def activation(x):
+        return jnp.maximum(x, 0.0) if variant == "modern" else 1.7159 * jnp.tanh(x * (2.0 / 3.0))
+
+    def pool(x):
+        window = ((1, 2, 2, 1), (1, 2, 2, 1), "VALID")
+        if variant == "modern":
+            return lax.reduce_window(x, -jnp.inf, lax.max, *window)
+        return lax.reduce_window(x, 0.0, lax.add, *window) / 4
+
+    hidden = images
+    for name, padding in (("conv1", "SAME"), ("conv2", "VALID")):
+        kernel, bias = weights[name]["kernel"], weights[name]["bias"]
+        dimensions = ("NHWC", "HWIO", "NHWC")
+        outputs = lax.conv_general_dilated(hidden, kernel, (1, 1), padding, dimension_numbers=dimensions)
+        hidden = pool(activation(outputs + bias[None, None, None]))
+    hidden = hidden.reshape(hidden.shape[0], hidden[0].size)
+    for name in ("dense1", "dense2", "dense3"):
+        kernel, bias = weights[name]["kernel"], weights[name]["bias"]
+        hidden = hidden @ kernel + bias[None]
+        hidden = hidden if name == "dense3" else activation(hidden)
+    return hidden
+
+
+def images_with_flat_areas(shape):
+    """Random blots on flat grounds, as digits have: max-pool meets ties."""
+    images = np.random.default_rng(1).uniform(size=shape).astype(np.float32)
+    images[:, 6:] = 0.5
+    images[:, :, :5] = 1
+    images[-1] = 0
+    return jnp.asarray(images)
+
+
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_equals_an_independent_implementation_in_values_and_gradients(variant):
+    model, state = build((16, 18, 2), 7, variant)
+    images = images_with_flat_areas((3, 16, 18, 2))
+    cotangent = jnp.asarray(np.random.default_rng(2).normal(size=(3, 7)), jnp.float32)
+
+    @jax.jit
+    def values_and_gradients(state, images):
+        ours, pull = jax.vjp(model, state, images)
+        others, others_pull = jax.vjp(lambda w, x: reference(w, x, variant), nnx.to_pure_dict(state), images)
+        of_weights, of_images = pull(cotangent)
+        return (ours, nnx.to_pure_dict(of_weights), of_images), (others, *others_pull(cotangent))
+
+    def close(a, b):
+        np.testing.assert_allclose(a, b, rtol=1e-4, atol=2e-5)
+        assert np.abs(b).max() > 0.01
+
+    jax.tree.map(close, *values_and_gradients(state, images))
+
+
+def test_a_tie_under_max_pool_gives_the_gradient_to_one_value():
+    """On a flat image all values of a window tie: half of the rows and columns get no gradient."""
+    model, state = build((12, 12, 1))
+    flat = jnp.full((1, 12, 12, 1), 0.5)
+    one_tap = jnp.zeros((5, 5, 1, 6)).at[2, 2].set(1)
+    state["conv1"]["kernel"][...] = one_tap
+    state["conv1"]["bias"][...] = jnp.zeros(6)
+    gradient = jax.jit(jax.grad(lambda x: model(state, x).sum()))(flat)[0, :, :, 0]
+    touched = np.abs(gradient) > 0
+    windows = touched.reshape(6, 2, 6, 2).sum((1, 3))
+    assert touched.any()
+    assert windows.max() == 1
+
+
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_there_are_61706_parameters(variant):
+    model = nnx.eval_shape(lambda: LeNet(variant=variant, rngs=nnx.Rngs(0)))
+    parameters = nnx.state(model, nnx.Param)
+    sizes = [leaf.size for leaf in jax.tree.leaves(parameters)]
+    assert sum(sizes) == 61_706
+    assert len(sizes) == 10
+
+
+@pytest.mark.parametrize(
+    ("image_shape", "classes"), [((28, 28, 1), 10), ((12, 12, 1), 2), ((13, 17, 3), 5), ((32, 12, 4), 3)]
+)
+def test_takes_any_image_size_and_channel_count_that_fit(image_shape, classes):
+    model, state = build(image_shape, classes)
+    logits = jax.jit(model)(state, jnp.full((2, *image_shape), 0.5))
+    assert logits.shape == (2, classes)
+    assert np.isfinite(logits).all()
+
+
+def test_the_seed_decides_the_weights_and_no_images_have_no_logits():
+    first, again, other = (LeNet((12, 12, 1), 2, rngs=nnx.Rngs(seed)) for seed in (0, 0, 1))
+    np.testing.assert_array_equal(first.conv1.kernel[...], again.conv1.kernel[...])
+    assert not np.array_equal(first.conv1.kernel[...], other.conv1.kernel[...])
+    assert first(jnp.zeros((0, 12, 12, 1))).shape == (0, 2)
+
+
+def test_the_scaled_tanh_maps_one_to_one():
+    np.testing.assert_allclose(scaled_tanh(jnp.array([-1.0, 0.0, 1.0])), [-1, 0, 1], atol=1e-4)
+    np.testing.assert_allclose(scaled_tanh(jnp.array([9.0, 99.0])), [1.7159, 1.7159], atol=1e-4)
+
+
+@pytest.mark.parametrize("variant", ["Modern", "relu", None, 1])
+def test_an_unknown_variant_is_refused(variant):
+    with refuses("variant is", repr(variant), "modern", "classic"):
+        LeNet(variant=variant, rngs=nnx.Rngs(0))
+
+
+@pytest.mark.parametrize("image_shape", [(11, 28, 1), (28, 11, 1), (28, 28, 0), (28, 28), (1, 28, 28, 1)])
+def test_an_image_shape_that_does_not_fit_is_refused(image_shape):
+    with refuses("image_shape is", image_shape, "(12, 12, 1)"):
+        LeNet(image_shape, rngs=nnx.Rngs(0))
+
+
+def test_fewer_than_two_classes_are_refused():
+    with refuses("classes is 1", "at least 2"):
+        LeNet(classes=1, rngs=nnx.Rngs(0))
+
+
+@pytest.mark.parametrize("shape", [(2, 12, 12, 3), (2, 12, 13, 1), (12, 12, 1), (12, 12)])
+def test_images_of_another_shape_are_refused(shape):
+    model, state = build((12, 12, 1))
+    with refuses("images have shape", shape, "(n, 12, 12, 1)"):
+        model(state, jnp.zeros(shape))
