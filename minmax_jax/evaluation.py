@@ -1,0 +1,77 @@
+"""Predictions and accuracy of a model over all images, in batches."""
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from flax import nnx
+from jax import lax
+from jaxtyping import Array, Bool, Float, Int
+
+from minmax_jax.data import Split
+
+Model = Callable[[Float[Array, "n h w c"]], Float[Array, "n classes"]]
+
+
+def split_model(model: Any) -> tuple[Any, Any]:
+    """A model as (definition, weights): the definition is hashable, the weights are a pytree.
+
+    For a Flax NNX module these are its graph definition in evaluation mode and its state; any other
+    callable is its own definition, with no weights. Identity: ``merge_model(*split_model(m))(x) == m(x)``.
+    """
+    if isinstance(model, nnx.Module):
+        quiet = nnx.clone(model)  # the caller's module keeps its own mode
+        quiet.eval()
+        return nnx.split(quiet)
+    if not callable(model):
+        raise TypeError(f"model is a {type(model).__name__}; it takes a callable: images -> logits")
+    return model, ()
+
+
+def merge_model(definition: Any, weights: Any) -> Model:
+    """The model that ``split_model`` took apart."""
+    return nnx.merge(definition, weights) if isinstance(definition, nnx.GraphDef) else definition
+
+
+def map_batches(function: Callable[..., Any], batch_size: int, *arrays: Array) -> Any:
+    """``function(*arrays)`` computed in batches along the first axis, all rows counted once.
+
+    ``function`` returns arrays with the rows on the first axis. Identity: equal to one call on all rows
+    for any function that treats rows alike.
+    """
+    rows = len(arrays[0])
+    full = rows // batch_size * batch_size
+    parts = []
+    if full:
+        batches = [a[:full].reshape(-1, batch_size, *a.shape[1:]) for a in arrays]
+        mapped = lax.map(lambda batch: function(*batch), tuple(batches))
+        parts.append(jax.tree.map(lambda a: a.reshape(full, *a.shape[2:]), mapped))
+    if full < rows:
+        parts.append(function(*(a[full:] for a in arrays)))
+    return jax.tree.map(lambda *leaves: jnp.concatenate(leaves), *parts)
+
+
+@partial(jax.jit, static_argnames=("definition", "batch_size"))
+def correct(
+    definition: Any,
+    weights: Any,
+    images: Float[Array, "n h w c"],
+    labels: Int[Array, " n"],
+    batch_size: int = 500,
+) -> Bool[Array, " n"]:
+    """Whether each image is classified as its label, by the largest logit."""
+    model = merge_model(definition, weights)
+    return map_batches(lambda x, y: model(x).argmax(-1) == y, batch_size, images, labels)
+
+
+def accuracy(model: Model, data: Split, batch_size: int = 500) -> float:
+    """Share of images classified correctly, in [0, 1], over all images of a split.
+
+    ``model`` is any callable from images (n, h, w, c) to logits (n, classes); a Flax module is evaluated
+    in evaluation mode (running statistics, no dropout).
+    """
+    definition, weights = split_model(model)
+    hits = correct(definition, weights, jnp.asarray(data.images), jnp.asarray(data.labels), batch_size)
+    return float(hits.mean())

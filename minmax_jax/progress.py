@@ -1,0 +1,35 @@
+"""Progress of a run: a bar in a terminal or notebook, or the caller's own function."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any, NamedTuple
+
+
+class Progress(NamedTuple):
+    """How far a run is: steps done and to do, epochs likewise, and the last measurements."""
+
+    step: int
+    steps: int
+    epoch: int
+    epochs: int
+    loss: float
+    test_accuracy: float | None  # of the last whole epoch, None before the first
+
+
+@contextmanager
+def reporting(progress: bool | Callable[[Progress], Any], steps: int) -> Iterator[Callable[[Progress], Any]]:
+    """A function to call with each ``Progress``: draws a bar (True), nothing (False), or is the caller's."""
+    if callable(progress):
+        yield progress
+        return
+    from tqdm.auto import tqdm  # picks the notebook's bar in a notebook
+
+    with tqdm(total=steps, unit="step", disable=not progress) as bar:
+
+        def draw(now: Progress) -> None:
+            bar.set_description(f"epoch {now.epoch}/{now.epochs}", refresh=False)
+            known = {} if now.test_accuracy is None else {"test": f"{now.test_accuracy:.2%}"}
+            bar.set_postfix(loss=f"{now.loss:.4f}", **known, refresh=False)
+            bar.update(now.step - bar.n)
+
+        yield draw

@@ -1,0 +1,110 @@
+"""Training steps as one pure, jitted scan: the functional core of ``fit``."""
+
+from functools import partial
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import optax
+from flax import nnx
+from jax import lax
+from jaxtyping import Array, Float, Int
+
+from minmax_jax.intervals import Interval
+from minmax_jax.kernels import kernels
+from minmax_jax.objective import Objective, cross_entropy
+
+Kernels = dict[str, Float[Array, "..."]]
+
+
+class State(NamedTuple):
+    """All that training changes: a pytree of fixed structure and shapes."""
+
+    params: nnx.State
+    rest: nnx.State  # batch statistics, dropout's counters: what is neither parameter nor structure
+    optimiser: optax.OptState
+    extremes: dict[str, Interval]  # each kernel weight's own minimum and maximum so far
+    snapshots: Kernels  # (points + 1, *kernel.shape); the last row takes the steps not asked for
+
+
+class Measured(NamedTuple):
+    """The objective, its cross-entropy and the accuracy, of one batch or along an axis of steps."""
+
+    loss: Float[Array, "*steps"]
+    cross_entropy: Float[Array, "*steps"]
+    accuracy: Float[Array, "*steps"]
+
+
+def initial_state(
+    model: nnx.Module, optimiser: optax.GradientTransformation, points: int
+) -> tuple[nnx.GraphDef, State]:
+    """The model in training mode as a graph definition, and the state before the first step."""
+    training = nnx.clone(model)  # the caller's module keeps its weights and its mode
+    training.train()
+    definition, *(params, rest) = nnx.split(training, nnx.Param, ...)
+    found = kernels(params)
+    rows = {name: jnp.broadcast_to(k, (points + 1, *k.shape)) for name, k in found.items()}
+    extremes = {name: Interval(k, k) for name, k in found.items()}
+    return definition, State(params, rest, optimiser.init(params), extremes, rows)
+
+
+@partial(jax.jit, static_argnames=("images", "batch_size"))
+def epoch_order(
+    key: Array, epoch: Int[Array, ""] | int, images: int, batch_size: int
+) -> Int[Array, "steps batch"]:
+    """Rows of each batch of an epoch: a permutation of the images by ``fold_in(key, epoch)``.
+
+    Only whole batches are used; the images left over are others in each epoch.
+    Identity: no row comes twice, and the order depends on nothing but key, epoch and the two sizes.
+    """
+    steps = images // batch_size
+    order = jax.random.permutation(jax.random.fold_in(key, epoch), images)
+    return order[: steps * batch_size].reshape(steps, batch_size)
+
+
+@partial(jax.jit, static_argnames=("definition", "optimiser"))
+def train_steps(
+    definition: nnx.GraphDef,
+    optimiser: optax.GradientTransformation,
+    objective: Objective,
+    state: State,
+    images: Float[Array, "n h w c"],
+    labels: Int[Array, " n"],
+    order: Int[Array, "steps batch"],
+    slots: Int[Array, " steps"],
+) -> tuple[State, Measured, Measured]:
+    """One ``lax.scan`` over batches: gradient of the objective, optimiser's update, recording.
+
+    ``order`` holds the rows of each batch, ``slots`` the row of ``state.snapshots`` that takes the kernels
+    after each step. Returns the state after the last step; what each step measured on its batch before its
+    update; and the last batch measured again after its update, which tells whether the state is any good.
+    Pure: the same arguments give the same bits on a CPU.
+    """
+
+    def loss(params: nnx.State, rest: nnx.State, rows: Array) -> tuple[Array, Any]:
+        model = nnx.merge(
+            definition, params, rest, copy=True
+        )  # its own variables, so that it may change them
+        logits, truth = model(images[rows]), labels[rows]
+        fit = cross_entropy(logits, truth)
+        total = fit + objective.penalty(params)
+        measured = Measured(total, fit, (logits.argmax(-1) == truth).mean())
+        return total, (measured, nnx.state(model, nnx.Not(nnx.Param)))
+
+    def step(state: State, batch: tuple[Array, Array]) -> tuple[State, Measured]:
+        rows, slot = batch
+        gradient = jax.grad(loss, has_aux=True)
+        grads, (measured, rest) = gradient(state.params, state.rest, rows)
+        updates, memory = optimiser.update(grads, state.optimiser, state.params)
+        params = optax.apply_updates(state.params, updates)
+        found = kernels(params)
+        extremes = {
+            name: Interval(jnp.minimum(span.low, found[name]), jnp.maximum(span.high, found[name]))
+            for name, span in state.extremes.items()
+        }
+        snapshots = {name: rows.at[slot].set(found[name]) for name, rows in state.snapshots.items()}
+        return State(params, rest, memory, extremes, snapshots), measured
+
+    state, measured = lax.scan(step, state, (order, slots))
+    _, (after, _) = loss(state.params, state.rest, order[-1])
+    return state, measured, after

@@ -1,0 +1,116 @@
+"""A run in the making: its state and its measurements, whole at every moment."""
+
+from typing import TYPE_CHECKING, Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+from flax import nnx
+from jaxtyping import Int
+
+from minmax_jax.data import Dataset
+from minmax_jax.evaluation import accuracy
+from minmax_jax.history import build_history
+from minmax_jax.objective import Objective
+from minmax_jax.steps import Measured, initial_state, train_steps
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+DIVERGENCE = 50.0  # a cross-entropy above this many times that of guessing counts as diverged
+
+
+def first_bad(measured: Measured, after: Measured, classes: int) -> int | None:
+    """Index of the first step whose loss has diverged; the number of steps if only the state after them has.
+
+    Diverged is NaN, infinite, or a cross-entropy above ``50 log(classes)``.
+    """
+    loss = np.append(measured.loss, after.loss)
+    fit = np.append(measured.cross_entropy, after.cross_entropy)
+    good = np.isfinite(loss) & (fit <= DIVERGENCE * np.log(classes))
+    return None if good.all() else int(np.argmin(good))
+
+
+class Trainer:
+    """Trains a copy of a model a few batches at a time and records it.
+
+    ``points`` are the numbers of the steps after which the kernels are recorded, 0 the first of them.
+    """
+
+    def __init__(
+        self,
+        model: nnx.Module,
+        data: Dataset,
+        objective: Objective,
+        optimiser: optax.GradientTransformation,
+        points: Int[np.ndarray, " points"],
+    ):
+        self.data, self.objective, self.optimiser, self.points = data, objective, optimiser, points
+        self.images, self.labels = jnp.asarray(data.train.images), jnp.asarray(data.train.labels)
+        self.definition, state = initial_state(model, optimiser, len(points))
+        self.test_accuracy: list[float] = []
+        # State and measurements change together, by one assignment: an interrupt finds both or neither.
+        self._now: tuple[Any, tuple[Measured, ...]] = (state, ())
+
+    @property
+    def steps(self) -> int:
+        """Number of steps done."""
+        return sum(len(part.loss) for part in self._now[1])
+
+    @property
+    def loss(self) -> float:
+        """Objective on the last batch."""
+        return float(self._now[1][-1].loss[-1])
+
+    def advance(self, order: Int[np.ndarray, "steps batch"]) -> int | None:
+        """Train on some batches of rows; if one diverges, change nothing and return its index."""
+        state, parts = self._now
+        new, *results = train_steps(
+            self.definition,
+            self.optimiser,
+            self.objective,
+            state,
+            self.images,
+            self.labels,
+            jnp.asarray(order),
+            jnp.asarray(self._slots(len(order))),
+        )
+        measured, after = jax.device_get(results)
+        bad = first_bad(measured, after, len(self.data.class_names))
+        if bad is None:
+            self._now = (new, (*parts, measured))
+        return bad
+
+    def evaluate(self) -> None:
+        """Append the accuracy on all test images."""
+        self.test_accuracy.append(accuracy(self.model(), self.data.test))
+
+    def model(self) -> nnx.Module:
+        """The model with the weights learned so far, in evaluation mode."""
+        state, _ = self._now
+        trained = nnx.merge(self.definition, state.params, state.rest)
+        trained.eval()
+        return trained
+
+    def history(self, steps_per_epoch: int, attributes: dict[str, Any]) -> "xr.Dataset":
+        """The history so far, see ``fit``; the kernels as they are now are always in it."""
+        state, parts = self._now
+        measured = {
+            name: np.concatenate([np.zeros(0, np.float32), *(getattr(part, name) for part in parts)])
+            for name in Measured._fields
+        }
+        recorded = self.points[self.points <= self.steps]
+        rows = np.arange(len(recorded))
+        if recorded[-1] != self.steps:  # stopped between two points: the last row holds this step
+            recorded, rows = np.append(recorded, self.steps), np.append(rows, len(self.points))
+        kept = {name: np.asarray(kernel)[rows] for name, kernel in state.snapshots.items()}
+        return build_history(
+            measured, self.test_accuracy, steps_per_epoch, recorded, kept, state.extremes, attributes
+        )
+
+    def _slots(self, steps: int) -> Int[np.ndarray, " steps"]:
+        """Row of the snapshots that each of the next steps writes; the last row if it is not a point."""
+        numbers = np.arange(self.steps + 1, self.steps + steps + 1)
+        rows = np.searchsorted(self.points, numbers)
+        return np.where(np.isin(numbers, self.points), rows, len(self.points))

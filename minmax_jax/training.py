@@ -1,0 +1,146 @@
+"""Training: ``fit`` a model to data under an objective, and keep a labelled history of it."""
+
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from importlib.metadata import version
+from typing import TYPE_CHECKING, Any, Literal
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+from flax import nnx
+
+from minmax_jax.data import Dataset
+from minmax_jax.history import recording_steps
+from minmax_jax.objective import Objective
+from minmax_jax.progress import Progress, reporting
+from minmax_jax.steps import epoch_order
+from minmax_jax.trainer import Trainer
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+ADAM = optax.adam(1e-3)  # one object, so that all runs with the default share one compilation
+
+Outcome = Literal["finished", "stopped", "diverged"]
+
+
+@dataclass
+class Run:
+    """A trained model, its history (see ``fit``), and how training ended.
+
+    ``outcome``: "finished"; "stopped" by Ctrl-C or by the progress function; or "diverged".
+    """
+
+    model: nnx.Module
+    history: "xr.Dataset"
+    outcome: Outcome
+
+
+class Diverged(RuntimeError):
+    """The loss became NaN, infinite or far worse than guessing; ``run`` keeps the last good weights."""
+
+    def __init__(self, message: str, run: Run):
+        super().__init__(message)
+        self.run = run
+
+
+def check_arguments(model: nnx.Module, data: Dataset, objective: Objective, counts: dict[str, int]) -> None:
+    """Raise a clear error for what ``fit`` cannot train."""
+    if not isinstance(model, nnx.Module):
+        raise TypeError(f"model is a {type(model).__name__}; it takes a flax.nnx.Module")
+    for name, count in counts.items():
+        if count < 1:
+            raise ValueError(f"{name} is {count}; it takes at least 1")
+    images, classes = len(data.train), len(data.class_names)
+    if counts["batch_size"] > images:
+        raise ValueError(
+            f"batch_size is {counts['batch_size']}; it takes at most the {images} training images"
+        )
+    logits = nnx.eval_shape(lambda m: m(jnp.asarray(data.train.images[:1])), model)
+    if logits.shape != (1, classes):
+        raise ValueError(
+            f"model gives logits of shape {logits.shape} for one image; "
+            f"it takes one for each of the {classes} classes of data"
+        )
+    objective.check(model)  # an unfit interval or layer is an error here, where it can be named
+
+
+def fit(
+    model: nnx.Module,
+    data: Dataset,
+    objective: Objective = Objective(),  # noqa: B008  frozen, so it can be shared
+    *,
+    epochs: int = 1,
+    batch_size: int = 128,
+    optimiser: optax.GradientTransformation = ADAM,
+    seed: int = 0,
+    snapshots: int = 25,
+    segments: int = 1,
+    progress: bool | Callable[[Progress], Any] = True,
+) -> Run:
+    """Train a copy of ``model`` on ``data.train`` to a lower ``objective``; the given model is left as it is.
+
+    ``model`` is any NNX module from images to logits with a 2-D convolution. Each epoch is one jitted
+    ``lax.scan`` over batches of ``batch_size`` in an order drawn from ``fold_in(key(seed), epoch)``, with
+    the data on the device. ``segments`` splits each epoch into that many scans, for finer progress and
+    stops. Identity: on a CPU, the same arguments give the same bits.
+
+    ``progress``: True draws a bar, False none; a function is called with a ``Progress`` after each segment
+    and stops training by returning a true value. Ctrl-C stops it too; both return what was learned so far.
+
+    The run's ``history`` holds
+
+    - ``loss``, ``cross_entropy`` by step (on the step's batch, before its update);
+    - ``train_accuracy`` (over the epoch's batches) and ``test_accuracy`` (all test images) by epoch;
+    - ``kernel_<layer>``: the convolution kernels at ``snapshots`` steps, evenly from start to end; and
+      ``low_<layer>``, ``high_<layer>``: each weight's extremes over all steps;
+    - ``fuzziness`` by snapshot, layer, reading, membership and measure.
+
+    Raises ValueError or TypeError for unfit arguments. Raises ``Diverged``, which keeps the last weights
+    that gave a good loss, if the loss is NaN, infinite or its cross-entropy over 50 times that of guessing.
+    """
+    counts = {"epochs": epochs, "batch_size": batch_size, "snapshots": snapshots, "segments": segments}
+    check_arguments(model, data, objective, counts)
+    images = len(data.train)
+    per_epoch = images // batch_size
+    total = epochs * per_epoch
+    trainer = Trainer(model, data, objective, optimiser, recording_steps(total, snapshots))
+    labels = {
+        "dataset": data.name,
+        "model": type(model).__name__,
+        **{name: count for name, count in counts.items() if name != "segments"},
+        "seed": seed,
+        **{f"objective_{k}": v for k, v in asdict(objective).items() if v is not None},
+        **{name: version(name) for name in ("minmax_jax", "jax", "flax", "optax")},
+    }
+
+    def end(outcome: Outcome) -> Run:
+        return Run(trainer.model(), trainer.history(per_epoch, {**labels, "outcome": outcome}), outcome)
+
+    key = jax.random.key(seed)
+    with reporting(progress, total) as report:
+        try:
+            for epoch in range(1, epochs + 1):
+                order = np.asarray(epoch_order(key, epoch, images, batch_size))
+                for rows in np.array_split(order, min(segments, per_epoch)):
+                    bad = trainer.advance(rows)
+                    if bad is not None:
+                        # Steps are deterministic: take them again, up to the last good weights.
+                        if bad > 1:
+                            trainer.advance(rows[: bad - 1])
+                        raise Diverged(
+                            f"training diverged after step {trainer.steps} of {total}: the loss became NaN, "
+                            "infinite or far worse than guessing. Try a smaller learning rate or strength; "
+                            "this error's .run keeps the last good weights and their history.",
+                            end("diverged"),
+                        )
+                    if trainer.steps == epoch * per_epoch:
+                        trainer.evaluate()
+                    test = trainer.test_accuracy[-1] if trainer.test_accuracy else None
+                    if report(Progress(trainer.steps, total, epoch, epochs, trainer.loss, test)):
+                        return end("stopped")
+        except KeyboardInterrupt:
+            return end("stopped")
+    return end("finished")

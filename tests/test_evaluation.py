@@ -1,0 +1,57 @@
+"""Accuracy over all images, for any model."""
+
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from flax import nnx
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import minmax_jax as mm
+from minmax_jax.evaluation import map_batches, merge_model, split_model
+from small import Norm, digits, lenet
+
+
+@settings(max_examples=15)
+@given(st.integers(1, 12), st.integers(1, 15))
+def test_batches_count_every_row_once(rows, batch_size):
+    x = jnp.arange(rows, dtype=jnp.float32)
+    np.testing.assert_array_equal(map_batches(lambda a, b: a + b, batch_size, x, 2 * x), 3 * x)
+
+
+def test_accuracy_is_the_share_of_right_answers():
+    data = digits().test
+    model = lenet()
+    expected = (np.asarray(model(data.images)).argmax(-1) == data.labels).mean()
+    assert mm.accuracy(model, data, batch_size=50) == pytest.approx(expected, abs=1e-7)
+    assert mm.accuracy(model, data, batch_size=1000) == pytest.approx(expected, abs=1e-7)
+
+
+def test_accuracy_of_a_plain_function():
+    data = digits().test
+    always_three = mm.accuracy(lambda x: jnp.tile(jnp.arange(10) == 3, (len(x), 1)), data)
+    assert always_three == pytest.approx((data.labels == 3).mean())
+
+
+def test_a_module_is_evaluated_in_evaluation_mode_and_keeps_its_own():
+    model = Norm(nnx.Rngs(0))
+    model.train()
+    data = digits().test
+    assert mm.accuracy(model, data) == mm.accuracy(model, data)
+    assert not model.dropout.deterministic
+    assert float(model.norm.mean[...].sum()) == 0.0  # no statistics were taken
+
+
+def test_split_and_merge_give_the_model_back():
+    images = digits().test.images[:3]
+    for model in (lenet(), lambda x: x.mean((1, 2)) * jnp.ones((1, 10))):
+        np.testing.assert_array_equal(merge_model(*split_model(model))(images), model(images))
+
+
+def test_models_alike_share_a_definition():
+    assert split_model(lenet(0))[0] == split_model(lenet(1))[0]
+
+
+def test_what_is_no_model_is_named():
+    with pytest.raises(TypeError, match="model is a int; it takes a callable"):
+        split_model(3)
