@@ -1,0 +1,34 @@
+"""The Min-Max property of convolutional networks: observe it, understand it, use it."""
+
+from importlib import import_module as _import_module
+from typing import Any as _Any
+
+from minmax_jax import attacks as attacks
+from minmax_jax.convolution import Conv as Conv
+from minmax_jax.convolution import convolve as convolve
+from minmax_jax.convolution import patches as patches
+from minmax_jax.data import Dataset as Dataset
+from minmax_jax.data import Split as Split
+from minmax_jax.data import load as load
+from minmax_jax.evaluation import accuracy as accuracy
+from minmax_jax.fuzziness import degree as degree
+from minmax_jax.fuzziness import degrees as degrees
+from minmax_jax.fuzziness import fuzziness as fuzziness
+from minmax_jax.intervals import Interval as Interval
+from minmax_jax.intervals import interval as interval
+from minmax_jax.intervals import memberships as memberships
+from minmax_jax.kernels import kernels as kernels
+from minmax_jax.lenet import LeNet as LeNet
+from minmax_jax.objective import Objective as Objective
+from minmax_jax.robustness import robustness as robustness
+from minmax_jax.training import Diverged as Diverged
+from minmax_jax.training import Progress as Progress
+from minmax_jax.training import Run as Run
+from minmax_jax.training import fit as fit
+
+
+def __getattr__(name: str) -> _Any:
+    """Import ``plots`` and ``widgets`` when they are first named: they are heavy."""
+    if name in ("plots", "widgets"):
+        return _import_module(f"minmax_jax.{name}")
+    raise AttributeError(f"module 'minmax_jax' has no attribute {name!r}")

@@ -1,0 +1,8 @@
+"""Explorers for notebooks, and the pieces that they are made of."""
+
+from minmax_jax.widgets.figure import FigureImage as FigureImage
+from minmax_jax.widgets.job import Job as Job
+from minmax_jax.widgets.latest import Latest as Latest
+from minmax_jax.widgets.status import Status as Status
+from minmax_jax.widgets.strength import StrengthExplorer as StrengthExplorer
+from minmax_jax.widgets.time import TimeExplorer as TimeExplorer

@@ -1,0 +1,105 @@
+"""Long work in the background, with start, stop and progress."""
+
+import threading
+import time
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import ipywidgets
+
+from minmax_jax.widgets.status import Status
+
+Report = Callable[[int, int, str], bool]
+
+
+class Job(ipywidgets.VBox):
+    """Buttons, a bar and a status line around ``work(report)``, which runs in a daemon thread.
+
+    ``work`` calls ``report(done, total, message)`` now and then and ends early if that is true: someone
+    asked it to stop. It returns the message to end with. ``start`` while it runs stops it and starts anew.
+    ``locked`` widgets are disabled while it runs. Errors of ``work`` are shown in the status line.
+    """
+
+    def __init__(self, work: Callable[[Report], str], name: str = "Start", locked: Sequence[Any] = ()):
+        self._work, self._locked = work, list(locked)
+        self.start_button = ipywidgets.Button(
+            description=name, icon="play", button_style="primary", tooltip=f"{name} now"
+        )
+        self.stop_button = ipywidgets.Button(
+            description="Stop", icon="stop", disabled=True, tooltip="Stop and keep what was learned"
+        )
+        self.bar = ipywidgets.IntProgress(min=0, max=1, layout={"flex": "1"})
+        self.status = Status()
+        self.status.info("Ready.")
+        self._stop = threading.Event()
+        self._again = False
+        self._guard = threading.Lock()  # callbacks and the worker meet in different threads
+        self._thread: threading.Thread | None = None
+        self._shown = 0.0
+        self.start_button.on_click(lambda _: self.start())
+        self.stop_button.on_click(lambda _: self.stop())
+        row = ipywidgets.HBox([self.start_button, self.stop_button, self.bar])
+        super().__init__([row, self.status])
+
+    def start(self) -> None:
+        """Start the work; if it is running, stop it first."""
+        with self._guard:
+            if self._thread is not None:
+                self._again = True
+                self._stop.set()
+                return
+            self._stop.clear()
+            self._show_running(True)
+            self._thread = threading.Thread(target=self._run, daemon=True, name="job")
+            self._thread.start()
+
+    def stop(self) -> None:
+        """Ask the work to stop; what it learned until then is kept."""
+        with self._guard:
+            if self._thread is not None:
+                self._again = False
+                self._stop.set()
+                self.stop_button.disabled = True
+                self.status.info("Stopping…")
+
+    def wait(self, timeout: float = 600) -> None:
+        """Wait for the end of the work. Raises TimeoutError."""
+        end = time.monotonic() + timeout
+        while (thread := self._thread) is not None:
+            thread.join(max(end - time.monotonic(), 0))
+            if time.monotonic() >= end:
+                raise TimeoutError(f"the job is not done after {timeout} s")
+
+    def _report(self, done: int, total: int, message: str) -> bool:
+        now = time.monotonic()
+        if now - self._shown > 0.1 or done == total:  # the browser gains nothing from more
+            self.bar.max, self.bar.value, self._shown = total, done, now
+            if not self._stop.is_set():
+                self.status.info(message)
+        return self._stop.is_set()
+
+    def _run(self) -> None:
+        while True:
+            self.bar.bar_style, self.bar.value = "info", 0
+            self.status.info("Starting…")
+            try:
+                message = self._work(self._report)
+            except Exception as error:
+                self.bar.bar_style = "danger"
+                self.status.error(error)
+            else:
+                self.bar.bar_style = "warning" if self._stop.is_set() else "success"
+                self.status.info(message)
+            with self._guard:
+                if not self._again:
+                    self._thread = None
+                    self._show_running(False)
+                    return
+                self._again = False
+                self._stop.clear()
+
+    def _show_running(self, running: bool) -> None:
+        self.start_button.disabled = running
+        self.stop_button.disabled = not running
+        for widget in self._locked:
+            widget.disabled = running

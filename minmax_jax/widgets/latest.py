@@ -1,0 +1,48 @@
+"""A worker that always does the newest task and drops those that it has no time for."""
+
+import threading
+from collections.abc import Callable
+from typing import Any
+
+
+class Latest:
+    """``push(x)`` returns at once; ``work(x)`` runs in one daemon thread, for the newest x only.
+
+    This keeps a slider smooth: while one frame is drawn, the positions passed by are skipped.
+    """
+
+    def __init__(self, work: Callable[[Any], None]):
+        self._work = work
+        self._changed = threading.Condition()
+        self._waiting: list[Any] = []
+        self._thread: threading.Thread | None = None
+
+    def push(self, task: Any) -> None:
+        """Ask for ``work(task)``, in place of any task still waiting."""
+        with self._changed:
+            self._waiting = [task]
+            if self._thread is None:
+                self._thread = threading.Thread(target=self._run, daemon=True, name="latest")
+                self._thread.start()
+
+    def flush(self, timeout: float = 60) -> None:
+        """Wait until nothing is waiting or running. Raises TimeoutError."""
+        with self._changed:
+            if not self._changed.wait_for(lambda: self._thread is None, timeout):
+                raise TimeoutError(f"work is not done after {timeout} s")
+
+    def _run(self) -> None:
+        while True:
+            with self._changed:
+                if not self._waiting:
+                    self._thread = None
+                    self._changed.notify_all()
+                    return
+                task = self._waiting.pop()
+            try:
+                self._work(task)
+            except BaseException:
+                with self._changed:  # the thread dies of it: let the next push start another
+                    self._thread = None
+                    self._changed.notify_all()
+                raise

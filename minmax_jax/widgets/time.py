@@ -1,0 +1,80 @@
+"""An explorer of a training history, with a slider over time."""
+
+from typing import TYPE_CHECKING, Any
+
+import ipywidgets
+
+from minmax_jax.fuzziness import MEASURES
+from minmax_jax.intervals import MEMBERSHIPS, READINGS
+from minmax_jax.plots import MinMaxView
+from minmax_jax.widgets.figure import FigureImage
+from minmax_jax.widgets.latest import Latest
+from minmax_jax.widgets.status import Status
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+
+class TimeExplorer(ipywidgets.VBox):
+    """Filters, memberships and fuzziness of a layer while you slide through training.
+
+    Takes the ``history`` of any run of ``fit``; ``show_history`` takes another one. Dropdowns choose the
+    layer, the reading of "interval", the membership and the measure.
+    """
+
+    def __init__(self, history: "xr.Dataset"):
+        self._view = MinMaxView(history)
+        self._worker = Latest(self._draw)
+        self.status = Status()
+        self.figure = FigureImage(self._view.figure)
+        self.step = ipywidgets.SelectionSlider(
+            options=[0],
+            description="training step",
+            style={"description_width": "initial"},
+            layout={"width": "500px"},
+            continuous_update=True,
+        )
+        self.layer = ipywidgets.Dropdown(options=["-"], description="layer")
+        self.reading = ipywidgets.Dropdown(options=READINGS, description="reading")
+        self.membership = ipywidgets.Dropdown(options=MEMBERSHIPS, description="membership")
+        self.measure = ipywidgets.Dropdown(options=MEASURES, description="measure")
+        choices = [self.layer, self.reading, self.membership, self.measure]
+        for dropdown in choices:
+            dropdown.style.description_width = "initial"
+            dropdown.layout.width = "190px"
+        self.controls = [self.step, *choices]
+        self.show_history(history)
+        for control in self.controls:
+            control.observe(self._changed, "value")
+        super().__init__([ipywidgets.HBox(choices), self.step, self.figure, self.status])
+
+    def show_history(self, history: "xr.Dataset") -> None:
+        """Explore another history, from its last step; the choices that still fit are kept."""
+        layers, layer = [str(name) for name in history.layer.values], self.layer.value
+        steps = [int(step) for step in history.snapshot.values]
+        self.history = history
+        self.layer.options, self.layer.value = layers, layer if layer in layers else layers[0]
+        self.step.options, self.step.value = steps, steps[-1]
+        self._changed()
+
+    def wait(self) -> None:
+        """Wait until the figure shows what the controls say."""
+        self._worker.flush()
+
+    def _changed(self, _: Any = None) -> None:
+        steps = self.history.snapshot.values.tolist()
+        if self.step.value in steps and self.layer.value in self.history.layer:
+            dropdowns = (self.layer, self.reading, self.membership, self.measure)
+            choice = (*(dropdown.value for dropdown in dropdowns), steps.index(self.step.value))
+            self._worker.push((self.history, choice))
+
+    def _draw(self, task: tuple["xr.Dataset", tuple[Any, ...]]) -> None:
+        history, choice = task
+        try:
+            if history is not self._view.history:
+                self._view.use(history)
+            self._view.show(*choice)
+            self.figure.refresh(self._view.caption)
+            self.status.value = ""
+        except Exception as error:
+            self.status.error(error)

@@ -1,0 +1,103 @@
+"""Figures: what stands on them is what the data says, and a stranger can read them."""
+
+import numpy as np
+import pytest
+from matplotlib.colors import to_rgb
+
+import minmax_jax as mm
+from minmax_jax import plots
+from small import digits, lenet, run, train
+
+
+@pytest.fixture(scope="module")
+def history():
+    return run().history
+
+
+def labelled(figure) -> bool:
+    """Every axes that shows numbers says what they are."""
+    shown = [ax for ax in figure.axes if ax.axison and ax.get_label() != "<colorbar>"]
+    return bool(shown) and all(ax.get_xlabel() for ax in shown) and bool(shown[0].get_ylabel())
+
+
+def test_every_figure_is_labelled_and_can_be_drawn(history):
+    accuracy = mm.robustness(lenet(), digits().test[:10], [0, 0.1], attacks=["fgsm"], progress=False)
+    for figure in (
+        plots.minmax(history),
+        plots.minmax(history, "conv2", "filter", "magnitude", "yager", 0),
+        plots.fuzziness(history),
+        plots.trajectories(history, "conv2"),
+        plots.learning(history),
+        plots.robustness(accuracy),
+        plots.robustness({"one": accuracy, "other": accuracy}),
+        plots.strengths({0.0: history, 1.0: history}, "layer", "signed", "entropy"),
+    ):
+        assert labelled(figure)
+        assert figure._repr_png_().startswith(b"\x89PNG")
+
+
+def test_mosaic_by_hand():
+    kernel = np.arange(8.0).reshape(1, 2, 2, 2)  # (kh, kw, cin, cout)
+    nan = np.nan
+    expected = [[0, 4, nan, 1, 5], [nan] * 5, [2, 6, nan, 3, 7]]
+    np.testing.assert_array_equal(plots.mosaic(kernel), expected)
+
+
+def test_mosaic_shows_every_weight_once():
+    for cin, cout in ((1, 6), (1, 5), (6, 16)):
+        kernel = np.random.default_rng(0).normal(size=(5, 5, cin, cout))
+        picture = plots.mosaic(kernel)
+        np.testing.assert_array_equal(np.sort(picture[~np.isnan(picture)]), np.sort(kernel.ravel()))
+
+
+def test_view_shows_the_snapshot_it_was_asked_for(history):
+    view = plots.MinMaxView(history)
+    for snapshot in (0, 2, -1):
+        view.show("conv1", "fixed", "signed", "linear", snapshot)
+        shown = np.ma.filled(view.picture.get_array(), np.nan)
+        np.testing.assert_array_equal(shown, plots.mosaic(history.kernel_conv1.values[snapshot]))
+        fuzziness = history.fuzziness.sel(
+            layer="conv1", reading="fixed", membership="signed", measure="linear"
+        ).values
+        assert view.marker.get_ydata()[0] == fuzziness[snapshot]
+        assert sum(bar.get_height() for bar in view.bars) == pytest.approx(1)
+        assert f"{fuzziness[snapshot]:.3f}" in view.caption
+
+
+def test_caption_says_which_way_fuzziness_went(history):
+    view = plots.MinMaxView(history)
+    course = history.fuzziness.copy()
+    for change, words in ((-0.2, "has fallen"), (0.2, "has risen"), (0.0, "is level")):
+        course[-1] = course[0] + change
+        view.use(history.assign(fuzziness=course))
+        view.show("conv2")
+        assert words in view.caption
+
+
+def test_view_takes_another_history(history):
+    other = train(lenet(1), seed=1).history
+    view = plots.MinMaxView(history)
+    view.show("conv1")
+    view.use(other)
+    view.show("conv1")
+    shown = np.ma.filled(view.picture.get_array(), np.nan)
+    np.testing.assert_array_equal(shown, plots.mosaic(other.kernel_conv1.values[-1]))
+
+
+def test_lines_differ_in_more_than_colour(history):
+    lines = plots.fuzziness(history).axes[0].lines
+    assert len({line.get_linestyle() for line in lines}) == 4
+    luminances = sorted(np.dot(to_rgb(line.get_color()), (0.2126, 0.7152, 0.0722)) for line in lines)
+    assert luminances[0] < luminances[-1]
+
+
+def test_robustness_lines_are_the_accuracies():
+    accuracy = mm.robustness(lenet(), digits().test[:10], [0, 0.2], attacks=["fgsm"], progress=False)
+    lines = plots.robustness(accuracy).axes[0].lines
+    for line, name in zip(lines, accuracy.attack.values, strict=True):
+        np.testing.assert_allclose(line.get_ydata(), 100 * accuracy.sel(attack=name))
+
+
+def test_an_unknown_layer_is_named(history):
+    with pytest.raises(ValueError, match="layer is 'conv9'; it takes one of"):
+        plots.minmax(history, "conv9")

@@ -1,0 +1,19 @@
+"""A figure as an image of fixed size with a caption."""
+
+from matplotlib.figure import Figure
+
+from minmax_jax.widgets import FigureImage
+
+
+def test_the_image_follows_the_figure():
+    figure = Figure(figsize=(2, 1))
+    ax = figure.subplots()
+    (line,) = ax.plot([0, 1], [0, 1])
+    image = FigureImage(figure, dpi=50)
+    image.refresh("a < b")
+    first = bytes(image.image.value)
+    assert first.startswith(b"\x89PNG") and "a &lt; b" in image.caption.value
+    line.set_ydata([1, 0])
+    image.refresh("again")
+    assert bytes(image.image.value) != first
+    assert (image.image.width, image.image.height) == ("100", "50")

@@ -1,0 +1,62 @@
+"""The newest task is done, those passed by are not."""
+
+import threading
+
+import pytest
+
+from minmax_jax.widgets import Latest
+
+
+def test_tasks_that_wait_are_replaced_by_newer_ones():
+    started, go = threading.Event(), threading.Event()
+    done = []
+
+    def work(task):
+        started.set()
+        assert go.wait(30)
+        done.append(task)
+
+    worker = Latest(work)
+    worker.push(1)
+    assert started.wait(30)
+    for task in (2, 3, 4):
+        worker.push(task)
+    go.set()
+    worker.flush()
+    assert done == [1, 4]
+
+
+def test_it_starts_again_after_a_rest():
+    done = []
+    worker = Latest(done.append)
+    for task in (1, 2):
+        worker.push(task)
+        worker.flush()
+    assert done == [1, 2]
+
+
+def test_waiting_too_long_is_an_error():
+    go = threading.Event()
+    worker = Latest(lambda _: go.wait(30))
+    worker.push(1)
+    with pytest.raises(TimeoutError, match="not done after 0"):
+        worker.flush(timeout=0.01)
+    go.set()
+    worker.flush()
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+def test_a_task_that_fails_does_not_end_the_worker():
+    done = []
+
+    def work(task):
+        if task == 1:
+            raise RuntimeError("first")
+        done.append(task)
+
+    worker = Latest(work)
+    worker.push(1)
+    worker.flush()
+    worker.push(2)
+    worker.flush()
+    assert done == [2]

@@ -1,0 +1,90 @@
+"""The explorer over strength: a move trains, a known choice is shown at once, Stop keeps what was learned."""
+
+import numpy as np
+import optax
+import pytest
+
+import minmax_jax as mm
+import small
+from small import digits, lenet, same_weights, train
+
+
+@pytest.fixture(scope="module")
+def run():
+    return small.run()
+
+
+@pytest.fixture
+def explorer(run):
+    explorer = mm.widgets.StrengthExplorer(lenet(), digits(), run, attacked=20)
+    explorer.wait()
+    return explorer
+
+
+def test_it_begins_with_the_given_run(explorer, run):
+    assert explorer.strength.value == 0
+    assert "λ = 0" in explorer.shown.value and "step 10" in explorer.shown.value
+    assert list(explorer.runs) == [(0.0, "layer", "signed", "entropy")]
+    assert explorer.options == {"epochs": 2, "batch_size": 128, "seed": 0, "snapshots": 11}
+
+
+def test_a_move_trains_as_fit_would(explorer):
+    before = bytes(explorer.comparison.image.value)
+    explorer.strength.value = 30.0
+    explorer.wait()
+    kept = explorer.runs[(30.0, "layer", "signed", "entropy")]
+    expected = train(objective=mm.Objective(strength=30.0))
+    assert same_weights(kept.model, expected.model)
+    assert "λ = 30" in explorer.shown.value and "Finished after step 10" in explorer.job.status.value
+    assert bytes(explorer.comparison.image.value) != before
+    assert "λ = 0:" in explorer.comparison.caption.value and "λ = 30:" in explorer.comparison.caption.value
+    under = mm.robustness(kept.model, digits().test[:20], [0.1], attacks=["pgd"], progress=False)
+    assert float(kept.history.robust_accuracy) == pytest.approx(float(under[-1, 0]))
+
+
+def test_a_known_choice_is_shown_without_training(explorer, monkeypatch):
+    explorer.strength.value = 3.0
+    explorer.wait()
+    monkeypatch.setattr(explorer.job, "start", lambda: pytest.fail("trained again"))
+    explorer.strength.value = 0.0
+    explorer.wait()
+    assert "λ = 0<" in explorer.shown.value
+
+
+def test_another_measure_trains_too(explorer):
+    explorer.strength.value = 3.0
+    explorer.wait()
+    explorer.measure.value = "quadratic"
+    explorer.wait()
+    assert (3.0, "layer", "signed", "quadratic") in explorer.runs
+    assert "quadratic" in explorer.shown.value
+
+
+def test_stop_keeps_what_was_learned_but_does_not_compare_it(explorer, monkeypatch):
+    report = explorer.job._report
+
+    def stop_at_once(done, total, message):
+        explorer.job.stop()
+        return report(done, total, message)
+
+    monkeypatch.setattr(explorer.job, "_report", stop_at_once)
+    explorer.strength.value = 10.0
+    explorer.wait()
+    assert "λ = 10" in explorer.shown.value and "stopped after step 1" in explorer.shown.value
+    assert "Stopped after step 1" in explorer.job.status.value
+    assert (10.0, "layer", "signed", "entropy") not in explorer.runs
+
+
+def test_divergence_is_told_and_the_last_good_weights_are_shown(run):
+    wild = mm.widgets.StrengthExplorer(lenet(), digits(), run, attacked=10, optimiser=optax.sgd(1e30))
+    wild.strength.value = 1.0
+    wild.wait()
+    assert 'role="alert"' in wild.job.status.value and "Diverged" in wild.job.status.value
+    assert "diverged after step 0" in wild.shown.value
+
+
+def test_without_a_run_it_trains_one_at_strength_zero():
+    explorer = mm.widgets.StrengthExplorer(lenet(), digits(), attacked=10, epochs=2, snapshots=11)
+    explorer.wait()
+    assert list(explorer.runs) == [(0.0, "layer", "signed", "entropy")]
+    assert explorer.time is not None and np.isfinite(explorer.time.history.loss).all()
