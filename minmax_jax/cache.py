@@ -50,7 +50,9 @@ def read(key: str) -> dict[str, np.ndarray] | None:
     if file is None or not file.is_file():
         return None
     try:
-        return unpack(file)
+        arrays = unpack(file)
+        with zipfile.ZipFile(file) as archive:
+            return arrays if archive.comment == _listing(arrays) else None
     except Exception:  # damage can raise nearly anything in a reader of archives
         return None
 
@@ -96,11 +98,17 @@ def _array(archive: zipfile.ZipFile, name: str) -> np.ndarray:
         return array
 
 
+def _listing(arrays: Mapping[str, np.ndarray]) -> bytes:
+    """The names of the arrays: damage to an archive's directory can hide one without an error."""
+    return ",".join(arrays).encode()
+
+
 def _replace(file: Path, arrays: Mapping[str, np.ndarray]) -> None:
     descriptor, name = tempfile.mkstemp(dir=file.parent, prefix=file.stem, suffix=".tmp")
     temporary = Path(name)
     try:
         with os.fdopen(descriptor, "wb") as stream, zipfile.ZipFile(stream, "w") as archive:
+            archive.comment = _listing(arrays)
             for array_name, array in arrays.items():
                 with archive.open(f"{array_name}.npy", "w", force_zip64=True) as member:
                     np.lib.format.write_array(member, array, allow_pickle=False)

@@ -68,7 +68,7 @@ class MinMaxView:
 
     def __init__(self, history: "xr.Dataset"):
         self.figure, (self.filters, self.shares, self.course) = new_figure(
-            11.5, 3.9, 3, width_ratios=(1.15, 1, 1.15)
+            10.8, 3.9, 3, width_ratios=(1.15, 1, 1.15)
         )
         self.filters.set_axis_off()
         self.caption = ""

@@ -67,6 +67,19 @@ def check_arguments(model: nnx.Module, data: Dataset, objective: Objective, coun
     objective.check(model)  # an unfit interval or layer is an error here, where it can be named
 
 
+def even_split(steps: int, most: int = 12) -> int:
+    """Largest number of equal pieces, up to ``most``, of an epoch: unequal ones would compile twice."""
+    return max(pieces for pieces in range(1, most + 1) if steps % pieces == 0)
+
+
+def describe(objective: Objective) -> dict[str, Any]:
+    """The objective and the versions used, as attributes that any file format takes."""
+    fields = {f"objective_{name}": value for name, value in asdict(objective).items() if value is not None}
+    if objective.layers is not None:
+        fields["objective_layers"] = ", ".join(objective.layers)
+    return fields | {name: version(name) for name in ("minmax_jax", "jax", "flax", "optax")}
+
+
 def fit(
     model: nnx.Module,
     data: Dataset,
@@ -77,15 +90,16 @@ def fit(
     optimiser: optax.GradientTransformation = ADAM,
     seed: int = 0,
     snapshots: int = 25,
-    segments: int = 1,
+    segments: int | None = None,
     progress: bool | Callable[[Progress], Any] = True,
 ) -> Run:
     """Train a copy of ``model`` on ``data.train`` to a lower ``objective``; the given model is left as it is.
 
     ``model`` is any NNX module from images to logits with a 2-D convolution. Each epoch is one jitted
     ``lax.scan`` over batches of ``batch_size`` in an order drawn from ``fold_in(key(seed), epoch)``, with
-    the data on the device. ``segments`` splits each epoch into that many scans, for finer progress and
-    stops. Identity: on a CPU, the same arguments give the same bits.
+    the data on the device. For finer progress and stops an epoch is split into ``segments`` scans; None
+    takes one where nobody watches, else up to 12 of equal length. Identity: on a CPU, the same arguments
+    give the same bits, for any number of segments.
 
     ``progress``: True draws a bar, False none; a function is called with a ``Progress`` after each segment
     and stops training by returning a true value. Ctrl-C stops it too; both return what was learned so far.
@@ -101,20 +115,15 @@ def fit(
     Raises ValueError or TypeError for unfit arguments. Raises ``Diverged``, which keeps the last weights
     that gave a good loss, if the loss is NaN, infinite or its cross-entropy over 50 times that of guessing.
     """
-    counts = {"epochs": epochs, "batch_size": batch_size, "snapshots": snapshots, "segments": segments}
-    check_arguments(model, data, objective, counts)
+    counts = {"epochs": epochs, "batch_size": batch_size, "snapshots": snapshots}
+    check_arguments(model, data, objective, counts if segments is None else counts | {"segments": segments})
     images = len(data.train)
     per_epoch = images // batch_size
     total = epochs * per_epoch
+    pieces = min(segments or (even_split(per_epoch) if progress else 1), per_epoch)
     trainer = Trainer(model, data, objective, optimiser, recording_steps(total, snapshots))
-    labels = {
-        "dataset": data.name,
-        "model": type(model).__name__,
-        **{name: count for name, count in counts.items() if name != "segments"},
-        "seed": seed,
-        **{f"objective_{k}": v for k, v in asdict(objective).items() if v is not None},
-        **{name: version(name) for name in ("minmax_jax", "jax", "flax", "optax")},
-    }
+    labels = {"dataset": data.name, "model": type(model).__name__, **counts, "seed": seed}
+    labels |= describe(objective)
 
     def end(outcome: Outcome) -> Run:
         return Run(trainer.model(), trainer.history(per_epoch, {**labels, "outcome": outcome}), outcome)
@@ -124,7 +133,7 @@ def fit(
         try:
             for epoch in range(1, epochs + 1):
                 order = np.asarray(epoch_order(key, epoch, images, batch_size))
-                for rows in np.array_split(order, min(segments, per_epoch)):
+                for rows in np.array_split(order, pieces):
                     bad = trainer.advance(rows)
                     if bad is not None:
                         # Steps are deterministic: take them again, up to the last good weights.

@@ -174,3 +174,18 @@ def test_writers_and_readers_at_once_see_whole_entries(folder):
     while any(writer.is_alive() for writer in writers):
         assert len(np.unique(cache.read("key")["x"])) == 1
     assert list(folder.iterdir()) == [cache.path("key")]
+
+
+def test_a_directory_that_hides_an_array_is_noticed(folder):
+    """The end of an archive says how many files it has; fewer is no error to zipfile."""
+    cache.write("key", ARRAYS)
+    damaged = bytearray(cache.path("key").read_bytes())
+    end = damaged.rindex(b"PK\x05\x06")
+    size = int.from_bytes(damaged[end + 12 : end + 16], "little")
+    first = damaged.index(b"PK\x01\x02")
+    second = damaged.index(b"PK\x01\x02", first + 4)
+    damaged[end + 8 : end + 16] = b"\x01\x00\x01\x00" + (size - (second - first)).to_bytes(4, "little")
+    del damaged[second : first + size]
+    cache.path("key").write_bytes(damaged)
+    assert len(cache.unpack(cache.path("key"))) == 1
+    assert cache.read("key") is None

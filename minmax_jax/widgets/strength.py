@@ -123,9 +123,8 @@ class StrengthExplorer(ipywidgets.VBox):
                 f"step {now.step} of {now.steps}, loss {now.loss:.3f}{accuracy}",
             )
 
-        options = {"segments": 12} | self.options
         try:
-            run = fit(self.model, self.data, objective, progress=progress, **options)
+            run = fit(self.model, self.data, objective, progress=progress, **self.options)
         except Diverged as error:
             self._show(error.run)
             raise
