@@ -18,7 +18,10 @@ class FigureImage(ipywidgets.VBox):
     def __init__(self, figure: Figure, dpi: int = 100):
         width, height = (int(inches * dpi) for inches in figure.get_size_inches())
         self.figure, self.dpi = figure, dpi
-        self.image = ipywidgets.Image(format="png", width=width, height=height)
+        # A browser gives an image that begins without bytes no place on the page, whatever comes later.
+        blank = io.BytesIO()
+        Figure((1, 1), dpi=1).savefig(blank, format="png")
+        self.image = ipywidgets.Image(value=blank.getvalue(), format="png", width=width, height=height)
         self.image.layout.max_width = "100%"
         self.image.layout.object_fit = "contain"
         self.caption = ipywidgets.HTML()

@@ -1,0 +1,206 @@
+"""One JupyterLab and one headless Chromium for all browser tests, in folders of their own."""
+
+import contextlib
+import os
+import secrets
+import shutil
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+import pytest
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser, Page
+
+NOTEBOOKS = Path(__file__).parents[2] / "notebooks"
+CHROMIUM = os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("chromium-browser")
+FLAGS = [
+    "--disable-gpu",
+    "--disable-dev-shm-usage",
+    "--no-first-run",
+    # Keeps Chromium itself from looking for updates, and every page on this machine.
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",
+]
+SHUT_DOWN = """async () => {
+  await window.jupyterapp?.shell.currentWidget?.sessionContext?.shutdown();
+}"""
+NO_NEWS = '{"fetchNews": "false", "checkForUpdates": false, "doNotDisturbMode": true}'
+
+
+class Lab(NamedTuple):
+    """Where JupyterLab answers, the word that lets a test in, and the folder it shows."""
+
+    address: str
+    token: str
+    folder: Path
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    here = Path(__file__).parent
+    for item in items:
+        if here in item.path.parents:
+            item.add_marker(pytest.mark.browser)
+
+
+@pytest.fixture(scope="session")
+def chromium() -> str:
+    if not CHROMIUM:
+        pytest.skip("Chromium is not installed; the variable CHROMIUM may name its binary")
+    return CHROMIUM
+
+
+@pytest.fixture(scope="session")
+def lab(chromium: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
+    home = tmp_path_factory.mktemp("lab")
+    folder = shutil.copytree(NOTEBOOKS, home / "notebooks")
+    address, token = f"http://127.0.0.1:{free_port()}", secrets.token_hex(16)
+    log = home / "lab.log"
+    with log.open("w") as output:
+        server = subprocess.Popen(
+            command(folder, address),
+            env=environment(home, token),
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+        )
+        try:
+            wait_for_answer(server, address, log)
+            yield Lab(address, token, folder)
+        finally:
+            end(server)
+
+
+def free_port() -> int:
+    with socket.socket() as found:
+        found.bind(("127.0.0.1", 0))
+        return int(found.getsockname()[1])
+
+
+def command(folder: Path, address: str) -> list[str]:
+    return [
+        *(sys.executable, "-m", "jupyterlab", "--no-browser", "--allow-root", "--ip=127.0.0.1"),
+        f"--port={address.rsplit(':')[-1]}",
+        "--ServerApp.port_retries=0",
+        f"--ServerApp.root_dir={folder}",
+        "--LabApp.expose_app_in_browser=True",  # lets a test ask whether the kernel is idle
+    ]
+
+
+def environment(home: Path, token: str) -> dict[str, str]:
+    news = home / "settings/@jupyterlab/apputils-extension/notification.jupyterlab-settings"
+    news.parent.mkdir(parents=True)
+    news.write_text(NO_NEWS)
+    folders = {
+        "JUPYTER_CONFIG_DIR": "config",
+        "JUPYTER_DATA_DIR": "data",
+        "JUPYTER_RUNTIME_DIR": "runtime",
+        "JUPYTERLAB_SETTINGS_DIR": "settings",
+        "JUPYTERLAB_WORKSPACES_DIR": "workspaces",
+    }
+    own = {name: str(home / folder) for name, folder in folders.items()}
+    return os.environ | own | {"JUPYTER_TOKEN": token}
+
+
+def wait_for_answer(server: subprocess.Popen[bytes], address: str, log: Path) -> None:
+    limit = time.monotonic() + 90
+    while True:
+        assert server.poll() is None and time.monotonic() < limit, log.read_text()[-3000:]
+        with contextlib.suppress(OSError):
+            urllib.request.urlopen(f"{address}/api", timeout=2).close()
+            return
+        time.sleep(0.1)
+
+
+def end(server: subprocess.Popen[bytes]) -> None:
+    server.terminate()
+    try:
+        server.wait(20)
+    except subprocess.TimeoutExpired:
+        server.kill()
+        server.wait()
+
+
+@pytest.fixture(scope="session")
+def browser(chromium: str) -> Iterator["Browser"]:
+    from playwright.sync_api import sync_playwright
+
+    # Chromium's sandbox refuses to run for root.
+    flags = [*FLAGS, "--no-sandbox"] if getattr(os, "geteuid", lambda: 1)() == 0 else FLAGS
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=chromium, args=flags)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture(scope="session")
+def screenshots(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    wished = os.environ.get("MINMAX_JAX_SCREENSHOTS")
+    folder = Path(wished) if wished else tmp_path_factory.mktemp("screenshots")
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
+
+
+class Watch(NamedTuple):
+    """What a page must not do: ask another machine for something, or raise."""
+
+    elsewhere: list[str]
+    errors: list[str]
+
+
+@pytest.fixture(scope="module")
+def watch() -> Watch:
+    return Watch([], [])
+
+
+@pytest.fixture(scope="module")
+def page(browser: "Browser", lab: Lab, watch: Watch) -> Iterator["Page"]:
+    """One page for all tests of a module, with cookies and storage of its own."""
+    context = browser.new_context(viewport={"width": 1280, "height": 900})
+    page = context.new_page()
+    page.set_default_timeout(60_000)
+    page.on("request", lambda sent: watch.elsewhere.extend(strangers(sent.url, lab)))
+    page.on("websocket", lambda opened: watch.elsewhere.extend(strangers(opened.url, lab)))
+    page.on("pageerror", lambda error: watch.errors.append(str(error)))
+    yield page
+    page.evaluate(SHUT_DOWN)
+    context.close()
+
+
+def strangers(url: str, lab: Lab) -> list[str]:
+    host = lab.address.removeprefix("http:")
+    local = (f"http:{host}/", f"ws:{host}/", "data:", "blob:", "about:")
+    return [] if url.startswith(local) else [url]
+
+
+@pytest.fixture(autouse=True)
+def watched(page: "Page", watch: Watch, screenshots: Path, request: pytest.FixtureRequest) -> Iterator[None]:
+    """Keep a screenshot of how each test ended, and fail it for what the page must not do."""
+    yield
+    page.screenshot(path=screenshots / f"{request.node.name}.png")
+    assert not watch.elsewhere and not watch.errors, watch
+
+
+@pytest.fixture(scope="module")
+def open_and_run(page: "Page", lab: Lab) -> Callable[[str], "Page"]:
+    """Opens a notebook by its file name, runs all of it, and returns the page."""
+    from browser.reader import run_all
+
+    def open_and_run(name: str) -> "Page":
+        # JupyterLab may have saved what an earlier test did.
+        shutil.copy(NOTEBOOKS / name, lab.folder)
+        address = f"{lab.address}/doc/tree/{name}?token={lab.token}&reset"
+        page.goto(address, wait_until="domcontentloaded")
+        page.wait_for_selector(".jp-NotebookPanel .jp-Cell", timeout=90_000)
+        run_all(page)
+        return page
+
+    return open_and_run

@@ -1,0 +1,60 @@
+"""A reader opens the observation notebook, runs it, and plays with both explorers."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from browser.reader import Explorer, expect
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Page
+
+
+@pytest.fixture(scope="module")
+def notebook(open_and_run: Callable[[str], "Page"]) -> "Page":
+    return open_and_run("1_observation.ipynb")
+
+
+def test_time_slider_by_keyboard_and_mouse(notebook: "Page") -> None:
+    explorer = Explorer(notebook, "training step")
+    picture, step = explorer.settle(), explorer.readout.inner_text()
+    explorer.press("ArrowLeft", times=3)
+    picture = explorer.expect_change(picture)
+    assert explorer.readout.inner_text() != step
+    explorer.drag(-80)
+    explorer.expect_change(picture)
+
+
+def test_each_dropdown_changes_the_picture(notebook: "Page", screenshots: Path) -> None:
+    explorer = Explorer(notebook, "training step")
+    picture = explorer.settle()
+    for dropdown in ("layer", "reading", "membership", "measure"):
+        explorer.choose_another(dropdown)
+        picture = explorer.expect_change(picture)
+        explorer.output.screenshot(path=screenshots / f"another_{dropdown}.png")
+
+
+def test_another_strength_trains_until_stopped(notebook: "Page") -> None:
+    explorer = Explorer(notebook, "strength λ")
+    picture, strength = explorer.settle(), explorer.readout.inner_text()
+    explorer.press("ArrowRight")
+    stop(explorer)
+    assert explorer.readout.inner_text() != strength
+    explorer.expect_change(picture)
+
+
+def test_train_then_stop(notebook: "Page") -> None:
+    explorer = Explorer(notebook, "strength λ")
+    explorer.button("Train").click()
+    stop(explorer)
+    assert not explorer.alert.count(), explorer.alert.all_inner_texts()
+
+
+def stop(explorer: Explorer) -> None:
+    """Stop training once it is under way."""
+    explorer.expect_status("Training at")
+    explorer.button("Stop").click()
+    explorer.expect_status("Stopped after step")
+    expect(explorer.button("Train")).to_be_enabled()

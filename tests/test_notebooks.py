@@ -1,0 +1,129 @@
+"""The notebooks: paired, clean, short to read, and running from top to bottom."""
+
+import ast
+import re
+import shutil
+import statistics
+from pathlib import Path
+
+import jupytext
+import nbformat
+import pytest
+from nbclient import NotebookClient
+
+NOTEBOOKS = Path(__file__).parents[1] / "notebooks"
+NAMES = sorted(path.stem for path in NOTEBOOKS.glob("*.ipynb"))
+TIMEOUT = 600  # seconds for one cell
+
+every_notebook = pytest.mark.parametrize("name", NAMES)
+
+
+def read(name: str, suffix: str) -> nbformat.NotebookNode:
+    return jupytext.read(NOTEBOOKS / f"{name}{suffix}")
+
+
+def code_cells(notebook: nbformat.NotebookNode) -> list[nbformat.NotebookNode]:
+    return [cell for cell in notebook.cells if cell.cell_type == "code"]
+
+
+def code_lines(cell: nbformat.NotebookNode) -> list[str]:
+    return [line for line in cell.source.splitlines() if line.strip()]
+
+
+# Pairs
+
+
+def content(notebook: nbformat.NotebookNode) -> list[tuple[str, str, list[str]]]:
+    """What the two files of a pair must share, whatever their times say."""
+    return [
+        (cell.cell_type, cell.source.rstrip(), sorted(cell.metadata.get("tags", [])))
+        for cell in notebook.cells
+    ]
+
+
+def test_every_notebook_has_its_pair() -> None:
+    scripts = [path.stem for path in NOTEBOOKS.glob("*.py") if "# %%" in path.read_text("utf-8")]
+    assert NAMES, "no notebooks"
+    assert sorted(scripts) == NAMES
+
+
+@every_notebook
+def test_pair_holds_the_same_cells(name: str) -> None:
+    assert content(read(name, ".ipynb")) == content(read(name, ".py"))
+
+
+# What is committed
+
+
+def is_figure(output: nbformat.NotebookNode) -> bool:
+    kinds = set(output.get("data", {}))
+    return bool(kinds & {"image/png", "image/svg+xml"}) and kinds <= {
+        "image/png",
+        "image/svg+xml",
+        "text/plain",
+    }
+
+
+@every_notebook
+def test_stored_notebook_is_clean(name: str) -> None:
+    notebook = read(name, ".ipynb")
+    nbformat.validate(notebook)
+    assert set(notebook.metadata) <= {"jupytext", "kernelspec", "language_info"}
+    for cell in notebook.cells:
+        assert set(cell.metadata) <= {"tags"}, cell.source
+    for cell in code_cells(notebook):
+        assert cell.execution_count is None, cell.source
+        for output in cell.outputs:
+            assert is_figure(output), f"not a static figure, below: {cell.source}"
+            assert output.get("execution_count") is None, cell.source
+
+
+@every_notebook
+@pytest.mark.parametrize("suffix", [".ipynb", ".py"])
+def test_kernel_is_named(name: str, suffix: str) -> None:
+    # Without it JupyterLab asks the reader which kernel to take.
+    assert read(name, suffix).metadata.kernelspec.name == "python3"
+
+
+# How it reads
+
+
+@every_notebook
+def test_cells_are_short(name: str) -> None:
+    lengths = [len(code_lines(cell)) for cell in code_cells(read(name, ".py"))]
+    assert statistics.median(lengths) <= 5, lengths
+    assert max(lengths) <= 20, lengths
+
+
+@every_notebook
+def test_prose_and_code_are_balanced(name: str) -> None:
+    notebook = read(name, ".py")
+    prose = " ".join(cell.source for cell in notebook.cells if cell.cell_type == "markdown")
+    words = re.findall(r"\w[\w'’-]*", prose)
+    lines = [line for cell in code_cells(notebook) for line in code_lines(cell)]
+    ratio = len(words) / len(lines)
+    assert 8 <= ratio <= 15, f"{ratio:.1f} words of prose for a line of code"
+
+
+@every_notebook
+def test_functions_live_in_the_package(name: str) -> None:
+    definitions = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
+    for cell in code_cells(read(name, ".py")):
+        tree = ast.parse("\n".join(line for line in code_lines(cell) if line[0] not in "%!"))
+        found = [node.name for node in ast.walk(tree) if isinstance(node, definitions)]
+        assert not found, f"{found} is defined in: {cell.source}"
+
+
+# Running
+
+
+@every_notebook
+def test_runs_from_top_to_bottom(name: str, tmp_path: Path) -> None:
+    folder = shutil.copytree(NOTEBOOKS, tmp_path / "notebooks")
+    notebook = jupytext.read(folder / f"{name}.py")
+    resources = {"metadata": {"path": str(folder)}}
+    # Raises where a cell raises.
+    NotebookClient(notebook, timeout=TIMEOUT, kernel_name="python3", resources=resources).execute()
+    for cell in code_cells(notebook):
+        complaints = [output.text for output in cell.outputs if output.get("name") == "stderr"]
+        assert not complaints, f"{cell.source}\n{''.join(complaints)}"

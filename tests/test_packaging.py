@@ -1,0 +1,246 @@
+"""The files around the package hold together, and so do its layers."""
+
+import ast
+import re
+import shutil
+import subprocess
+import sys
+import tomllib
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import yaml
+from packaging.requirements import Requirement
+from packaging.specifiers import SpecifierSet
+
+ROOT = Path(__file__).parents[1]
+PACKAGE = ROOT / "minmax_jax"
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
+
+TOP_LEVEL = {
+    *("README.md", "LICENSE", "requirements.txt", "environment.yml", "pyproject.toml"),
+    *("minmax_jax", "notebooks", "tests"),
+}
+
+# The floors of the house, from the roof down. A module imports from floors below its own only.
+FLOORS = [
+    {"widgets"},
+    {"plots"},
+    {"study"},
+    {"robustness", "sweep"},
+    {"training"},
+    {"trainer"},
+    {"steps", "history", "attacks", "certify"},
+    {"minmax", "objective"},
+    {"fuzziness"},
+    {"lenet"},
+    {"intervals", "evaluation"},
+    {"kernels", "convolution", "progress"},
+    {"data"},
+    {"prepared", "split"},
+    {"prepare", "cache"},
+    {"arrays"},
+]
+DRAWING = {"matplotlib", "ipywidgets", "IPython"}
+MAY_DRAW = {"plots", "widgets"}
+
+
+def tracked_files() -> list[str]:
+    """Files that git knows or would add."""
+    command = ["git", "ls-files", "--cached", "--others", "--exclude-standard"]
+    listing = subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True).stdout
+    return [name for name in listing.splitlines() if (ROOT / name).exists()]
+
+
+# Requirements
+
+
+def comparable(lines: list[str]) -> set[tuple[str, str, str]]:
+    parsed = [Requirement(line) for line in lines]
+    return {(one.name, str(one.specifier), str(one.marker)) for one in parsed}
+
+
+def requirement_lines() -> list[str]:
+    text = (ROOT / "requirements.txt").read_text("utf-8")
+    return [line for line in text.splitlines() if line and not line.startswith("#")]
+
+
+def test_requirements_are_those_of_the_project() -> None:
+    *ranges, package = requirement_lines()
+    wanted = PROJECT["dependencies"] + PROJECT["optional-dependencies"]["notebooks"]
+    assert comparable(ranges) == comparable(wanted)
+    assert package == "."
+
+
+def test_ranges_have_a_lower_bound_and_no_pin() -> None:
+    for requirements in [PROJECT["dependencies"], *PROJECT["optional-dependencies"].values()]:
+        for requirement in map(Requirement, requirements):
+            operators = [one.operator for one in requirement.specifier]
+            assert ">=" in operators and "==" not in operators, requirement
+
+
+def test_conda_environment_installs_the_requirements() -> None:
+    environment = yaml.safe_load((ROOT / "environment.yml").read_text("utf-8"))
+    *packages, from_pip = environment["dependencies"]
+    ranges = {one.name: one.specifier for one in map(Requirement, packages)}
+    assert ranges == {"python": SpecifierSet(PROJECT["requires-python"]), "pip": SpecifierSet()}
+    assert from_pip == {"pip": ["-r requirements.txt"]}
+    assert environment["channels"] == ["conda-forge"]
+
+
+def test_version_is_the_projects() -> None:
+    from importlib.metadata import version
+
+    assert version("minmax_jax") == PROJECT["version"]
+
+
+# README
+
+
+def test_readme_starts_with_two_commands() -> None:
+    readme = (ROOT / "README.md").read_text("utf-8")
+    start = re.search(r"^## Start\n(.*?)^## ", readme, re.MULTILINE | re.DOTALL)
+    assert start, "README.md has no section Start"
+    blocks = re.findall(r"^```bash\n(.*?)^```", start[1], re.MULTILINE | re.DOTALL)
+    commands = [line for block in blocks for line in block.splitlines()]
+    assert len(commands) == 2
+    notebooks, tests = commands
+    assert notebooks.endswith("&& jupyter lab notebooks")
+    assert tests.endswith("&& python -m pytest")
+    for command in commands:
+        assert "-r requirements.txt" in command
+    extras = re.findall(r'"\.\[(\w+)\]"', tests)
+    assert extras == ["test"] and set(extras) <= set(PROJECT["optional-dependencies"])
+
+
+def test_readme_names_files_that_exist() -> None:
+    readme = (ROOT / "README.md").read_text("utf-8")
+    links = re.findall(r"\]\(([^)#:]+)\)", readme)
+    mapped = re.findall(r"^\| `(minmax_jax/[^`]*|notebooks/|tests/)`", readme, re.MULTILINE)
+    missing = [name for name in links + mapped if not (ROOT / name).exists()]
+    assert mapped and not missing
+
+
+def test_readme_maps_every_module() -> None:
+    readme = (ROOT / "README.md").read_text("utf-8")
+    unmapped = [name for name in modules() if not re.search(rf"\b{name}(\.py|/)`", readme)]
+    assert not unmapped
+
+
+# The built package
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> zipfile.ZipFile:
+    """The wheel, built from a copy so that no build folder is left behind."""
+    source = tmp_path_factory.mktemp("source")
+    for name in tracked_files():
+        if name.startswith("minmax_jax/") or "/" not in name:
+            (source / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(ROOT / name, source / name)
+    build = "from setuptools.build_meta import build_wheel; build_wheel('dist')"
+    command = [sys.executable, "-c", build]
+    done = subprocess.run(command, cwd=source, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    (built,) = (source / "dist").glob("*.whl")
+    return zipfile.ZipFile(built)
+
+
+def test_wheel_holds_the_package_and_its_data(wheel: zipfile.ZipFile) -> None:
+    names = set(wheel.namelist())
+    sources = {path.relative_to(ROOT).as_posix() for path in PACKAGE.rglob("*.py")}
+    assert sources | {"minmax_jax/mnist.npz", "minmax_jax/py.typed"} <= names
+
+
+def test_wheel_holds_nothing_else(wheel: zipfile.ZipFile) -> None:
+    folders = {name.split("/")[0] for name in wheel.namelist()}
+    assert folders == {"minmax_jax", f"minmax_jax-{PROJECT['version']}.dist-info"}
+    assert not re.findall(r"\btests?\b|\btest_", " ".join(wheel.namelist()))
+
+
+# What lies where
+
+
+def test_top_level_is_tidy() -> None:
+    names = {name.split("/")[0] for name in tracked_files()}
+    assert {name for name in names if not name.startswith(".")} == TOP_LEVEL
+
+
+def text_files() -> Iterator[tuple[str, str]]:
+    for name in tracked_files():
+        path = ROOT / name
+        if path != Path(__file__) and path.suffix not in {".npz", ".nc", ".png"}:
+            yield name, path.read_text("utf-8")
+
+
+def test_no_machine_paths_or_registries() -> None:
+    # Paths of one machine mean nothing on another; addresses of registries are the user's choice.
+    machine = re.compile(r"(?<![\w.~}])/(?:root|tmp|work|home|Users)/")
+    registry = re.compile(r"https?://[^\s)\"']*(?:pypi|pythonhosted|anaconda|/simple\b)")
+    found = [
+        f"{name}: {hit[0]}"
+        for name, text in text_files()
+        for hit in [*machine.finditer(text), *registry.finditer(text)]
+    ]
+    assert not found
+
+
+# Layers
+
+
+def modules() -> dict[str, list[Path]]:
+    """Module names under minmax_jax, with the files of each (several for a folder)."""
+    single = {path.stem: [path] for path in PACKAGE.glob("*.py") if path.stem != "__init__"}
+    folders = {path.parent.name for path in PACKAGE.glob("*/__init__.py")}
+    return single | {name: sorted((PACKAGE / name).rglob("*.py")) for name in folders}
+
+
+def imports(path: Path) -> Iterator[str]:
+    """Full names that a file imports, wherever in it; those from a package one by one."""
+    for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path.name} has a relative import"
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+
+def floor(name: str) -> int:
+    found = [number for number, names in enumerate(FLOORS) if name in names]
+    assert found, f"{name} has no floor yet in {Path(__file__).name}"
+    return found[0]
+
+
+@pytest.mark.parametrize("name", sorted(modules()))
+def test_imports_run_downwards(name: str) -> None:
+    for path in modules()[name]:
+        for imported in imports(path):
+            package, _, rest = imported.partition(".")
+            below = rest.split(".")[0]
+            if package == "minmax_jax" and below != name:
+                assert below in modules(), f"{path.name} imports {imported}: name the module"
+                assert floor(below) > floor(name), f"{name} imports {below}, which is not below"
+
+
+@pytest.mark.parametrize("name", sorted(set(modules()) - MAY_DRAW))
+def test_only_the_top_draws(name: str) -> None:
+    for path in modules()[name]:
+        assert not {imported.split(".")[0] for imported in imports(path)} & DRAWING
+
+
+def test_nothing_is_pickled() -> None:
+    for path in [*PACKAGE.rglob("*.py"), *(ROOT / "notebooks").glob("*.py")]:
+        names = {part for imported in imports(path) for part in imported.split(".")}
+        assert not names & {"pickle", "cloudpickle", "dill", "joblib", "shelve"}, path.name
+        assert "allow_pickle=True" not in path.read_text("utf-8").replace(" ", ""), path.name
+
+
+def test_import_is_light() -> None:
+    heavy = ["tensorflow", "tensorflow_datasets", "matplotlib", "ipywidgets", "xarray", "pandas"]
+    script = f"import sys, minmax_jax; print(*(set({heavy}) & set(sys.modules)))"
+    command = [sys.executable, "-W", "error", "-c", script]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.split() == []
