@@ -4,6 +4,7 @@ from importlib import import_module as _import_module
 from typing import Any as _Any
 
 from minmax_jax import attacks as attacks
+from minmax_jax import minmax as minmax
 from minmax_jax.convolution import Conv as Conv
 from minmax_jax.convolution import convolve as convolve
 from minmax_jax.convolution import patches as patches

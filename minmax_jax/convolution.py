@@ -80,6 +80,10 @@ def convolve(
 
     This is the one place where a faster form of the same product is to be chosen, by backend.
     """
+    if jnp.ndim(kernel) != 4:
+        raise ValueError(f"kernel has shape {kernel.shape}; it takes (kh, kw, cin, cout)")
+    if jnp.ndim(images) != 4:
+        raise ValueError(f"images have shape {images.shape}; it takes (n, h, w, cin)")
     kh, kw, cin, cout = kernel.shape
     if images.shape[-1] != cin:
         raise ValueError(
@@ -109,7 +113,9 @@ class Conv(nnx.Module):
         if len(kernel_size) != 2 or min(kernel_size) < 1:
             raise ValueError(f"kernel_size is {kernel_size}; it takes (height, width), each >= 1")
         explicit_padding(padding, kernel_size)  # bad padding is an error here, not at the first call
-        self.padding: Padding = padding if isinstance(padding, str | int) else tuple(padding)
+        self.padding: Padding = padding
+        if not isinstance(padding, str | int):
+            self.padding = tuple((int(low), int(high)) for low, high in padding)  # hashable: it is static
         shape = (*kernel_size, in_features, out_features)
         self.kernel = nnx.Param(kernel_init(rngs.params(), shape))
         self.bias = nnx.Param(jnp.zeros(out_features))

@@ -35,6 +35,8 @@ class Dataset:
         class_names: Sequence[str] = (),
         provenance: str = "given by the caller",
     ) -> None:
+        if not isinstance(name, str):
+            raise TypeError(f"name is {name!r}; it takes a str")
         for argument, split in (("train", train), ("test", test)):
             if not isinstance(split, Split):
                 raise TypeError(f"{argument} is a {type(split).__name__}; it takes a Split(images, labels)")
@@ -93,6 +95,8 @@ def load(
     ModuleNotFoundError where TensorFlow is needed and missing, ConnectionError where the network
     is.
     """
+    if not isinstance(name, str):
+        raise TypeError(f"name is {name!r}; it takes a str, such as 'mnist'")
     if source not in (None, "bundled", "tfds"):
         raise ValueError(f"source is {source!r}; it takes 'bundled', 'tfds' or None")
     if source == "bundled" and (name != "mnist" or data_dir is not None):

@@ -10,6 +10,7 @@ from flax import nnx
 from jax import lax
 from jaxtyping import Array, Bool, Float, Int
 
+from minmax_jax.checks import check_count, check_type
 from minmax_jax.data import Split
 
 Model = Callable[[Float[Array, "n h w c"]], Float[Array, "n classes"]]
@@ -41,6 +42,7 @@ def map_batches(function: Callable[..., Any], batch_size: int, *arrays: Array) -
     ``function`` returns arrays with the rows on the first axis. Identity: equal to one call on all rows
     for any function that treats rows alike.
     """
+    check_count("batch_size", batch_size)
     rows = len(arrays[0])
     full = rows // batch_size * batch_size
     parts = []
@@ -72,6 +74,7 @@ def accuracy(model: Model, data: Split, batch_size: int = 500) -> float:
     ``model`` is any callable from images (n, h, w, c) to logits (n, classes); a Flax module is evaluated
     in evaluation mode (running statistics, no dropout).
     """
+    check_type("data", data, Split)
     definition, weights = split_model(model)
     hits = correct(definition, weights, jnp.asarray(data.images), jnp.asarray(data.labels), batch_size)
     return float(hits.mean())

@@ -8,15 +8,8 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from minmax_jax.arrays import AnyArray
-from minmax_jax.intervals import (
-    Interval,
-    Membership,
-    Reading,
-    interval,
-    is_known,
-    memberships,
-    one_of,
-)
+from minmax_jax.checks import is_known, one_of
+from minmax_jax.intervals import Interval, Membership, Reading, interval, memberships
 from minmax_jax.kernels import is_array, kernels
 
 Measure = Literal["entropy", "quadratic", "linear", "yager"]
@@ -29,7 +22,8 @@ def degree(mu: Float[AnyArray, "..."], measure: Measure = "entropy", p: float = 
     - ``"entropy"``: ``-mu log2 mu - (1 - mu) log2(1 - mu)`` (De Luca and Termini 1972)
     - ``"quadratic"``: ``4 mu (1 - mu)``
     - ``"linear"``: ``2 min(mu, 1 - mu)`` (Kaufmann 1975)
-    - ``"yager"``: ``1 - abs(2 mu - 1) ** p``, p > 0 (Yager 1979); p = 1 is linear, p = 2 is quadratic
+    - ``"yager"``: ``1 - abs(2 mu - 1) ** p``, p > 0; p = 1 is linear, p = 2 is quadratic
+      (after Yager 1979, without the root, so that it is a mean over weights)
 
     The derivative of entropy is unbounded towards 0 and 1; at exactly 0 and 1 it is taken as zero: a crisp
     weight stays where it is. Raises ValueError for an unknown measure, p <= 0, or mu outside [0, 1].

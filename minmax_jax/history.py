@@ -14,7 +14,7 @@ from minmax_jax.intervals import MEMBERSHIPS, READINGS, Interval, interval, memb
 if TYPE_CHECKING:
     import xarray as xr
 
-KERNEL_AXES = {4: ("row", "column", "in", "out")}
+KERNEL_AXES = ("row", "column", "in", "out")
 
 
 def recording_steps(steps: int, points: int) -> np.ndarray:
@@ -92,8 +92,7 @@ def build_history(
         "fuzziness": (dims, np.stack(courses, axis=1), {"long_name": "fuzziness F"}),
     }
     for name, rows in snapshots.items():
-        axes = KERNEL_AXES.get(rows.ndim - 1, tuple(f"axis{i}" for i in range(rows.ndim - 1)))
-        axes = tuple(f"{name}_{axis}" for axis in axes)
+        axes = tuple(f"{name}_{axis}" for axis in KERNEL_AXES)
         variables[f"kernel_{name}"] = (("snapshot", *axes), rows, {"long_name": f"kernel of {name}"})
         for end in ("low", "high"):
             note = {"long_name": f"{end} end of each weight's path over all steps"}

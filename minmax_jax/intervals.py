@@ -1,21 +1,19 @@
 """The interval that a weight lives in, and the weight's membership: its position in that interval."""
 
-from typing import Any, Literal, NamedTuple, TypeVar, get_args
+from typing import Literal, NamedTuple, get_args
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import lax
 from jaxtyping import Array, Float
 
 from minmax_jax.arrays import AnyArray
+from minmax_jax.checks import is_known, one_of
 
 Reading = Literal["layer", "filter", "fixed", "trajectory"]
 Membership = Literal["signed", "magnitude"]
 READINGS: tuple[Reading, ...] = get_args(Reading)
 MEMBERSHIPS: tuple[Membership, ...] = get_args(Membership)
-
-Name = TypeVar("Name", bound=str)
 
 
 class Interval(NamedTuple):
@@ -23,18 +21,6 @@ class Interval(NamedTuple):
 
     low: Float[AnyArray, "..."]
     high: Float[AnyArray, "..."]
-
-
-def one_of(argument: str, got: Any, takes: tuple[Name, ...]) -> Name:
-    """``got`` if it is one of ``takes``, else a ValueError that names the argument."""
-    if got not in takes:
-        raise ValueError(f"{argument} is {got!r}; it takes one of {takes}")
-    return got
-
-
-def is_known(x: Any) -> bool:
-    """True where values can be checked now; false inside a jax transformation."""
-    return not isinstance(x, jax.core.Tracer)
 
 
 def initial_bound(shape: tuple[int, ...]) -> float:

@@ -7,10 +7,18 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float
 
+from minmax_jax.checks import one_of
+from minmax_jax.fuzziness import MEASURES
 from minmax_jax.intervals import MEMBERSHIPS, READINGS, Interval, Membership, Reading, interval, memberships
 
 if TYPE_CHECKING:
     import xarray as xr
+
+
+def layer_name(history: "xr.Dataset", layer: str | None = None) -> str:
+    """A layer of a history, by default the first. Raises ValueError for an unknown one."""
+    layers = tuple(str(name) for name in history.layer.values)
+    return layers[0] if layer is None else one_of("layer", layer, layers)
 
 
 def membership_course(
@@ -21,8 +29,7 @@ def membership_course(
     The intervals of "layer" and "filter" are those of the same snapshot, the interval of "trajectory" is
     that of the whole run, as in the history's ``fuzziness``. Raises ValueError for an unknown layer.
     """
-    if layer not in history.layer:
-        raise ValueError(f"layer is {layer!r}; it takes one of {list(history.layer.values)}")
+    layer = layer_name(history, layer)
     kernels = jnp.asarray(history[f"kernel_{layer}"].values)
     extremes = Interval(*(jnp.asarray(history[f"{end}_{layer}"].values) for end in ("low", "high")))
 
@@ -36,9 +43,11 @@ def membership_course(
 def moved_away(mu: Float[np.ndarray, "snapshot weights"]) -> Float[np.ndarray, " snapshot"]:
     """Share of weights farther from the centre than at the first snapshot, ``abs(mu - 1/2)`` compared.
 
-    In [0, 1]; a weight at an equal distance counts half, so weights that move by chance alone, and those
-    that do not move at all, give 1/2. Source: this study, after "move far away from the centers of their
-    intervals" (Shen et al. 2020). Identity: 1/2 at the first snapshot.
+    In [0, 1]; a weight at an equal distance counts half. Weights drawn anew from the same distribution give
+    1/2; weights near the centre that wander without direction in a fixed interval give more, so compare
+    with a control before calling it a tendency. By the reading "trajectory" it does not tell drift from
+    chance: both give 1/2. Source: this study, after "move far away from the centers of their intervals"
+    (Shen et al. 2020). Identity: 1/2 at the first snapshot.
     """
     distance = np.abs(mu - 0.5)
     return (np.sign(distance - distance[:1]) / 2 + 0.5).mean(axis=1)
@@ -53,6 +62,7 @@ def summary(history: "xr.Dataset", measure: str = "entropy") -> "xr.Dataset":
     """
     import xarray as xr  # heavy to import, so only where it is used
 
+    one_of("measure", measure, MEASURES)
     course = history.fuzziness.sel(measure=measure, drop=True)
     start, end = (course.isel(snapshot=i, drop=True) for i in (0, -1))
     shares = [

@@ -11,10 +11,13 @@ import optax
 from jaxtyping import Array, Float, Int
 
 from minmax_jax.arrays import AnyArray
+from minmax_jax.checks import is_known, one_of
 from minmax_jax.fuzziness import MEASURES, Measure, fuzziness
-from minmax_jax.intervals import MEMBERSHIPS, READINGS, Membership, Reading, interval, one_of
+from minmax_jax.intervals import MEMBERSHIPS, READINGS, Membership, Reading, interval
 from minmax_jax.kernels import kernels
 
+TRACED = ("strength", "l1", "l2")
+STATIC = ("reading", "membership", "measure", "p", "bound", "layers")
 # The reading "trajectory" needs the whole run, so nothing can be trained towards it.
 TRAINABLE_READINGS = tuple(reading for reading in READINGS if reading != "trajectory")
 
@@ -59,15 +62,19 @@ class Objective:
                 raise ValueError(f"{name} is {value}; it takes a finite number > 0")
         if self.bound is not None and self.reading != "fixed":
             raise ValueError(f"bound is {self.bound} with reading {self.reading!r}; only 'fixed' takes one")
-        if isinstance(self.layers, list):
+        if isinstance(self.layers, str):
+            raise TypeError(f"layers is {self.layers!r}; it takes a sequence of names")
+        if self.layers is not None:
             object.__setattr__(self, "layers", tuple(self.layers))  # static under jit: hashable
-        for name in ("strength", "l1", "l2"):
+        for name in TRACED:
             value = getattr(self, name)
-            if isinstance(value, int | float | np.number) and (
-                not np.isfinite(value) or (name != "strength" and value < 0)
-            ):
-                kind = "a finite number" if name == "strength" else "a finite number >= 0"
-                raise ValueError(f"{name} is {value}; it takes {kind}")
+            kind = "a finite number" if name == "strength" else "a finite number >= 0"
+            if not isinstance(value, int | float | np.number | np.ndarray | jax.Array):
+                raise TypeError(f"{name} is {value!r}; it takes {kind}")
+            if is_known(value) and np.ndim(value) == 0:
+                object.__setattr__(self, name, float(value))
+                if not np.isfinite(value) or (name != "strength" and value < 0):
+                    raise ValueError(f"{name} is {value}; it takes {kind}")
 
     def fuzziness(self, weights: Any) -> Float[Array, ""]:
         """F of the selected kernels, by this objective's reading, membership and measure."""
@@ -92,10 +99,6 @@ class Objective:
         absolute = sum(jnp.abs(kernel).sum() for kernel in selected)
         squares = sum(jnp.square(kernel).sum() for kernel in selected)
         return self.strength * self.fuzziness(weights) + self.l1 * absolute + self.l2 * squares
-
-
-TRACED = ("strength", "l1", "l2")
-STATIC = ("reading", "membership", "measure", "p", "bound", "layers")
 
 
 def _flatten(objective: Objective) -> tuple[tuple[Any, ...], tuple[Any, ...]]:

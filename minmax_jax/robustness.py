@@ -9,7 +9,9 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float, Int
 
-from minmax_jax.attacks import fgsm, pgd
+from minmax_jax.attacks.fgsm import fgsm
+from minmax_jax.attacks.pgd import pgd
+from minmax_jax.checks import check_type
 from minmax_jax.data import Split
 from minmax_jax.evaluation import Model, map_batches, merge_model, split_model
 
@@ -19,15 +21,7 @@ if TYPE_CHECKING:
 Attack = Callable[..., Float[Array, "n h w c"]]
 
 
-def _fgsm(model: Model, images: Array, labels: Array, eps: Array, key: Array) -> Array:
-    return fgsm(model, images, labels, eps)
-
-
-def _pgd(model: Model, images: Array, labels: Array, eps: Array, key: Array) -> Array:
-    return pgd(model, images, labels, eps, steps=40, restarts=2, key=key)
-
-
-ATTACKS: Mapping[str, Attack] = {"fgsm": _fgsm, "pgd": _pgd}
+ATTACKS: Mapping[str, Attack] = {"fgsm": fgsm, "pgd": partial(pgd, steps=40, restarts=2)}
 
 
 @partial(jax.jit, static_argnames=("definition", "attack", "batch_size"))
@@ -46,10 +40,19 @@ def withstands(
     keys = jax.random.split(key, len(images))
 
     def survive(x: Array, y: Array, batch_keys: Array) -> Array:
-        attacked = attack(model, x, y, eps, batch_keys[0])
+        attacked = attack(model, x, y, eps, key=batch_keys[0])
         return (model(x).argmax(-1) == y) & (model(attacked).argmax(-1) == y)
 
     return map_batches(survive, batch_size, images, labels, keys)
+
+
+@partial(jax.jit, static_argnames=("definition", "batch_size"))
+def finite(
+    definition: Any, weights: Any, images: Float[Array, "n h w c"], batch_size: int
+) -> Bool[Array, " n"]:
+    """Whether all logits of each image are finite."""
+    model = merge_model(definition, weights)
+    return map_batches(lambda x: jnp.isfinite(model(x)).all(-1), batch_size, images)
 
 
 def robustness(
@@ -66,11 +69,12 @@ def robustness(
 
     ``model`` is any jittable callable from images to logits, a Flax module among them (in evaluation mode).
     ``attacks`` names some of "fgsm" and "pgd" (40 steps, 2 restarts), or maps names to functions
-    ``attack(model, images, labels, eps, key)`` of your own. An image counts if it is classified correctly
-    both as it is and after the attack; all images of ``data`` count. The last attack, "worst", counts an
-    image only if it withstands all of them: the figure to quote.
+    ``attack(model, images, labels, eps, key=key)``, such as ``partial(mm.attacks.pgd, steps=100)``.
+    An image counts if it is classified correctly both as it is and after the attack; all images of ``data``
+    count. The last attack, "worst", counts an image only if it withstands all of them: the figure to quote.
 
-    Raises ValueError for an unknown attack or eps outside [0, 1].
+    Random attacks draw anew for each batch, so their result depends a little on ``batch_size``.
+    Raises ValueError for an unknown attack, eps outside [0, 1], or a model whose logits are not finite.
     Identity: at eps = 0 every attack's accuracy is the clean accuracy.
     """
     import xarray as xr  # heavy to import, so only where it is used
@@ -86,8 +90,11 @@ def robustness(
             f"attacks is {attacks!r}; it takes names out of {list(ATTACKS)}, or a mapping from names "
             "(other than 'worst') to functions"
         )
+    check_type("data", data, Split)
     definition, weights = split_model(model)
     images, labels = jnp.asarray(data.images), jnp.asarray(data.labels)
+    if not finite(definition, weights, images, batch_size).all():
+        raise ValueError("model gives logits that are NaN or infinite; it takes finite ones on all images")
     hits = np.zeros((len(chosen) + 1, len(radii), len(data)), bool)
     with tqdm(total=len(chosen) * len(radii), unit="attack", disable=not progress) as bar:
         for i, (name, attack) in enumerate(chosen.items()):

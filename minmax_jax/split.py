@@ -39,6 +39,8 @@ class Split:
     @classmethod
     def from_bytes(cls, images: UInt8[np.ndarray, "n h w c"], labels: np.ndarray) -> "Split":
         """From images in 0 to 255: exactly ``images / 255`` in float32, without a check of each."""
+        if images.dtype != np.uint8 or images.ndim != 4:
+            raise TypeError(f"images are {images.dtype} of shape {images.shape}; it takes uint8 (n, h, w, c)")
         unit = np.divide(images, np.float32(255))
         unit.flags.writeable = False
         labels = _labels(labels)

@@ -1,7 +1,10 @@
 """Training: ``fit`` a model to data under an objective, and keep a labelled history of it."""
 
-from collections.abc import Callable
-from dataclasses import asdict, dataclass
+import signal
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -10,10 +13,12 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 from flax import nnx
+from jax.tree_util import keystr, tree_leaves_with_path
 
+from minmax_jax.checks import check_count, check_type
 from minmax_jax.data import Dataset
 from minmax_jax.history import recording_steps
-from minmax_jax.objective import Objective
+from minmax_jax.objective import STATIC, TRACED, Objective
 from minmax_jax.progress import Progress, reporting
 from minmax_jax.steps import epoch_order
 from minmax_jax.trainer import Trainer
@@ -22,6 +27,9 @@ if TYPE_CHECKING:
     import xarray as xr
 
 ADAM = optax.adam(1e-3)  # one object, so that all runs with the default share one compilation
+
+# What a seed may be: a number that every file format holds.
+LIMITS = {"seed": {"least": 0, "most": 2**31 - 1}}
 
 Outcome = Literal["finished", "stopped", "diverged"]
 
@@ -46,14 +54,17 @@ class Diverged(RuntimeError):
         self.run = run
 
 
-def check_arguments(model: nnx.Module, data: Dataset, objective: Objective, counts: dict[str, int]) -> None:
+def check_arguments(
+    model: nnx.Module, data: Dataset, objective: Objective, optimiser: Any, counts: dict[str, Any]
+) -> None:
     """Raise a clear error for what ``fit`` cannot train."""
-    if not isinstance(model, nnx.Module):
-        raise TypeError(f"model is a {type(model).__name__}; it takes a flax.nnx.Module")
+    check_type("model", model, nnx.Module)
+    check_type("data", data, Dataset)
+    check_type("objective", objective, Objective)
+    check_type("optimiser", optimiser, optax.GradientTransformation)
     for name, count in counts.items():
-        if count < 1:
-            raise ValueError(f"{name} is {count}; it takes at least 1")
-    images, classes = len(data.train), len(data.class_names)
+        check_count(name, count, **LIMITS.get(name, {}))
+    images, classes = len(data.train), data.classes
     if counts["batch_size"] > images:
         raise ValueError(
             f"batch_size is {counts['batch_size']}; it takes at most the {images} training images"
@@ -64,7 +75,24 @@ def check_arguments(model: nnx.Module, data: Dataset, objective: Objective, coun
             f"model gives logits of shape {logits.shape} for one image; "
             f"it takes one for each of the {classes} classes of data"
         )
+    for path, leaf in tree_leaves_with_path(nnx.to_pure_dict(nnx.state(model, nnx.Param))):
+        if not bool(jnp.isfinite(leaf).all()):
+            name = keystr(path, simple=True, separator=".")
+            raise ValueError(f"model has NaN or infinite weights in {name}; it takes finite ones")
     objective.check(model)  # an unfit interval or layer is an error here, where it can be named
+
+
+@contextmanager
+def uninterrupted() -> Iterator[None]:
+    """Hold Ctrl-C off while a run is put together: it would lose what was learned."""
+    if threading.current_thread() is not threading.main_thread():
+        yield  # signals reach the main thread only
+        return
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def even_split(steps: int, most: int = 12) -> int:
@@ -74,7 +102,8 @@ def even_split(steps: int, most: int = 12) -> int:
 
 def describe(objective: Objective) -> dict[str, Any]:
     """The objective and the versions used, as attributes that any file format takes."""
-    fields = {f"objective_{name}": value for name, value in asdict(objective).items() if value is not None}
+    values = {name: getattr(objective, name) for name in TRACED + STATIC}
+    fields = {f"objective_{name}": value for name, value in values.items() if value is not None}
     if objective.layers is not None:
         fields["objective_layers"] = ", ".join(objective.layers)
     return fields | {name: version(name) for name in ("minmax_jax", "jax", "flax", "optax")}
@@ -103,6 +132,7 @@ def fit(
 
     ``progress``: True draws a bar, False none; a function is called with a ``Progress`` after each segment
     and stops training by returning a true value. Ctrl-C stops it too; both return what was learned so far.
+    If the function raises, its error passes on, with what was learned as its ``run``.
 
     The run's ``history`` holds
 
@@ -115,18 +145,20 @@ def fit(
     Raises ValueError or TypeError for unfit arguments. Raises ``Diverged``, which keeps the last weights
     that gave a good loss, if the loss is NaN, infinite or its cross-entropy over 50 times that of guessing.
     """
-    counts = {"epochs": epochs, "batch_size": batch_size, "snapshots": snapshots}
-    check_arguments(model, data, objective, counts if segments is None else counts | {"segments": segments})
+    counts = {"epochs": epochs, "batch_size": batch_size, "snapshots": snapshots, "seed": seed}
+    segmented = counts if segments is None else counts | {"segments": segments}
+    check_arguments(model, data, objective, optimiser, segmented)
     images = len(data.train)
     per_epoch = images // batch_size
     total = epochs * per_epoch
     pieces = min(segments or (even_split(per_epoch) if progress else 1), per_epoch)
     trainer = Trainer(model, data, objective, optimiser, recording_steps(total, snapshots))
-    labels = {"dataset": data.name, "model": type(model).__name__, **counts, "seed": seed}
-    labels |= describe(objective)
+    labels = {"dataset": data.name, "model": type(model).__name__, **counts, **describe(objective)}
 
     def end(outcome: Outcome) -> Run:
-        return Run(trainer.model(), trainer.history(per_epoch, {**labels, "outcome": outcome}), outcome)
+        with uninterrupted():
+            history = trainer.history(per_epoch, {**labels, "outcome": outcome})
+            return Run(trainer.model(), history, outcome)
 
     key = jax.random.key(seed)
     with reporting(progress, total) as report:
@@ -134,11 +166,10 @@ def fit(
             for epoch in range(1, epochs + 1):
                 order = np.asarray(epoch_order(key, epoch, images, batch_size))
                 for rows in np.array_split(order, pieces):
-                    bad = trainer.advance(rows)
-                    if bad is not None:
+                    if (bad := trainer.advance(rows)) is not None:
                         # Steps are deterministic: take them again, up to the last good weights.
-                        if bad > 1:
-                            trainer.advance(rows[: bad - 1])
+                        while bad is not None and bad > 1:
+                            bad = trainer.advance(rows[: bad - 1])
                         raise Diverged(
                             f"training diverged after step {trainer.steps} of {total}: the loss became NaN, "
                             "infinite or far worse than guessing. Try a smaller learning rate or strength; "
@@ -148,7 +179,13 @@ def fit(
                     if trainer.steps == epoch * per_epoch:
                         trainer.evaluate()
                     test = trainer.test_accuracy[-1] if trainer.test_accuracy else None
-                    if report(Progress(trainer.steps, total, epoch, epochs, trainer.loss, test)):
+                    now = Progress(trainer.steps, total, epoch, epochs, trainer.loss, test)
+                    try:
+                        stop = report(now)
+                    except Exception as error:
+                        error.run = end("stopped")  # type: ignore[attr-defined]
+                        raise
+                    if stop:
                         return end("stopped")
         except KeyboardInterrupt:
             return end("stopped")

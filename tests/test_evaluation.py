@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 import minmax_jax as mm
 from minmax_jax.evaluation import map_batches, merge_model, split_model
+from refusal import refuses
 from small import Norm, digits, lenet
 
 
@@ -53,5 +54,5 @@ def test_models_alike_share_a_definition():
 
 
 def test_what_is_no_model_is_named():
-    with pytest.raises(TypeError, match="model is a int; it takes a callable"):
+    with refuses("model is a int; it takes a callable", error=TypeError):
         split_model(3)

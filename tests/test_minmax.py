@@ -23,6 +23,15 @@ def test_moved_away_is_a_share_and_half_at_the_start(mu):
     assert ((share >= 0) & (share <= 1)).all()
 
 
+def test_wandering_from_the_centre_is_no_tendency():
+    """Noise e added to w of N(0, 1) about a fixed centre: P = 1/2 + atan(s / 2) / pi for e of N(0, s^2)."""
+    random = np.random.default_rng(0)
+    for scale in (0.1, 1.0):
+        w = random.normal(size=400_000)
+        mu = 0.5 + np.stack([w, w + scale * random.normal(size=w.size)]) / 100
+        assert moved_away(mu)[1] == pytest.approx(0.5 + np.arctan(scale / 2) / np.pi, abs=3e-3)
+
+
 @pytest.fixture(scope="module")
 def history():
     return run().history

@@ -28,6 +28,8 @@ TOP_LEVEL = {
 FLOORS = [
     {"widgets"},
     {"plots"},
+    {"view"},
+    {"drawing"},
     {"study"},
     {"robustness", "sweep"},
     {"training"},
@@ -41,10 +43,10 @@ FLOORS = [
     {"data"},
     {"prepared", "split"},
     {"prepare", "cache"},
-    {"arrays"},
+    {"arrays", "checks"},
 ]
 DRAWING = {"matplotlib", "ipywidgets", "IPython"}
-MAY_DRAW = {"plots", "widgets"}
+MAY_DRAW = {"drawing", "view", "plots", "widgets"}
 
 
 def tracked_files() -> list[str]:

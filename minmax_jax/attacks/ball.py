@@ -1,6 +1,5 @@
 """The L-inf ball of an attack inside the box [0, 1], and the loss that an attack climbs."""
 
-from collections.abc import Callable
 from typing import Any
 
 import jax
@@ -9,9 +8,15 @@ import optax
 from jaxtyping import Array, Float, Int
 
 from minmax_jax.arrays import AnyArray
+from minmax_jax.checks import is_known
+from minmax_jax.evaluation import Model, merge_model, split_model
 
-Model = Callable[[Float[Array, "n h w c"]], Float[Array, "n classes"]]
 Eps = float | Float[Array, ""]
+
+
+def evaluated(model: Model) -> Model:
+    """The model as it is evaluated: a Flax module in evaluation mode, any other callable as it is."""
+    return merge_model(*split_model(model))
 
 
 def losses(model: Model, images: Float[Array, "n h w c"], labels: Int[Array, " n"]) -> Float[Array, " n"]:
@@ -22,8 +27,12 @@ def losses(model: Model, images: Float[Array, "n h w c"], labels: Int[Array, " n
 def ascent(
     model: Model, images: Float[Array, "n h w c"], labels: Int[Array, " n"]
 ) -> Float[Array, "n h w c"]:
-    """Sign of the gradient of the cross-entropy in each pixel: the direction of steepest L-inf ascent."""
-    return jnp.sign(jax.grad(lambda x: losses(model, x, labels).sum())(images))
+    """Sign of the gradient of the cross-entropy in each pixel: the direction of steepest L-inf ascent.
+
+    Where the gradient is not a number, 0: the attack stays in its ball, and is the weaker for it.
+    """
+    gradient = jax.grad(lambda x: losses(model, x, labels).sum())(images)
+    return jnp.where(jnp.isnan(gradient), 0, jnp.sign(gradient))
 
 
 def project(
@@ -49,9 +58,12 @@ def checked(
             f"images have shape {jnp.shape(images)} and labels {jnp.shape(labels)}; "
             "an attack takes (n, h, w, c) and (n,)"
         )
-    if not isinstance(eps, jax.core.Tracer) and not 0 <= float(eps) <= 1:
-        raise ValueError(f"eps is {eps}; it takes a radius in [0, 1], in pixel units of [0, 1]")
+    kinds = jnp.result_type(images), jnp.result_type(labels)
+    if not (jnp.issubdtype(kinds[0], jnp.floating) and jnp.issubdtype(kinds[1], jnp.integer)):
+        raise TypeError(f"images are {kinds[0]} and labels {kinds[1]}; an attack takes floats and integers")
+    if jnp.ndim(eps) != 0 or (is_known(eps) and not 0 <= float(eps) <= 1):
+        raise ValueError(f"eps is {eps}; it takes one radius in [0, 1], in pixel units of [0, 1]")
     inside = ((images >= 0) & (images <= 1)).all()
-    if not isinstance(inside, jax.core.Tracer) and not bool(inside):
+    if is_known(inside) and not bool(inside):
         raise ValueError("images hold values outside [0, 1] or NaN; it takes images in [0, 1]")
     return jnp.asarray(images), jnp.asarray(labels)

@@ -6,7 +6,9 @@ from jax import lax
 from jaxtyping import Array, Float, Int
 
 from minmax_jax.arrays import AnyArray
-from minmax_jax.attacks.ball import Eps, Model, ascent, checked, losses, project
+from minmax_jax.attacks.ball import Eps, ascent, checked, evaluated, losses, project
+from minmax_jax.checks import check_count, is_known
+from minmax_jax.evaluation import Model
 
 
 def pgd(
@@ -27,18 +29,19 @@ def pgd(
     ``2.5 eps / steps``. Each of ``restarts`` starts at a point drawn evenly from the ball (or at the image,
     if not ``random_start``). For each image the result is the point, among the image itself and the last of
     each restart, that is misclassified or else has the largest cross-entropy, so the attack is never worse
-    than none. ``key`` is a jax random key, ``jax.random.key(0)`` if None. Pure and jittable.
+    than none. A Flax module is attacked in evaluation mode. ``key`` is a jax random key,
+    ``jax.random.key(0)`` if None. Pure and jittable.
 
     Raises ValueError for images or eps outside [0, 1], steps or restarts < 1, or step_size < 0.
     Source: Madry et al. 2018. Identity: one step of size eps without random start is ``fgsm``, where that
     raises the loss.
     """
+    model = evaluated(model)
     x0, truth = checked(images, labels, eps)
-    for name, count in (("steps", steps), ("restarts", restarts)):
-        if count < 1:
-            raise ValueError(f"{name} is {count}; it takes at least 1")
-    if step_size is not None and not isinstance(step_size, jax.core.Tracer) and not step_size >= 0:
-        raise ValueError(f"step_size is {step_size}; it takes a number >= 0, in pixel units of [0, 1]")
+    check_count("steps", steps)
+    check_count("restarts", restarts)
+    if step_size is not None and is_known(step_size) and not 0 <= step_size < float("inf"):
+        raise ValueError(f"step_size is {step_size}; it takes a finite number >= 0, in pixels of [0, 1]")
     size = 2.5 * eps / steps if step_size is None else step_size
 
     def quality(x: Array) -> Array:

@@ -1,7 +1,10 @@
 """Long work in the background, with start, stop and progress."""
 
+import atexit
+import contextlib
 import threading
 import time
+import weakref
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -10,6 +13,15 @@ import ipywidgets
 from minmax_jax.widgets.status import Status
 
 Report = Callable[[int, int, str], bool]
+
+
+def stop_at_exit(job: "weakref.ref[Job]") -> None:
+    """End a job's thread before Python goes: work in jax that is cut off would crash it."""
+    running = job()
+    if running is not None:
+        running.stop()
+        with contextlib.suppress(TimeoutError):
+            running.wait(timeout=20)
 
 
 class Job(ipywidgets.VBox):
@@ -38,6 +50,7 @@ class Job(ipywidgets.VBox):
         self._shown = 0.0
         self.start_button.on_click(lambda _: self.start())
         self.stop_button.on_click(lambda _: self.stop())
+        atexit.register(stop_at_exit, weakref.ref(self))
         row = ipywidgets.HBox([self.start_button, self.stop_button, self.bar])
         super().__init__([row, self.status])
 
@@ -79,24 +92,24 @@ class Job(ipywidgets.VBox):
         return self._stop.is_set()
 
     def _run(self) -> None:
-        while True:
+        again = True
+        while again:
             self.bar.bar_style, self.bar.value = "info", 0
             self.status.info("Starting…")
             try:
                 message = self._work(self._report)
-            except Exception as error:
-                self.bar.bar_style = "danger"
-                self.status.error(error)
-            else:
                 self.bar.bar_style = "warning" if self._stop.is_set() else "success"
                 self.status.info(message)
+            except BaseException as error:  # whatever it is, it is shown, and the buttons work again
+                self.bar.bar_style = "danger"
+                self.status.error(error)
             with self._guard:
-                if not self._again:
+                again, self._again = self._again, False
+                if again:
+                    self._stop.clear()
+                else:
                     self._thread = None
                     self._show_running(False)
-                    return
-                self._again = False
-                self._stop.clear()
 
     def _show_running(self, running: bool) -> None:
         self.start_button.disabled = running

@@ -6,13 +6,16 @@ from typing import Any
 
 
 class Latest:
-    """``push(x)`` returns at once; ``work(x)`` runs in one daemon thread, for the newest x only.
+    """``push(x)`` returns at once; ``work(x)`` runs in one thread, for the newest x only.
 
-    This keeps a slider smooth: while one frame is drawn, the positions passed by are skipped.
+    An exception of ``work`` is handed to ``failed``.
+
+    This keeps a slider smooth: while one frame is drawn, the positions passed by are skipped. The thread
+    ends when nothing is left to do, and Python waits for it before it ends.
     """
 
-    def __init__(self, work: Callable[[Any], None]):
-        self._work = work
+    def __init__(self, work: Callable[[Any], None], failed: Callable[[Exception], None]):
+        self._work, self._failed = work, failed
         self._changed = threading.Condition()
         self._waiting: list[Any] = []
         self._thread: threading.Thread | None = None
@@ -22,7 +25,7 @@ class Latest:
         with self._changed:
             self._waiting = [task]
             if self._thread is None:
-                self._thread = threading.Thread(target=self._run, daemon=True, name="latest")
+                self._thread = threading.Thread(target=self._run, name="latest")
                 self._thread.start()
 
     def flush(self, timeout: float = 60) -> None:
@@ -41,8 +44,5 @@ class Latest:
                 task = self._waiting.pop()
             try:
                 self._work(task)
-            except BaseException:
-                with self._changed:  # the thread dies of it: let the next push start another
-                    self._thread = None
-                    self._changed.notify_all()
-                raise
+            except Exception as error:
+                self._failed(error)

@@ -24,8 +24,8 @@ class TimeExplorer(ipywidgets.VBox):
 
     def __init__(self, history: "xr.Dataset"):
         self._view = MinMaxView(history)
-        self._worker = Latest(self._draw)
         self.status = Status()
+        self._worker = Latest(self._draw, self.status.error)
         self.figure = FigureImage(self._view.figure)
         self.step = ipywidgets.SelectionSlider(
             options=[0],
@@ -68,13 +68,10 @@ class TimeExplorer(ipywidgets.VBox):
             choice = (*(dropdown.value for dropdown in dropdowns), steps.index(self.step.value))
             self._worker.push((self.history, choice))
 
-    def _draw(self, task: tuple["xr.Dataset", tuple[Any, ...]]) -> None:
+    def _draw(self, task: tuple[Any, tuple[Any, ...]]) -> None:
         history, choice = task
-        try:
-            if history is not self._view.history:
-                self._view.use(history)
-            self._view.show(*choice)
-            self.figure.refresh(self._view.caption)
-            self.status.value = ""
-        except Exception as error:
-            self.status.error(error)
+        if history is not self._view.history:
+            self._view.use(history)
+        self._view.show(*choice)
+        self.figure.refresh(self._view.caption)
+        self.status.value = ""

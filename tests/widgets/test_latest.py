@@ -16,7 +16,7 @@ def test_tasks_that_wait_are_replaced_by_newer_ones():
         assert go.wait(30)
         done.append(task)
 
-    worker = Latest(work)
+    worker = Latest(work, pytest.fail)
     worker.push(1)
     assert started.wait(30)
     for task in (2, 3, 4):
@@ -28,7 +28,7 @@ def test_tasks_that_wait_are_replaced_by_newer_ones():
 
 def test_it_starts_again_after_a_rest():
     done = []
-    worker = Latest(done.append)
+    worker = Latest(done.append, pytest.fail)
     for task in (1, 2):
         worker.push(task)
         worker.flush()
@@ -37,7 +37,7 @@ def test_it_starts_again_after_a_rest():
 
 def test_waiting_too_long_is_an_error():
     go = threading.Event()
-    worker = Latest(lambda _: go.wait(30))
+    worker = Latest(lambda _: go.wait(30), pytest.fail)
     worker.push(1)
     with pytest.raises(TimeoutError, match="not done after 0"):
         worker.flush(timeout=0.01)
@@ -45,18 +45,18 @@ def test_waiting_too_long_is_an_error():
     worker.flush()
 
 
-@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
-def test_a_task_that_fails_does_not_end_the_worker():
-    done = []
+def test_an_error_is_handed_on_and_the_next_task_is_done():
+    done, failed = [], []
 
     def work(task):
         if task == 1:
             raise RuntimeError("first")
         done.append(task)
 
-    worker = Latest(work)
+    worker = Latest(work, failed.append)
     worker.push(1)
     worker.flush()
+    assert str(failed[0]) == "first" and not done
     worker.push(2)
     worker.flush()
-    assert done == [2]
+    assert done == [2] and len(failed) == 1

@@ -6,6 +6,7 @@ import pytest
 
 import minmax_jax as mm
 import small
+from refusal import refuses
 from small import digits, lenet, same_weights, train
 
 
@@ -24,7 +25,7 @@ def explorer(run):
 def test_it_begins_with_the_given_run(explorer, run):
     assert explorer.strength.value == 0
     assert "λ = 0" in explorer.shown.value and "step 10" in explorer.shown.value
-    assert list(explorer.runs) == [(0.0, "layer", "signed", "entropy")]
+    assert list(explorer.runs) == [mm.Objective()]
     assert explorer.options == {"epochs": 2, "batch_size": 128, "seed": 0, "snapshots": 11}
 
 
@@ -32,7 +33,7 @@ def test_a_move_trains_as_fit_would(explorer):
     before = bytes(explorer.comparison.image.value)
     explorer.strength.value = 30.0
     explorer.wait()
-    kept = explorer.runs[(30.0, "layer", "signed", "entropy")]
+    kept = explorer.runs[mm.Objective(strength=30.0)]
     expected = train(objective=mm.Objective(strength=30.0))
     assert same_weights(kept.model, expected.model)
     assert "λ = 30" in explorer.shown.value and "Finished after step 10" in explorer.job.status.value
@@ -49,6 +50,10 @@ def test_a_known_choice_is_shown_without_training(explorer, monkeypatch):
     explorer.strength.value = 0.0
     explorer.wait()
     assert "λ = 0<" in explorer.shown.value
+    explorer.measure.value = "linear"  # makes no difference without strength
+    explorer.wait()
+    assert "λ = 0<" in explorer.shown.value
+    assert len(explorer.runs) == 2
 
 
 def test_another_measure_trains_too(explorer):
@@ -56,7 +61,7 @@ def test_another_measure_trains_too(explorer):
     explorer.wait()
     explorer.measure.value = "quadratic"
     explorer.wait()
-    assert (3.0, "layer", "signed", "quadratic") in explorer.runs
+    assert mm.Objective(strength=3.0, measure="quadratic") in explorer.runs
     assert "quadratic" in explorer.shown.value
 
 
@@ -72,7 +77,8 @@ def test_stop_keeps_what_was_learned_but_does_not_compare_it(explorer, monkeypat
     explorer.wait()
     assert "λ = 10" in explorer.shown.value and "stopped after step 1" in explorer.shown.value
     assert "Stopped after step 1" in explorer.job.status.value
-    assert (10.0, "layer", "signed", "entropy") not in explorer.runs
+    assert mm.Objective(strength=10.0) not in explorer.runs
+    assert explorer.run.history.sizes["step"] == 1  # what was learned can be had
 
 
 def test_divergence_is_told_and_the_last_good_weights_are_shown(run):
@@ -86,5 +92,40 @@ def test_divergence_is_told_and_the_last_good_weights_are_shown(run):
 def test_without_a_run_it_trains_one_at_strength_zero():
     explorer = mm.widgets.StrengthExplorer(lenet(), digits(), attacked=10, epochs=2, snapshots=11)
     explorer.wait()
-    assert list(explorer.runs) == [(0.0, "layer", "signed", "entropy")]
+    assert list(explorer.runs) == [mm.Objective()]
     assert explorer.time is not None and np.isfinite(explorer.time.history.loss).all()
+
+
+def test_going_back_while_it_trains_shows_what_the_slider_says(explorer, monkeypatch):
+    """The run that is cut short must not be shown over the one that was chosen."""
+    report = explorer.job._report
+
+    def go_back(done, total, message):
+        explorer.strength.value = 0.0
+        return report(done, total, message)
+
+    monkeypatch.setattr(explorer.job, "_report", go_back)
+    explorer.strength.value = 1.0
+    explorer.wait()
+    assert "λ = 0<" in explorer.shown.value and explorer.run is explorer.runs[mm.Objective()]
+
+
+def test_it_begins_with_the_strength_and_form_of_its_run():
+    objective = mm.Objective(strength=0.125, measure="quadratic", l2=1e-4)
+    begun = train(objective=objective)
+    explorer = mm.widgets.StrengthExplorer(
+        lenet(), digits(), begun, objective=mm.Objective(l2=1e-4), attacked=10
+    )
+    explorer.wait()
+    assert explorer.choice == objective == next(iter(explorer.runs))
+    assert explorer.strength.value == 0.125 and explorer.measure.value == "quadratic"
+
+
+def test_a_run_of_another_objective_or_other_options_is_refused(run):
+    with refuses("run was finished with {'epochs': 2}", "{'epochs': 3}"):
+        mm.widgets.StrengthExplorer(lenet(), digits(), run, epochs=3)
+    with refuses("'objective_l1': 0.0", "'objective_l1': 1.0"):
+        mm.widgets.StrengthExplorer(lenet(), digits(), run, objective=mm.Objective(l1=1.0))
+    short = train(progress=lambda now: now.step == 1)
+    with refuses("run was stopped", "it takes a finished run"):
+        mm.widgets.StrengthExplorer(lenet(), digits(), short)

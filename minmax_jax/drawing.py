@@ -1,0 +1,149 @@
+"""How figures of this study look, and the panels that they are made of."""
+
+import io
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from jaxtyping import Float
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure as BareFigure
+from matplotlib.layout_engine import ConstrainedLayoutEngine
+
+from minmax_jax.fuzziness import Measure
+from minmax_jax.intervals import READINGS, Membership, Reading
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+# Okabe and Ito's palette, told apart with any colour vision; line styles repeat what colour says.
+COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
+STYLES = ("-", "--", "-.", ":")
+WEIGHTS = "PuOr_r"
+BINS = np.linspace(0, 1, 21)
+CREDIT: dict[str, Any] = {"x": 0.99, "ha": "right", "fontsize": "x-small", "color": "0.4"}
+LEVEL = 0.005  # a smaller change of fuzziness is called level
+
+
+class Figure(BareFigure):
+    """A matplotlib Figure that a notebook shows without pyplot."""
+
+    def _repr_png_(self) -> bytes:
+        buffer = io.BytesIO()
+        self.savefig(buffer, format="png")
+        return buffer.getvalue()
+
+
+def layout() -> ConstrainedLayoutEngine:
+    """How the panels of a figure share its room."""
+    return ConstrainedLayoutEngine(w_pad=0.1)
+
+
+def new_figure(
+    width: float, height: float, columns: int, rows: int = 1, **options: Any
+) -> tuple[Figure, Any]:
+    """A Figure of the study's look, free of pyplot, and its axes in one row of an array."""
+    figure = Figure(figsize=(width, height), layout=layout())
+    axes = figure.subplots(rows, columns, squeeze=False, **options).ravel()
+    for ax in axes:
+        ax.spines[["top", "right"]].set_visible(False)
+    return figure, axes
+
+
+def credit(figure: Figure, history: "xr.Dataset") -> Figure:
+    """Write under a figure which run it shows: data, model, seed and steps."""
+    facts = history.attrs
+    text = f"{facts['dataset']}, {facts['model']}, seed {facts['seed']}, {history.sizes['step']} steps"
+    figure.supxlabel(f"{text} of {facts['batch_size']} images", **CREDIT)
+    return figure
+
+
+def mosaic(kernel: Float[np.ndarray, "kh kw cin cout"]) -> Float[np.ndarray, "h w"]:
+    """All filters of a kernel as one picture, NaN between them.
+
+    One input channel: filters side by side in two rows. Else input channels are rows and output channels
+    columns.
+    """
+    kh, kw, cin, cout = kernel.shape
+    tiles = np.pad(kernel, ((0, 1), (0, 1), (0, 0), (0, 0)), constant_values=np.nan)
+    grid = tiles.transpose(2, 3, 0, 1)
+    if cin == 1 and cout % 2 == 0:
+        grid = grid.reshape(2, cout // 2, kh + 1, kw + 1)
+    rows, columns = grid.shape[:2]
+    picture = grid.transpose(0, 2, 1, 3).reshape(rows * (kh + 1), columns * (kw + 1))
+    return picture[:-1, :-1]
+
+
+def draw_weights(ax: Axes, picture: Float[np.ndarray, "h w"], limit: float) -> Any:
+    """A picture of weights on a colour scale that has white at zero."""
+    ax.set_axis_off()
+    return ax.imshow(picture, cmap=WEIGHTS, vmin=-limit, vmax=limit)
+
+
+def draw_memberships(
+    ax: Axes,
+    start: Float[np.ndarray, " weights"],
+    now: Float[np.ndarray, " weights"],
+    reading: str,
+    membership: str,
+) -> Any:
+    """Histograms of membership at the start (outline) and now (bars, which are returned)."""
+    shares = [np.histogram(mu, BINS)[0] / len(mu) for mu in (start, now)]
+    bars = ax.bar(BINS[:-1], shares[1], np.diff(BINS), align="edge", color=COLOURS[5], label="now")
+    ax.stairs(shares[0], BINS, color="black", label="step 0")
+    ax.axvline(0.5, color="0.5", linestyle=":")
+    ax.set(xlim=(0, 1), xlabel=f"membership μ\n({reading} reading, {membership})")
+    ax.set_ylabel("share of weights")
+    ax.legend(frameon=False, loc="upper center", ncols=2)
+    return bars
+
+
+def draw_courses(ax: Axes, courses: "xr.DataArray", reading: str | None = None) -> None:
+    """Fuzziness over training by each reading; the one named is drawn strongly."""
+    for name, colour, style in zip(READINGS, COLOURS, STYLES, strict=False):
+        strong = reading in (None, name)
+        ax.plot(
+            courses.snapshot,
+            courses.sel(reading=name),
+            style,
+            color=colour,
+            linewidth=2.4 if strong else 1.3,
+            alpha=1 if strong else 0.8,
+            label=name,
+        )
+    ax.set(xlabel="training step", ylim=(0, 1.02))
+    ax.legend(title="reading", frameon=False, ncols=2, loc="lower right", fontsize="small")
+
+
+def draw_strengths(
+    axes: Any,
+    results: "Mapping[float, xr.Dataset]",
+    reading: Reading,
+    membership: Membership,
+    measure: Measure,
+    marked: float | None = None,
+) -> None:
+    """Draw ``strengths`` on two axes."""
+    order = sorted(results)
+    runs = [results[strength] for strength in order]
+    places = np.arange(len(order))
+    accuracies, final = axes
+    clean = [100 * float(run.test_accuracy[-1]) if run.sizes["epoch"] else np.nan for run in runs]
+    accuracies.plot(places, clean, "o-", color=COLOURS[0], label="clean, all test images")
+    attacked = [100 * float(run.get("robust_accuracy", np.nan)) for run in runs]
+    if np.isfinite(attacked).any():
+        notes = [run.robust_accuracy.attrs["long_name"] for run in runs if "robust_accuracy" in run]
+        accuracies.plot(places, attacked, "s--", color=COLOURS[1], label=notes[0])
+    chosen = {"reading": reading, "membership": membership, "measure": measure}
+    for i, layer in enumerate(runs[0].layer.values):
+        ends = [float(run.fuzziness.sel(layer=layer, **chosen)[-1]) for run in runs]
+        colour, style = COLOURS[i % len(COLOURS)], "os^v"[i % 4] + STYLES[i % 4]
+        final.plot(places, ends, style, color=colour, label=str(layer))
+    for ax in axes:
+        ax.set_xticks(places, [f"{strength:g}" for strength in order])
+        ax.set_xlabel("strength λ")
+        ax.legend(frameon=False, fontsize="small")
+        if marked in order:
+            ax.axvline(order.index(marked), color="0.85", linewidth=8, zorder=0)
+    accuracies.set(ylabel="accuracy (%)", ylim=(0, 101))
+    final.set(ylabel=f"fuzziness F at the end\n({measure}, {reading}, {membership})", ylim=(0, 1.02))

@@ -1,0 +1,107 @@
+"""One figure of a layer over training, drawn anew in place as time moves."""
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from minmax_jax.drawing import (
+    BINS,
+    LEVEL,
+    Figure,
+    credit,
+    draw_courses,
+    draw_memberships,
+    draw_weights,
+    layout,
+    mosaic,
+    new_figure,
+)
+from minmax_jax.fuzziness import Measure
+from minmax_jax.intervals import Membership, Reading
+from minmax_jax.minmax import membership_course, moved_away
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+
+class MinMaxView:
+    """One figure of a layer over training: its filters, its memberships, its fuzziness.
+
+    Artists are updated in place by ``show``, which is what makes a slider over time smooth. ``caption``
+    says in words what the figure shows.
+    """
+
+    def __init__(self, history: "xr.Dataset"):
+        self.figure, (self.filters, self.shares, self.course) = new_figure(
+            10.8, 4.1, 3, width_ratios=(1.15, 1, 1.15)
+        )
+        self.filters.set_axis_off()
+        self.caption = ""
+        self.use(history)
+
+    def use(self, history: "xr.Dataset") -> None:
+        """Take another history; the next ``show`` draws it."""
+        self.history = history
+        self.choice: tuple[str, ...] | None = None
+
+    def show(
+        self,
+        layer: str,
+        reading: Reading = "layer",
+        membership: Membership = "signed",
+        measure: Measure = "entropy",
+        snapshot: int = -1,
+    ) -> Figure:
+        """Draw a layer at a snapshot (an index) by one reading, membership and measure."""
+        choice = (layer, reading, membership, measure)
+        if fresh := choice != self.choice:
+            self._prepare(*choice)
+            self.choice = choice
+        at = range(self.history.sizes["snapshot"])[snapshot]
+        step, last = (int(self.history.snapshot[i]) for i in (at, -1))
+        self.picture.set_data(mosaic(self.history[f"kernel_{layer}"].values[at]))
+        counts = np.histogram(self.mu[at], BINS)[0] / self.mu.shape[1]
+        for bar, height in zip(self.bars, counts, strict=True):
+            bar.set_height(height)
+        self.marker.set_data([step], [self.fuzziness[at]])
+        self.shares.set_title(f"{self.moved[at]:.0%} of weights are farther\nfrom the centre than at step 0")
+        self.filters.set_title(f"{layer}: kernel\nat step {step} of {last}")
+        now, start = self.fuzziness[at], self.fuzziness[0]
+        self.course.set_title(f"F = {now:.3f} at step {step}\n({now - start:+.3f} since step 0)")
+        change = now - start
+        direction = "has fallen" if change < -LEVEL else "has risen" if change > LEVEL else "is level"
+        self.caption = (
+            f"{layer}, step {step} of {last}: by the {reading} reading ({membership} membership) "
+            f"fuzziness {direction}, from {start:.3f} to {now:.3f} ({measure}), and {self.moved[at]:.0%} of "
+            f"the weights are farther from the centre of their interval than at the start."
+        )
+        if fresh:  # lay out once a choice: doing so at each move would double the time to draw
+            self.figure.set_layout_engine(layout())
+            self.figure.draw_without_rendering()
+            self.figure.set_layout_engine("none")
+        return self.figure
+
+    def _prepare(self, layer: str, reading: Reading, membership: Membership, measure: Measure) -> None:
+        """Draw all that stays while time moves."""
+        history = self.history
+        self.mu = membership_course(history, layer, reading, membership)
+        self.moved = moved_away(self.mu)
+        courses = history.fuzziness.sel(layer=layer, membership=membership, measure=measure)
+        self.fuzziness = courses.sel(reading=reading).values
+        kernel = history[f"kernel_{layer}"].values
+        for ax in (self.filters, self.shares, self.course):
+            ax.clear()
+        credit(self.figure, history)
+        self.filters.set_axis_off()
+        self.picture = draw_weights(self.filters, mosaic(kernel[0]), float(np.abs(kernel).max()))
+        if not hasattr(self, "scale"):
+            self.scale = self.figure.colorbar(
+                self.picture, ax=self.filters, location="left", shrink=0.7, label="weight w"
+            )
+        self.scale.update_normal(self.picture)
+        self.bars = draw_memberships(self.shares, self.mu[0], self.mu[0], reading, membership)
+        tallest = max(np.histogram(mu, BINS)[0].max() for mu in self.mu) / self.mu.shape[1]
+        self.shares.set_ylim(0, 1.2 * tallest)  # room for the legend
+        draw_courses(self.course, courses, reading)
+        self.course.set_ylabel(f"fuzziness F ({measure})")
+        (self.marker,) = self.course.plot([], [], "o", color="black", zorder=5)
