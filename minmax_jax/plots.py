@@ -17,7 +17,7 @@ from minmax_jax.drawing import (
     new_figure,
 )
 from minmax_jax.fuzziness import Measure
-from minmax_jax.intervals import Membership, Reading
+from minmax_jax.intervals import READINGS, Membership, Reading
 from minmax_jax.minmax import layer_name
 from minmax_jax.view import MinMaxView
 
@@ -51,7 +51,8 @@ def fuzziness(
         draw_courses(ax, courses)
         change = courses.isel(snapshot=-1) - courses.isel(snapshot=0)
         falls = [str(name) for name in change.reading.values[change.values < -LEVEL]]
-        ax.set_title(f"{layer}\nF ends lower by: {', '.join(falls) or 'no reading'}")
+        which = "every reading" if len(falls) == len(READINGS) else ", ".join(falls) or "no reading"
+        ax.set_title(f"{layer}\nF ends lower by: {which}")
     for ax in axes[len(layers) :]:
         ax.set_axis_off()
     for ax in axes[::columns]:
