@@ -58,6 +58,8 @@ def interval(
     """
     one_of("reading", reading, READINGS)
     one_of("membership", membership, MEMBERSHIPS)
+    if not jnp.issubdtype(kernel.dtype, jnp.floating):
+        raise TypeError(f"kernel is {kernel.dtype}; it takes floating-point weights")
     if kernel.size == 0:
         raise ValueError(f"kernel has shape {kernel.shape}; it takes at least one weight")
     finite = jnp.isfinite(kernel).all()

@@ -251,3 +251,8 @@ def test_a_trajectory_without_extremes_is_refused():
 def test_extremes_that_are_no_interval_are_refused(low):
     with refuses("extremes", "low <= high"):
         interval(KERNEL, "trajectory", extremes=Interval(low, KERNEL))
+
+
+def test_weights_that_are_no_floats_are_refused() -> None:
+    with refuses("kernel is int32; it takes floating-point weights", error=TypeError):
+        interval(np.arange(4, dtype=np.int32))

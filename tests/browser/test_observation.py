@@ -52,6 +52,16 @@ def test_train_then_stop(notebook: "Page") -> None:
     assert not explorer.alert.count(), explorer.alert.all_inner_texts()
 
 
+def test_a_training_that_ends_joins_the_comparison(notebook: "Page") -> None:
+    explorer = Explorer(notebook, "strength λ")
+    explorer.button("Train").click()
+    expect(explorer.status).to_contain_text("Finished after step", timeout=300_000)
+    strength = explorer.readout.inner_text()
+    compared = explorer.output.locator("p", has_text="under PGD")
+    expect(compared).to_contain_text(f"λ = {strength}:")
+    assert not explorer.alert.count(), explorer.alert.all_inner_texts()
+
+
 def stop(explorer: Explorer) -> None:
     """Stop training once it is under way."""
     explorer.expect_status("Training at")
