@@ -80,17 +80,16 @@ def draw_weights(ax: Axes, picture: Float[np.ndarray, "h w"], limit: float) -> A
     return ax.imshow(picture, cmap=WEIGHTS, vmin=-limit, vmax=limit)
 
 
-def draw_memberships(
-    ax: Axes,
-    start: Float[np.ndarray, " weights"],
-    now: Float[np.ndarray, " weights"],
-    reading: str,
-    membership: str,
-) -> Any:
-    """Histograms of membership at the start (outline) and now (bars, which are returned)."""
-    shares = [np.histogram(mu, BINS)[0] / len(mu) for mu in (start, now)]
-    bars = ax.bar(BINS[:-1], shares[1], np.diff(BINS), align="edge", color=COLOURS[5], label="now")
-    ax.stairs(shares[0], BINS, color="black", label="step 0")
+def shares(mu: Float[np.ndarray, " weights"]) -> Float[np.ndarray, " bins"]:
+    """Share of weights in each of the ``BINS`` of membership. Identity: they add up to 1."""
+    return np.histogram(mu, BINS)[0] / len(mu)
+
+
+def draw_memberships(ax: Axes, start: Float[np.ndarray, " weights"], reading: str, membership: str) -> Any:
+    """Histogram of membership at the start, as an outline and as bars, which are returned to be moved."""
+    heights = shares(start)
+    bars = ax.bar(BINS[:-1], heights, np.diff(BINS), align="edge", color=COLOURS[5], label="now")
+    ax.stairs(heights, BINS, color="black", label="step 0")
     ax.axvline(0.5, color="0.5", linestyle=":")
     ax.set(xlim=(0, 1), xlabel=f"membership μ\n({reading} reading, {membership})")
     ax.set_ylabel("share of weights")

@@ -77,7 +77,7 @@ class Trainer:
             jnp.asarray(self._slots(len(order))),
         )
         measured, after = jax.device_get(results)
-        bad = first_bad(measured, after, len(self.data.class_names))
+        bad = first_bad(measured, after, self.data.classes)
         if bad is None:
             self._now = (new, (*parts, measured))
         return bad

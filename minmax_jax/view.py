@@ -5,7 +5,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from minmax_jax.drawing import (
-    BINS,
     LEVEL,
     Figure,
     credit,
@@ -15,6 +14,7 @@ from minmax_jax.drawing import (
     layout,
     mosaic,
     new_figure,
+    shares,
 )
 from minmax_jax.fuzziness import Measure
 from minmax_jax.intervals import Membership, Reading
@@ -35,7 +35,6 @@ class MinMaxView:
         self.figure, (self.filters, self.shares, self.course) = new_figure(
             10.8, 4.1, 3, width_ratios=(1.15, 1, 1.15)
         )
-        self.filters.set_axis_off()
         self.caption = ""
         self.use(history)
 
@@ -60,15 +59,14 @@ class MinMaxView:
         at = range(self.history.sizes["snapshot"])[snapshot]
         step, last = (int(self.history.snapshot[i]) for i in (at, -1))
         self.picture.set_data(mosaic(self.history[f"kernel_{layer}"].values[at]))
-        counts = np.histogram(self.mu[at], BINS)[0] / self.mu.shape[1]
-        for bar, height in zip(self.bars, counts, strict=True):
+        for bar, height in zip(self.bars, shares(self.mu[at]), strict=True):
             bar.set_height(height)
         self.marker.set_data([step], [self.fuzziness[at]])
         self.shares.set_title(f"{self.moved[at]:.0%} of weights are farther\nfrom the centre than at step 0")
         self.filters.set_title(f"{layer}: kernel\nat step {step} of {last}")
         now, start = self.fuzziness[at], self.fuzziness[0]
-        self.course.set_title(f"F = {now:.3f} at step {step}\n({now - start:+.3f} since step 0)")
         change = now - start
+        self.course.set_title(f"F = {now:.3f} at step {step}\n({change:+.3f} since step 0)")
         direction = "has fallen" if change < -LEVEL else "has risen" if change > LEVEL else "is level"
         self.caption = (
             f"{layer}, step {step} of {last}: by the {reading} reading ({membership} membership) "
@@ -92,15 +90,14 @@ class MinMaxView:
         for ax in (self.filters, self.shares, self.course):
             ax.clear()
         credit(self.figure, history)
-        self.filters.set_axis_off()
         self.picture = draw_weights(self.filters, mosaic(kernel[0]), float(np.abs(kernel).max()))
         if not hasattr(self, "scale"):
             self.scale = self.figure.colorbar(
                 self.picture, ax=self.filters, location="left", shrink=0.7, label="weight w"
             )
         self.scale.update_normal(self.picture)
-        self.bars = draw_memberships(self.shares, self.mu[0], self.mu[0], reading, membership)
-        tallest = max(np.histogram(mu, BINS)[0].max() for mu in self.mu) / self.mu.shape[1]
+        self.bars = draw_memberships(self.shares, self.mu[0], reading, membership)
+        tallest = max(shares(mu).max() for mu in self.mu)
         self.shares.set_ylim(0, 1.2 * tallest)  # room for the legend
         draw_courses(self.course, courses, reading)
         self.course.set_ylabel(f"fuzziness F ({measure})")
