@@ -1,26 +1,34 @@
 """The simplified formulation of convolution: a layer is one matrix product over patches.
 
 One output value is an inner product ``y = <w, x> + b`` of a kernel column ``w`` with the receptive-field
-patch ``x``. All output values of a layer together are ``patches(x) @ W.reshape(-1, cout) + b``.
-Everything the study says of one kernel column (its membership, its fuzziness, its worst-case amplification)
-is therefore said of exactly the code that runs in the network.
+patch ``x``. All output values of a layer together are ``patches(x) @ W.reshape(-1, cout) + b``. For tiles of
+t x t outputs it is ``patches_t(x) @ toeplitz_t(W) + b``: fewer, longer patches, and a matrix that holds the
+kernel once for each output of a tile, shifted. With t = 1 it is the plain product; with one tile as large as
+the output, it is the doubly block Toeplitz matrix of the whole layer.
+
+The code computes the transpose, ``toeplitz_t(W).T @ patches_t(x).T``, in the layout of ``tiles.py``, as the
+positions make the long axis. Everything the study says of one kernel column (its membership, its
+fuzziness, its worst-case amplification) is therefore said of exactly the code that runs in the network.
 """
 
 from collections.abc import Sequence
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 from flax import nnx
+from jax import lax
 from jaxtyping import Array, Float
 
 from minmax_jax.arrays import AnyArray
+from minmax_jax.tiles import Pairs, Tile, cut, join, stack_shifts
 
 INITIALISER = nnx.initializers.lecun_normal()
 
 Padding = str | int | Sequence[tuple[int, int]]
 
 
-def explicit_padding(padding: Padding, window: tuple[int, int]) -> tuple[tuple[int, int], tuple[int, int]]:
+def explicit_padding(padding: Padding, window: Tile) -> Pairs:
     """Padding as ((top, bottom), (left, right)) zeros, for stride 1.
 
     ``"VALID"`` adds none; ``"SAME"`` adds ``k - 1`` in all, the odd one at the end; an int adds that many on
@@ -43,27 +51,104 @@ def explicit_padding(padding: Padding, window: tuple[int, int]) -> tuple[tuple[i
     return pairs[0], pairs[1]
 
 
+def is_native() -> bool:
+    """Whether layers run as XLA's own convolution: on GPUs and TPUs, where that is the fastest.
+
+    On a CPU the matrix product is faster several times over, as XLA runs a convolution inside a loop on one
+    core. This is the one place where it is chosen.
+    """
+    return jax.default_backend() != "cpu"
+
+
+def reach(window: Tile, tile: Tile) -> Tile:
+    """Number of tiles, down and across, that hold what a tile of outputs sees through a window."""
+    return tuple(-(-(t + k - 1) // t) for k, t in zip(window, tile, strict=True))
+
+
+def _receptive(
+    images: Float[AnyArray, "n h w cin"], window: Tile, padding: Padding, tile: Tile
+) -> tuple[Float[Array, "tr ts cin i j n"], Tile]:
+    """Tiles that hold the receptive fields of all outputs, and the outputs' (height, width)."""
+    if len(tile) != 2 or min(tile) < 1:
+        raise ValueError(f"tile is {tile}; it takes (rows, columns), each >= 1")
+    pairs = explicit_padding(padding, window)
+    padded = [size + low + high for size, (low, high) in zip(images.shape[1:3], pairs, strict=True)]
+    if not all(0 < k <= size for k, size in zip(window, padded, strict=True)):
+        raise ValueError(
+            f"window is {window[0]}x{window[1]}; it takes at least 1x1 and at most the padded image, "
+            f"{padded[0]}x{padded[1]}"
+        )
+    height, width = (size - k + 1 for size, k in zip(padded, window, strict=True))
+    ends = [
+        (low, high + (-(-out // t) + steps - 1) * t - size)
+        for (low, high), out, t, steps, size in zip(
+            pairs, (height, width), tile, reach(window, tile), padded, strict=True
+        )
+    ]
+    return cut(images, tile, (ends[0], ends[1])), (height, width)
+
+
 def patches(
-    images: Float[AnyArray, "n h w cin"], window: tuple[int, int], padding: Padding = "VALID"
-) -> Float[Array, "n oh ow k"]:
+    images: Float[AnyArray, "n h w cin"],
+    window: Tile,
+    padding: Padding = "VALID",
+    tile: Tile = (1, 1),
+) -> Float[Array, "n i j k"]:
     """Receptive-field patches: ``patches[n, i, j] = images[n, i:i+kh, j:j+kw].ravel()``, k = kh * kw * cin.
 
-    The patch axis runs over (row, column, channel), as ``kernel.reshape(-1, cout)`` does.
-    Raises ValueError if the window is empty or larger than the padded image.
-    Identity: with a window of (1, 1) the patches are the images.
+    The patch axis runs over (row, column, channel), as ``kernel.reshape(-1, cout)`` does. With a ``tile`` of
+    (tr, ts) there is a patch for each tile of outputs: the rows and columns that its outputs see, in whole
+    tiles, with zeros beyond the image. Raises ValueError if the window is empty or larger than the padded
+    image.
+
+    Identities: with a window of (1, 1) the patches are the images; ``patches(x, (kh, kw), padding, t) @
+    toeplitz(W, t)`` holds all outputs of the convolution, tile by tile.
     """
-    (top, bottom), (left, right) = explicit_padding(padding, window)
-    height, width = images.shape[1] + top + bottom, images.shape[2] + left + right
-    kh, kw = window
-    if not (0 < kh <= height and 0 < kw <= width):
-        raise ValueError(
-            f"window is {kh}x{kw}; it takes at least 1x1 and at most the padded image, {height}x{width}"
-        )
-    padded = jnp.pad(images, ((0, 0), (top, bottom), (left, right), (0, 0)))
-    oh, ow = height - kh + 1, width - kw + 1
-    # Columns, then rows: kw + kh copies instead of kw * kh, and the same order (row, column, channel).
-    strips = jnp.concatenate([padded[:, :, j : j + ow] for j in range(kw)], axis=-1)
-    return jnp.concatenate([strips[:, i : i + oh] for i in range(kh)], axis=-1)
+    tiles, _ = _receptive(images, window, padding, tile)
+    shifts = stack_shifts(tiles, reach(window, tile))
+    return shifts.transpose(7, 5, 6, 0, 1, 2, 3, 4).reshape(shifts.shape[7], *shifts.shape[5:7], -1)
+
+
+def _shifted(taps: Array, rows: int, length: int) -> Array:
+    """``out[d, u] = taps[u - d]`` along the first axis, and 0 outside: a row for each output of a tile."""
+    rest = taps.shape[1:]
+    row = jnp.concatenate([taps, jnp.zeros((length + 1 - len(taps), *rest), taps.dtype)])
+    # Rows one longer than wanted, laid end to end and cut anew, each begin one further to the right.
+    laid = jnp.broadcast_to(row, (rows, length + 1, *rest)).reshape(-1, *rest)
+    return laid[: rows * length].reshape(rows, length, *rest)
+
+
+def _matrix(kernel: Float[AnyArray, "kh kw cin cout"], tile: Tile) -> Float[Array, "outputs k"]:
+    down, across = reach(kernel.shape[:2], tile)
+    rows = _shifted(jnp.asarray(kernel), tile[0], down * tile[0])  # (d, u, kw, cin, cout)
+    both = _shifted(jnp.moveaxis(rows, 2, 0), tile[1], across * tile[1])  # (e, v, d, u, cin, cout)
+    return both.transpose(2, 0, 5, 3, 1, 4).reshape(tile[0] * tile[1] * kernel.shape[3], -1)
+
+
+def toeplitz(kernel: Float[AnyArray, "kh kw cin cout"], tile: Tile = (1, 1)) -> Float[Array, "k outputs"]:
+    """The kernel as a matrix for a tile of outputs: ``T[(u, v, c), (d, e, o)] = W[u - d, v - e, c, o]``.
+
+    A row for each value that the tile sees (row u, column v, channel c, in whole tiles), a column for each
+    of its outputs (row d, column e, channel o); 0 where an output does not see a value.
+    Source: design of this study, "toeplitz_t(W)". Identity: for a tile of (1, 1), ``W.reshape(-1, cout)``.
+    """
+    return _matrix(kernel, tile).T
+
+
+def convolve_tiles(
+    tiles: Float[Array, "tr ts cin i j n"],
+    kernel: Float[AnyArray, "kh kw cin cout"],
+    bias: Float[AnyArray, " cout"],
+) -> Float[Array, "tr ts cout oi oj n"]:
+    """Convolution of stride 1 on tiles: ``toeplitz(W, t).T @ patches_t(x).T + b``, without padding.
+
+    Outputs that see beyond the last tile are left out. Identity: ``convolve``, cut into tiles.
+    """
+    matrix = _matrix(kernel, tiles.shape[:2])
+    shifts = stack_shifts(tiles, reach(kernel.shape[:2], tiles.shape[:2]))
+    outputs = matrix @ shifts.reshape(matrix.shape[1], -1)
+    outputs = outputs.reshape(*tiles.shape[:2], kernel.shape[3], *shifts.shape[5:])
+    return outputs + bias.reshape(1, 1, -1, 1, 1, 1)
 
 
 def convolve(
@@ -71,26 +156,35 @@ def convolve(
     kernel: Float[AnyArray, "kh kw cin cout"],
     bias: Float[AnyArray, " cout"] | None = None,
     padding: Padding = "VALID",
+    tile: Tile = (1, 1),
 ) -> Float[Array, "n oh ow cout"]:
-    """Convolution of stride 1 by the simplified formulation, ``patches(x) @ W.reshape(-1, cout) + b``.
+    """Convolution of stride 1 by the simplified formulation, ``patches_t(x) @ toeplitz_t(W) + b``.
 
-    Raises ValueError if the channels of images and kernel differ or the kernel does not fit.
+    ``tile`` is (rows, columns) of outputs computed together, any size; it changes the speed only. On GPUs and
+    TPUs, XLA's own convolution computes the same. Raises ValueError if the channels of images and kernel
+    differ or the kernel does not fit.
     Identity: equal to ``nnx.Conv`` with the same weights, in values and in gradients with respect to kernel
     and images. Source: design of this study, after the simplified formulation named by Shen et al. 2020.
-
-    This is the one place where a faster form of the same product is to be chosen, by backend.
     """
     if jnp.ndim(kernel) != 4:
         raise ValueError(f"kernel has shape {kernel.shape}; it takes (kh, kw, cin, cout)")
     if jnp.ndim(images) != 4:
         raise ValueError(f"images have shape {images.shape}; it takes (n, h, w, cin)")
-    kh, kw, cin, cout = kernel.shape
+    cin, cout = kernel.shape[2:]
     if images.shape[-1] != cin:
         raise ValueError(
             f"images have {images.shape[-1]} channels; the kernel of shape {kernel.shape} takes {cin}"
         )
-    outputs = patches(images, (kh, kw), padding) @ kernel.reshape(-1, cout)
-    return outputs if bias is None else outputs + bias.reshape(1, 1, 1, cout)
+    images, kernel = jnp.asarray(images), jnp.asarray(kernel)
+    shift = jnp.zeros(cout) if bias is None else jnp.asarray(bias)
+    tiles, (height, width) = _receptive(images, kernel.shape[:2], padding, tile)
+    if not is_native():
+        return join(convolve_tiles(tiles, kernel, shift), height, width)
+    pairs = explicit_padding(padding, kernel.shape[:2])
+    dimensions = ("NHWC", "HWIO", "NHWC")
+    return lax.conv_general_dilated(
+        images, kernel, (1, 1), pairs, dimension_numbers=dimensions
+    ) + shift.reshape(1, 1, 1, -1)
 
 
 class Conv(nnx.Module):

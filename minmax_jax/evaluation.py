@@ -61,14 +61,14 @@ def correct(
     weights: Any,
     images: Float[Array, "n h w c"],
     labels: Int[Array, " n"],
-    batch_size: int = 500,
+    batch_size: int = 250,
 ) -> Bool[Array, " n"]:
     """Whether each image is classified as its label, by the largest logit."""
     model = merge_model(definition, weights)
     return map_batches(lambda x, y: model(x).argmax(-1) == y, batch_size, images, labels)
 
 
-def accuracy(model: Model, data: Split, batch_size: int = 500) -> float:
+def accuracy(model: Model, data: Split, batch_size: int = 250) -> float:
     """Share of images classified correctly, in [0, 1], over all images of a split.
 
     ``model`` is any callable from images (n, h, w, c) to logits (n, classes); a Flax module is evaluated
