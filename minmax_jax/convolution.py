@@ -62,6 +62,8 @@ def is_native() -> bool:
 
 def reach(window: Tile, tile: Tile) -> Tile:
     """Number of tiles, down and across, that hold what a tile of outputs sees through a window."""
+    if len(tile) != 2 or min(tile) < 1:
+        raise ValueError(f"tile is {tile}; it takes (rows, columns), each >= 1")
     return tuple(-(-(t + k - 1) // t) for k, t in zip(window, tile, strict=True))
 
 
@@ -69,8 +71,6 @@ def _receptive(
     images: Float[AnyArray, "n h w cin"], window: Tile, padding: Padding, tile: Tile
 ) -> tuple[Float[Array, "tr ts cin i j n"], Tile]:
     """Tiles that hold the receptive fields of all outputs, and the outputs' (height, width)."""
-    if len(tile) != 2 or min(tile) < 1:
-        raise ValueError(f"tile is {tile}; it takes (rows, columns), each >= 1")
     pairs = explicit_padding(padding, window)
     padded = [size + low + high for size, (low, high) in zip(images.shape[1:3], pairs, strict=True)]
     if not all(0 < k <= size for k, size in zip(window, padded, strict=True)):

@@ -80,6 +80,63 @@ def test_equals_an_independent_implementation_in_values_and_gradients(variant):
     jax.tree.map(close, *values_and_gradients(state, images))
 
 
+def choose(patch, native):
+    """As on a GPU, or as on a CPU; the list grows with each time that LeNet or a layer asks."""
+    asked = []
+    for module in ("lenet", "convolution"):
+        patch.setattr(f"minmax_jax.{module}.is_native", lambda by=module: asked.append(by) or native)
+    return asked
+
+
+def rounded(weights):
+    """Weights of few digits: both convolutions are exact with them, and so are ties."""
+    return jax.tree.map(lambda leaf: jnp.round(leaf * 16) / 16, weights)
+
+
+@pytest.mark.parametrize(
+    ("image_shape", "variant"),
+    [
+        ((30, 27, 3), "modern"),
+        ((12, 12, 1), "modern"),
+        ((13, 17, 2), "modern"),
+        ((32, 32, 3), "modern"),
+        ((13, 17, 2), "classic"),
+    ],
+)
+def test_the_native_form_is_equal_in_values_and_gradients(image_shape, variant, monkeypatch):
+    model, state = build(image_shape, 3, variant)
+    for layer in ("conv1", "conv2"):
+        state[layer] = rounded(state[layer])
+    images = jnp.round(images_with_flat_areas((3, *image_shape)) * 4) / 4
+    cotangent = jnp.asarray(np.random.default_rng(3).normal(size=(3, 3)), jnp.float32)
+
+    @jax.jit
+    def both(state, images):
+        results = []
+        for native in (True, False):
+            choose(monkeypatch, native)
+            values, pull = jax.vjp(lambda state, images: model(state, images), state, images)
+            results.append((values, *pull(cotangent)))
+        return results
+
+    def close(a, b):
+        np.testing.assert_allclose(a, b, rtol=1e-4, atol=2e-5)
+        assert np.abs(b).max() > 0.01
+
+    jax.tree.map(close, *both(state, images))
+
+
+@pytest.mark.parametrize("variant", VARIANTS)
+@pytest.mark.parametrize("native", [True, False])
+def test_a_call_chooses_its_form_once(native, variant, monkeypatch):
+    model, state = build((12, 12, 1), 2, variant)
+    asked = choose(monkeypatch, native)
+    program = str(jax.make_jaxpr(model)(state, jnp.zeros((2, 12, 12, 1))))
+    assert asked.count("lenet") == 1
+    assert asked.count("convolution") == (2 if native else 0)  # its layers are convolutions by themselves
+    assert program.count("conv_general_dilated") == (2 if native else 0)
+
+
 def test_a_tie_under_max_pool_gives_the_gradient_to_one_value():
     """On a flat image all values of a window tie: half of the rows and columns get no gradient."""
     model, state = build((12, 12, 1))
@@ -113,11 +170,15 @@ def test_takes_any_image_size_and_channel_count_that_fit(image_shape, classes):
     assert np.isfinite(logits).all()
 
 
-def test_the_seed_decides_the_weights_and_no_images_have_no_logits():
+def test_no_images_have_no_logits():
+    model, state = build((12, 12, 1))
+    assert jax.jit(model)(state, jnp.zeros((0, 12, 12, 1))).shape == (0, 2)
+
+
+def test_the_seed_decides_the_weights():
     first, again, other = (LeNet((12, 12, 1), 2, rngs=nnx.Rngs(seed)) for seed in (0, 0, 1))
     np.testing.assert_array_equal(first.conv1.kernel[...], again.conv1.kernel[...])
     assert not np.array_equal(first.conv1.kernel[...], other.conv1.kernel[...])
-    assert first(jnp.zeros((0, 12, 12, 1))).shape == (0, 2)
 
 
 def test_the_scaled_tanh_maps_one_to_one():
