@@ -9,8 +9,12 @@ import pytest
 from flax import nnx
 from jax import lax
 
+import minmax_jax.convolution
+import minmax_jax.lenet
+import small
 from filled import filled
 from minmax_jax import LeNet
+from minmax_jax.attacks.ball import losses
 from minmax_jax.lenet import scaled_tanh
 from refusal import refuses
 
@@ -208,3 +212,18 @@ def test_images_of_another_shape_are_refused(shape):
     model, state = build((12, 12, 1))
     with refuses("images have shape", shape, "(n, 12, 12, 1)"):
         model(state, jnp.zeros(shape))
+
+
+def test_real_digits_meet_the_same_ties_as_in_the_native_form(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Flat strokes and background make windows of equal values, whose gradient goes to the first."""
+    digits, model = small.digits().test, small.lenet()
+    images, labels = jnp.asarray(digits.images), jnp.asarray(digits.labels)
+
+    def gradient(native: bool) -> np.ndarray:
+        for module in (minmax_jax.lenet, minmax_jax.convolution):
+            monkeypatch.setattr(module, "is_native", lambda: native)
+        loss = jax.jit(jax.grad(lambda x: losses(model, x, labels).sum()))
+        return np.asarray(loss(images))
+
+    native = gradient(True)
+    np.testing.assert_allclose(gradient(False), native, rtol=0, atol=1e-5 * abs(native).max())
