@@ -7,15 +7,15 @@ always safe.
 import hashlib
 import os
 import re
-import tempfile
 import time
 import warnings
-import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
 import platformdirs
+
+from minmax_jax import archive
 
 VARIABLE = "MINMAX_JAX_CACHE"
 DAY = 24 * 60 * 60
@@ -50,10 +50,8 @@ def read(key: str) -> dict[str, np.ndarray] | None:
     if file is None or not file.is_file():
         return None
     try:
-        arrays = unpack(file)
-        with zipfile.ZipFile(file) as archive:
-            return arrays if archive.comment == _listing(arrays) else None
-    except Exception:  # damage can raise nearly anything in a reader of archives
+        return archive.read(file)[0]
+    except (archive.Unreadable, OSError):
         return None
 
 
@@ -63,59 +61,19 @@ def write(key: str, arrays: Mapping[str, np.ndarray]) -> None:
     A folder that cannot be written to is a warning, not an error: the cache is only a convenience.
     Raises TypeError for arrays of Python objects, which only pickle could store.
     """
-    if unfit := [name for name, array in arrays.items() if array.dtype.hasobject]:
-        raise TypeError(f"arrays {unfit} hold Python objects; the cache takes plain numbers only")
     file = path(key)
     if file is None:
         return
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
         _sweep(file.parent)
-        _replace(file, arrays)
+        archive.write(file, arrays)
     except OSError as error:
         warnings.warn(
             f"the cache folder {file.parent} cannot be written to ({error}), so the next load will "
             f"be as slow; set {VARIABLE} to another folder, or to 'off'",
             stacklevel=2,
         )
-
-
-def unpack(file: Path) -> dict[str, np.ndarray]:
-    """All arrays of an .npz file, each checked against its checksum (CRC-32), without pickle.
-
-    Raises an error of zipfile, zlib or numpy for a file that is damaged.
-    """
-    with zipfile.ZipFile(file) as archive:
-        names = archive.namelist()  # one after the other: zipfile is not safe in threads
-        return {name.removesuffix(".npy"): _array(archive, name) for name in names}
-
-
-def _array(archive: zipfile.ZipFile, name: str) -> np.ndarray:
-    with archive.open(name) as member:
-        array = np.lib.format.read_array(member, allow_pickle=False)
-        if member.read(1):  # zipfile compares the checksum only at the end of the stream
-            raise ValueError(f"{name} goes on after its array")
-        return array
-
-
-def _listing(arrays: Mapping[str, np.ndarray]) -> bytes:
-    """The names of the arrays: damage to an archive's directory can hide one without an error."""
-    return ",".join(arrays).encode()
-
-
-def _replace(file: Path, arrays: Mapping[str, np.ndarray]) -> None:
-    descriptor, name = tempfile.mkstemp(dir=file.parent, prefix=file.stem, suffix=".tmp")
-    temporary = Path(name)
-    try:
-        with os.fdopen(descriptor, "wb") as stream, zipfile.ZipFile(stream, "w") as archive:
-            archive.comment = _listing(arrays)
-            for array_name, array in arrays.items():
-                with archive.open(f"{array_name}.npy", "w", force_zip64=True) as member:
-                    np.lib.format.write_array(member, array, allow_pickle=False)
-        temporary.replace(file)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise
 
 
 def _sweep(cache: Path) -> None:

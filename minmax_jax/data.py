@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from minmax_jax import cache, prepared
+from minmax_jax import archive, prepared
 from minmax_jax.split import Split, shape_text
 
 BUNDLE = Path(__file__).with_name("mnist.npz")
@@ -112,7 +112,7 @@ def load(
 
 
 def _bundled() -> Dataset:
-    arrays = cache.unpack(BUNDLE)
+    arrays = archive.unpack(BUNDLE)
     return Dataset(
         "mnist",
         Split.from_bytes(arrays["train_images"], arrays["train_labels"]),

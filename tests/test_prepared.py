@@ -17,7 +17,7 @@ import pytest
 import minmax_jax as mm
 import published
 import records
-from minmax_jax import cache, data, prepare, prepared
+from minmax_jax import archive, cache, data, prepare, prepared
 from refusal import refuses
 
 TENSORFLOW = pytest.mark.skipif(
@@ -99,7 +99,7 @@ def test_a_damaged_cache_is_made_anew(tmp_path):
     for damaged in (whole[:1000], b"", whole.replace(b"train_images", b"train_imagos")):
         entry.write_bytes(damaged)
         check(mm.load("tiny", data_dir=tmp_path).train, TRAIN)
-        assert cache.unpack(entry).keys() >= {"train_images", "description"}
+        assert archive.unpack(entry).keys() >= {"train_images", "description"}
 
 
 def test_data_prepared_anew_is_read_anew(tmp_path):
@@ -267,7 +267,7 @@ def mnist_folder(tmp_path_factory):
     folder = tmp_path_factory.mktemp("mnist")
     downloads = folder / "downloads" / "mnist"
     downloads.mkdir(parents=True)
-    files = published.mnist_files(cache.unpack(data.BUNDLE))
+    files = published.mnist_files(archive.unpack(data.BUNDLE))
     for url, info in prepare.find("mnist", folder).url_infos.items():
         archive = Path(url).name
         file = downloads / resource.get_dl_fname(url, info.checksum)
@@ -278,7 +278,7 @@ def mnist_folder(tmp_path_factory):
 
 
 def test_the_bundle_gives_back_the_published_idx_files():
-    files = published.mnist_files(cache.unpack(data.BUNDLE))
+    files = published.mnist_files(archive.unpack(data.BUNDLE))
     found = {name: hashlib.md5(content).hexdigest() for name, content in files.items()}
     assert found == published.MNIST_MD5
 

@@ -1,0 +1,107 @@
+"""Archives: named arrays and a text in one .npz file, written whole or not at all, read back or refused."""
+
+import hashlib
+import secrets
+import zipfile
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+import numpy as np
+
+ARRAY, TEXT = ".npy", "about.txt"
+
+
+class Unreadable(ValueError):
+    """A file that is no archive, or no longer a whole one; the message names it and says what is wrong."""
+
+
+def write(file: Path, arrays: Mapping[str, np.ndarray], about: str = "") -> None:
+    """Write ``arrays`` and the text ``about`` to ``file``, wholly or not at all, even if killed.
+
+    What the file held before stays until the new one is whole. Raises TypeError for arrays of Python
+    objects, which only pickle could store, and OSError where the folder is missing or cannot be written to.
+    """
+    if unfit := [name for name, array in arrays.items() if array.dtype.hasobject]:
+        raise TypeError(f"arrays {unfit} hold Python objects; an archive takes plain numbers only")
+    temporary = file.with_name(f"{file.name}.{secrets.token_hex(4)}.tmp")
+    try:
+        with temporary.open("xb") as stream, zipfile.ZipFile(stream, "w") as archive:
+            for name, array in arrays.items():
+                with archive.open(name + ARRAY, "w", force_zip64=True) as member:
+                    np.lib.format.write_array(member, array, allow_pickle=False)
+            if about:
+                archive.writestr(TEXT, about)
+            archive.comment = _listing(archive.namelist())
+        temporary.replace(file)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+
+
+def read(file: Path) -> tuple[dict[str, np.ndarray], str]:
+    """The arrays and the text of a file written by ``write``, each checked by its CRC-32, without pickle.
+
+    Identity: after ``write(file, arrays, about)``, ``read(file)`` equals ``(arrays, about)``. Raises
+    Unreadable for a file that is cut off, damaged or from elsewhere, FileNotFoundError for none.
+    """
+    arrays, about, names, comment = _contents(file)
+    if comment != _listing(names):
+        wrong = "is damaged: its list of contents is not the one it was written with"
+        raise Unreadable(f"{file} {wrong if comment else 'was written by another program'}")
+    return arrays, about
+
+
+def unpack(file: Path) -> dict[str, np.ndarray]:
+    """All arrays of any .npz file, each checked by its CRC-32, without pickle; else raises as ``read``."""
+    return _contents(file)[0]
+
+
+def _contents(file: Path) -> tuple[dict[str, np.ndarray], str, list[str], bytes]:
+    """Arrays, text, names of all members and comment of an archive."""
+    if file.is_dir():
+        raise Unreadable(f"{file} is a folder; an archive is a file")
+    if not file.exists():
+        raise FileNotFoundError(f"{file} does not exist")
+    name = "its list of contents"
+    arrays, about = {}, ""
+    try:
+        with zipfile.ZipFile(file) as archive:
+            names = archive.namelist()  # one after the other: zipfile is not safe in threads
+            for name in names:  # the message below tells where reading failed
+                if name == TEXT:
+                    about = archive.read(name).decode()
+                elif name.endswith(ARRAY):
+                    arrays[name.removesuffix(ARRAY)] = _array(archive, name)
+            return arrays, about, names, archive.comment
+    except PermissionError:
+        raise
+    except Exception as error:  # damage can raise nearly anything in a reader of archives
+        raise Unreadable(f"{file} {_wrong(file, name, error)}") from error
+
+
+def _array(archive: zipfile.ZipFile, name: str) -> np.ndarray:
+    with archive.open(name) as member:
+        array = np.lib.format.read_array(member, allow_pickle=False)
+        if member.read(1):  # zipfile compares the checksum only at the end of the stream
+            raise ValueError("it goes on after its array")
+        return array
+
+
+def _wrong(file: Path, name: str, error: Exception) -> str:
+    """In words, what the error of a reader tells about the file."""
+    with file.open("rb") as stream:
+        start = stream.read(2)
+    if not start:
+        return "is empty"
+    if start != b"PK":
+        return "is no .npz archive"
+    if not zipfile.is_zipfile(file):
+        return "is cut off or damaged: an .npz archive without its end"
+    if "pickle" in str(error):
+        return f"holds Python objects in {name}, which only pickle could read"
+    return f"is damaged in {name}: {error}"
+
+
+def _listing(names: Iterable[str]) -> bytes:
+    """A checksum of the names: damage to an archive's directory can hide a member without an error."""
+    return b"minmax_jax " + hashlib.sha256("\n".join(names).encode()).hexdigest().encode()
