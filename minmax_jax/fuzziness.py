@@ -9,7 +9,7 @@ from jaxtyping import Array, Float
 
 from minmax_jax.arrays import AnyArray
 from minmax_jax.checks import is_known, one_of
-from minmax_jax.intervals import Interval, Membership, Reading, interval, memberships
+from minmax_jax.intervals import MEMBERSHIPS, Interval, Membership, Reading, interval, memberships
 from minmax_jax.kernels import is_array, kernels
 
 Measure = Literal["entropy", "quadratic", "linear", "yager"]
@@ -114,3 +114,17 @@ def fuzziness(
         for name, kernel in named.items()
     ]
     return jnp.stack(totals).sum() / sum(kernel.size for kernel in named.values())
+
+
+def fuzziness_table(
+    kernel: Float[Array, "..."], readings: Sequence[Reading], extremes: Interval | None = None
+) -> Float[Array, "reading membership measure"]:
+    """Fuzziness of one kernel by each of the readings, both memberships and every measure.
+
+    ``extremes`` are for the reading "trajectory". Identity: each entry equals ``fuzziness`` of that kernel.
+    """
+    kinds = [(reading, membership) for reading in readings for membership in MEMBERSHIPS]
+    spans = [interval(kernel, *kind, extremes=extremes) for kind in kinds]
+    mus = jnp.stack([memberships(kernel, s, kind[1]) for s, kind in zip(spans, kinds, strict=True)])
+    table = jnp.stack([degree(mus, m).mean(tuple(range(1, mus.ndim))) for m in MEASURES], axis=-1)
+    return table.reshape(len(readings), len(MEMBERSHIPS), len(MEASURES))

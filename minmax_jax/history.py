@@ -1,6 +1,5 @@
 """The history of a training run as one labelled xarray Dataset."""
 
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import jax
@@ -8,8 +7,8 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from minmax_jax.fuzziness import MEASURES, degree
-from minmax_jax.intervals import MEMBERSHIPS, READINGS, Interval, interval, memberships
+from minmax_jax.fuzziness import MEASURES, fuzziness_table
+from minmax_jax.intervals import MEMBERSHIPS, READINGS, Interval
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -25,17 +24,7 @@ def recording_steps(steps: int, points: int) -> np.ndarray:
     return np.unique(np.linspace(0, steps, points).round().astype(int))
 
 
-@partial(jax.jit, static_argnames=("shape",))
-def _course(kernel: Array, low: Array, high: Array, shape: tuple[int, ...]) -> Array:
-    spans = [
-        interval(kernel, reading, kind, extremes=Interval(low, high))
-        for reading in READINGS
-        for kind in MEMBERSHIPS
-    ]
-    kinds = MEMBERSHIPS * len(READINGS)
-    mus = jnp.stack([memberships(kernel, span, kind) for span, kind in zip(spans, kinds, strict=True)])
-    axes = tuple(range(1, mus.ndim))
-    return jnp.stack([degree(mus, m).mean(axes) for m in MEASURES], axis=-1).reshape(shape)
+_table = jax.jit(fuzziness_table, static_argnames=("readings",))
 
 
 def fuzziness_course(
@@ -46,9 +35,8 @@ def fuzziness_course(
     ``extremes`` are each weight's own minimum and maximum over the run, for the reading "trajectory".
     Identity: each entry equals ``fuzziness`` of that kernel.
     """
-    shape = (len(READINGS), len(MEMBERSHIPS), len(MEASURES))
     # one kernel at a time: memory stays flat however many are recorded
-    return np.stack([_course(kernel, *extremes, shape=shape) for kernel in snapshots])
+    return np.stack([_table(kernel, READINGS, extremes) for kernel in snapshots])
 
 
 def build_history(

@@ -17,14 +17,19 @@ class Progress(NamedTuple):
 
 
 @contextmanager
-def reporting(progress: bool | Callable[[Progress], Any], steps: int) -> Iterator[Callable[[Progress], Any]]:
-    """A function to call with each ``Progress``: draws a bar (True), nothing (False), or is the caller's."""
+def reporting(
+    progress: bool | Callable[[Progress], Any], steps: int, done: int = 0
+) -> Iterator[Callable[[Progress], Any]]:
+    """A function to call with each ``Progress``: draws a bar (True), nothing (False), or is the caller's.
+
+    The bar ends at ``steps`` and starts at ``done``, the steps of an earlier call that is gone on with.
+    """
     if callable(progress):
         yield progress
         return
     from tqdm.auto import tqdm  # picks the notebook's bar in a notebook
 
-    with tqdm(total=steps, unit="step", disable=not progress) as bar:
+    with tqdm(total=steps, initial=done, unit="step", disable=not progress) as bar:
 
         def draw(now: Progress) -> None:
             bar.set_description(f"epoch {now.epoch}/{now.epochs}", refresh=False)

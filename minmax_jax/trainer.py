@@ -13,7 +13,8 @@ from minmax_jax.data import Dataset
 from minmax_jax.evaluation import accuracy
 from minmax_jax.history import build_history
 from minmax_jax.objective import Objective
-from minmax_jax.steps import Measured, initial_state, train_steps
+from minmax_jax.placement import Placement
+from minmax_jax.steps import Measured, State, initial_state, train_steps
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -45,13 +46,16 @@ class Trainer:
         objective: Objective,
         optimiser: optax.GradientTransformation,
         points: Int[np.ndarray, " points"],
+        placement: Placement,
     ):
         self.data, self.objective, self.optimiser, self.points = data, objective, optimiser, points
-        self.images, self.labels = jnp.asarray(data.train.images), jnp.asarray(data.train.labels)
+        self.placement = placement
+        pictures = jnp.asarray(data.train.images), jnp.asarray(data.train.labels)
+        self.images, self.labels = placement.everywhere(pictures)
         self.definition, state = initial_state(model, optimiser, len(points))
         self.test_accuracy: list[float] = []
         # State and measurements change together, by one assignment: an interrupt finds both or neither.
-        self._now: tuple[Any, tuple[Measured, ...]] = (state, ())
+        self._now: tuple[State, tuple[Measured, ...]] = (placement.everywhere(state), ())
 
     @property
     def steps(self) -> int:
@@ -63,6 +67,25 @@ class Trainer:
         """Objective on the last batch."""
         return float(self._now[1][-1].loss[-1])
 
+    @property
+    def state(self) -> State:
+        """All that training changes, after the last step."""
+        return self.placement.here(self._now[0])
+
+    @property
+    def measured(self) -> dict[str, np.ndarray]:
+        """What each step so far measured on its batch."""
+        parts = self._now[1]
+        return {
+            name: np.concatenate([np.zeros(0, np.float32), *(getattr(part, name) for part in parts)])
+            for name in Measured._fields
+        }
+
+    def resume(self, state: State, measured: dict[str, Any], test_accuracy: list[float]) -> None:
+        """Go on from where another trainer with the same arguments was."""
+        self._now = (self.placement.everywhere(state), (Measured(**measured),))
+        self.test_accuracy = test_accuracy
+
     def advance(self, order: Int[np.ndarray, "steps batch"]) -> int | None:
         """Train on some batches of rows; if one diverges, change nothing and return its index."""
         state, parts = self._now
@@ -73,8 +96,8 @@ class Trainer:
             state,
             self.images,
             self.labels,
-            jnp.asarray(order),
-            jnp.asarray(self._slots(len(order))),
+            self.placement.divided(order),
+            self.placement.everywhere(jnp.asarray(self._slots(len(order)))),
         )
         measured, after = jax.device_get(results)
         bad = first_bad(measured, after, self.data.classes)
@@ -88,25 +111,27 @@ class Trainer:
 
     def model(self) -> nnx.Module:
         """The model with the weights learned so far, in evaluation mode."""
-        state, _ = self._now
+        state = self.state
         trained = nnx.merge(self.definition, state.params, state.rest)
         trained.eval()
         return trained
 
     def history(self, steps_per_epoch: int, attributes: dict[str, Any]) -> "xr.Dataset":
         """The history so far, see ``fit``; the kernels as they are now are always in it."""
-        state, parts = self._now
-        measured = {
-            name: np.concatenate([np.zeros(0, np.float32), *(getattr(part, name) for part in parts)])
-            for name in Measured._fields
-        }
+        state = self.state
         recorded = self.points[self.points <= self.steps]
         rows = np.arange(len(recorded))
         if recorded[-1] != self.steps:  # stopped between two points: the last row holds this step
             recorded, rows = np.append(recorded, self.steps), np.append(rows, len(self.points))
         kept = {name: np.asarray(kernel)[rows] for name, kernel in state.snapshots.items()}
         return build_history(
-            measured, self.test_accuracy, steps_per_epoch, recorded, kept, state.extremes, attributes
+            self.measured,
+            self.test_accuracy,
+            steps_per_epoch,
+            recorded,
+            kept,
+            state.extremes,
+            attributes,
         )
 
     def _slots(self, steps: int) -> Int[np.ndarray, " steps"]:

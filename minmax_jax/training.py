@@ -1,24 +1,25 @@
 """Training: ``fit`` a model to data under an objective, and keep a labelled history of it."""
 
-import signal
-import threading
-from collections.abc import Callable, Iterator
+import os
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any, Literal
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 import optax
 from flax import nnx
-from jax.tree_util import keystr, tree_leaves_with_path
+from jaxtyping import Int
 
-from minmax_jax.checks import check_count, check_type
+from minmax_jax.arguments import check_arguments
+from minmax_jax.checkpoints import keeping
 from minmax_jax.data import Dataset
 from minmax_jax.history import recording_steps
+from minmax_jax.interrupts import uninterrupted
 from minmax_jax.objective import STATIC, TRACED, Objective
+from minmax_jax.placement import Placement
 from minmax_jax.progress import Progress, reporting
 from minmax_jax.steps import epoch_order
 from minmax_jax.trainer import Trainer
@@ -27,9 +28,6 @@ if TYPE_CHECKING:
     import xarray as xr
 
 ADAM = optax.adam(1e-3)  # one object, so that all runs with the default share one compilation
-
-# What a seed may be: a number that every file format holds.
-LIMITS = {"seed": {"least": 0, "most": 2**31 - 1}}
 
 Outcome = Literal["finished", "stopped", "diverged"]
 
@@ -54,50 +52,29 @@ class Diverged(RuntimeError):
         self.run = run
 
 
-def check_arguments(
-    model: nnx.Module, data: Dataset, objective: Objective, optimiser: Any, counts: dict[str, Any]
-) -> None:
-    """Raise a clear error for what ``fit`` cannot train."""
-    check_type("model", model, nnx.Module)
-    check_type("data", data, Dataset)
-    check_type("objective", objective, Objective)
-    check_type("optimiser", optimiser, optax.GradientTransformation)
-    for name, count in counts.items():
-        check_count(name, count, **LIMITS.get(name, {}))
-    images, classes = len(data.train), data.classes
-    if counts["batch_size"] > images:
-        raise ValueError(
-            f"batch_size is {counts['batch_size']}; it takes at most the {images} training images"
-        )
-    logits = nnx.eval_shape(lambda m: m(jnp.asarray(data.train.images[:1])), model)
-    if logits.shape != (1, classes):
-        raise ValueError(
-            f"model gives logits of shape {logits.shape} for one image; "
-            f"it takes one for each of the {classes} classes of data"
-        )
-    for path, leaf in tree_leaves_with_path(nnx.to_pure_dict(nnx.state(model, nnx.Param))):
-        if not bool(jnp.isfinite(leaf).all()):
-            name = keystr(path, simple=True, separator=".")
-            raise ValueError(f"model has NaN or infinite weights in {name}; it takes finite ones")
-    objective.check(model)  # an unfit interval or layer is an error here, where it can be named
-
-
-@contextmanager
-def uninterrupted() -> Iterator[None]:
-    """Hold Ctrl-C off while a run is put together: it would lose what was learned."""
-    if threading.current_thread() is not threading.main_thread():
-        yield  # signals reach the main thread only
-        return
-    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGINT, before)
-
-
 def even_split(steps: int, most: int = 12) -> int:
     """Largest number of equal pieces, up to ``most``, of an epoch: unequal ones would compile twice."""
     return max(pieces for pieces in range(1, most + 1) if steps % pieces == 0)
+
+
+def segments_left(
+    order: Int[np.ndarray, "steps batch"], pieces: int, done: int
+) -> Iterator[Int[np.ndarray, "_ batch"]]:
+    """The batches of an epoch in ``pieces``, without the first ``done`` batches."""
+    for numbers in np.array_split(np.arange(len(order)), pieces):
+        if done <= numbers[-1]:
+            yield order[numbers[numbers >= done]]
+
+
+@contextmanager
+def carrying(trainer: Trainer, end: Callable[[Outcome], Run]) -> Iterator[None]:
+    """Give an error of the body what was learned before it, as its ``run``."""
+    try:
+        yield
+    except Exception as error:
+        if trainer.steps and not hasattr(error, "run"):
+            error.run = end("stopped")  # type: ignore[attr-defined]
+        raise
 
 
 def describe(objective: Objective) -> dict[str, Any]:
@@ -121,6 +98,8 @@ def fit(
     snapshots: int = 25,
     segments: int | None = None,
     progress: bool | Callable[[Progress], Any] = True,
+    checkpoint: str | os.PathLike[str] | None = None,
+    devices: Sequence[jax.Device] | None = None,
 ) -> Run:
     """Train a copy of ``model`` on ``data.train`` to a lower ``objective``; the given model is left as it is.
 
@@ -132,7 +111,16 @@ def fit(
 
     ``progress``: True draws a bar, False none; a function is called with a ``Progress`` after each segment
     and stops training by returning a true value. Ctrl-C stops it too; both return what was learned so far.
-    If the function raises, its error passes on, with what was learned as its ``run``.
+    An error, such as one of the function, passes on with what was learned as its ``run``.
+
+    ``checkpoint`` names a folder for the state of the run, saved after each epoch and when it ends early.
+    The same call with the same folder goes on from there, or returns at once what is finished. Identity: on
+    a CPU, a run that was stopped or killed and then went on gives the same bits as one never disturbed. A
+    folder of something else, such as a run with other arguments, is a ValueError that names the difference.
+
+    ``devices``, such as ``jax.devices()``, divide every batch among them; they may be those of several
+    processes of ``jax.distributed``, all of which call ``fit`` alike. The results are those of one device, up
+    to rounding. None trains on jax's default device.
 
     The run's ``history`` holds
 
@@ -152,7 +140,9 @@ def fit(
     per_epoch = images // batch_size
     total = epochs * per_epoch
     pieces = min(segments or (even_split(per_epoch) if progress else 1), per_epoch)
-    trainer = Trainer(model, data, objective, optimiser, recording_steps(total, snapshots))
+    placement = Placement(devices)
+    placement.check(batch_size)
+    trainer = Trainer(model, data, objective, optimiser, recording_steps(total, snapshots), placement)
     labels = {"dataset": data.name, "model": type(model).__name__, **counts, **describe(objective)}
 
     def end(outcome: Outcome) -> Run:
@@ -161,11 +151,17 @@ def fit(
             return Run(trainer.model(), history, outcome)
 
     key = jax.random.key(seed)
-    with reporting(progress, total) as report:
+    with (
+        carrying(trainer, end),
+        keeping(checkpoint, trainer, counts) as save,
+        reporting(progress, total, trainer.steps) as report,
+    ):
         try:
-            for epoch in range(1, epochs + 1):
+            if trainer.steps == (len(trainer.test_accuracy) + 1) * per_epoch:
+                trainer.evaluate()  # an interrupt had come between the last step of an epoch and this
+            for epoch in range(trainer.steps // per_epoch + 1, epochs + 1):
                 order = np.asarray(epoch_order(key, epoch, images, batch_size))
-                for rows in np.array_split(order, pieces):
+                for rows in segments_left(order, pieces, trainer.steps - (epoch - 1) * per_epoch):
                     if (bad := trainer.advance(rows)) is not None:
                         # Steps are deterministic: take them again, up to the last good weights.
                         while bad is not None and bad > 1:
@@ -178,14 +174,9 @@ def fit(
                         )
                     if trainer.steps == epoch * per_epoch:
                         trainer.evaluate()
+                        save()
                     test = trainer.test_accuracy[-1] if trainer.test_accuracy else None
-                    now = Progress(trainer.steps, total, epoch, epochs, trainer.loss, test)
-                    try:
-                        stop = report(now)
-                    except Exception as error:
-                        error.run = end("stopped")  # type: ignore[attr-defined]
-                        raise
-                    if stop:
+                    if report(Progress(trainer.steps, total, epoch, epochs, trainer.loss, test)):
                         return end("stopped")
         except KeyboardInterrupt:
             return end("stopped")

@@ -1,0 +1,43 @@
+"""Checks of what ``fit`` is called with."""
+
+from typing import Any
+
+import jax.numpy as jnp
+import optax
+from flax import nnx
+from jax.tree_util import keystr, tree_leaves_with_path
+
+from minmax_jax.checks import check_count, check_type
+from minmax_jax.data import Dataset
+from minmax_jax.objective import Objective
+
+# What a seed may be: a number that every file format holds.
+LIMITS = {"seed": {"least": 0, "most": 2**31 - 1}}
+
+
+def check_arguments(
+    model: nnx.Module, data: Dataset, objective: Objective, optimiser: Any, counts: dict[str, Any]
+) -> None:
+    """Raise a clear error for what ``fit`` cannot train."""
+    check_type("model", model, nnx.Module)
+    check_type("data", data, Dataset)
+    check_type("objective", objective, Objective)
+    check_type("optimiser", optimiser, optax.GradientTransformation)
+    for name, count in counts.items():
+        check_count(name, count, **LIMITS.get(name, {}))
+    images, classes = len(data.train), data.classes
+    if counts["batch_size"] > images:
+        raise ValueError(
+            f"batch_size is {counts['batch_size']}; it takes at most the {images} training images"
+        )
+    logits = nnx.eval_shape(lambda m: m(jnp.asarray(data.train.images[:1])), model)
+    if logits.shape != (1, classes):
+        raise ValueError(
+            f"model gives logits of shape {logits.shape} for one image; "
+            f"it takes one for each of the {classes} classes of data"
+        )
+    for path, leaf in tree_leaves_with_path(nnx.to_pure_dict(nnx.state(model, nnx.Param))):
+        if not bool(jnp.isfinite(leaf).all()):
+            name = keystr(path, simple=True, separator=".")
+            raise ValueError(f"model has NaN or infinite weights in {name}; it takes finite ones")
+    objective.check(model)  # an unfit interval or layer is an error here, where it can be named
