@@ -40,6 +40,9 @@ def set_environment(home: Path) -> None:
         path.mkdir(parents=True)
         os.environ[name] = str(path)
     os.environ["JAX_PLATFORMS"] = "cpu"
+    # One for all workers and processes of a test run, which compile much the same.
+    os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(home / "compiled"))
+    os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0"
     # Kernels and other processes import this checkout, not an older installed copy.
     os.environ["PYTHONPATH"] = os.pathsep.join([str(ROOT), *_python_path()])
 
