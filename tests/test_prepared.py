@@ -269,10 +269,10 @@ def mnist_folder(tmp_path_factory):
     downloads.mkdir(parents=True)
     files = published.mnist_files(archive.unpack(data.BUNDLE))
     for url, info in prepare.find("mnist", folder).url_infos.items():
-        archive = Path(url).name
+        packed = Path(url).name
         file = downloads / resource.get_dl_fname(url, info.checksum)
-        published.gzip_file(file, files[archive.removesuffix(".gz")])
-        description = {"original_fname": archive, "urls": [url]}
+        published.gzip_file(file, files[packed.removesuffix(".gz")])
+        description = {"original_fname": packed, "urls": [url]}
         resource.get_info_path(file).write_text(json.dumps(description))
     return folder
 

@@ -1,0 +1,131 @@
+"""The command ``python -m minmax_jax.benchmark``."""
+
+import argparse
+import json
+import sys
+from dataclasses import asdict
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+from minmax_jax.benchmark import table
+from minmax_jax.benchmark.alternation import Measured, alternate, ask
+from minmax_jax.benchmark.ratio import ratio
+from minmax_jax.benchmark.row import DEVICE, ROWS, Row, Size, choose
+
+
+def parse(arguments: list[str] | None) -> tuple[argparse.ArgumentParser, argparse.Namespace]:
+    """The command's options."""
+    parser = argparse.ArgumentParser(
+        prog="python -m minmax_jax.benchmark",
+        description="Times this package against PyTorch at its best, doing the same work.",
+    )
+    known = f"{','.join(ROWS)}; on a GPU {','.join(DEVICE)}"
+    parser.add_argument("--only", metavar="ROWS", help=f"some of {known}")
+    parser.add_argument("--runs", type=int, help="alternations (default 5, or 2 where cost grows)")
+    parser.add_argument("--quick", action="store_true", help="about a minute, in place of about ten")
+    parser.add_argument("--gpu", action="store_true", help="the GPU's rows, whatever device JAX finds")
+    parser.add_argument("--json", metavar="FILE", type=Path, help="write all numbers to a file")
+    options = parser.parse_args(arguments)
+    if options.runs is not None and options.runs < 1:
+        parser.error(f"--runs is {options.runs}; it takes at least 1")
+    if options.json is not None and not options.json.absolute().parent.is_dir():
+        parser.error(f"--json is {options.json}; it takes a file in a folder that exists")
+    return parser, options
+
+
+def say(text: str) -> None:
+    """Tell how far it is, apart from the table."""
+    print(text, file=sys.stderr, flush=True)
+
+
+def plan(parser: argparse.ArgumentParser, options: argparse.Namespace) -> tuple[dict[str, Row], Any]:
+    """The rows to measure on this machine, and the machine. Ends the command where a row is unknown."""
+    machine = ask("machine")
+    device = options.gpu or machine["backend"] != "cpu"
+    try:
+        rows = choose(options.only, quick=options.quick, device=device)
+    except ValueError as error:
+        parser.error(str(error))
+    if not machine["sweep"]:
+        say("this version has no mm.sweep, so its rows are left out")
+        rows = {name: row for name, row in rows.items() if row.measure not in ("sweep", "device")}
+    return rows, machine
+
+
+def agree(rows: dict[str, Row]) -> dict[str, Any]:
+    """What is known of both sides computing the same. Raises RuntimeError where they do not."""
+    factors = [0] if set(rows) != {"channels"} else []
+    factors += ROWS["channels"].cases if "channels" in rows else []
+    found = {}
+    for factor in factors:
+        model = f"two convolutions, {factor} times as many channels" if factor else "LeNet"
+        say(f"checking that both sides compute the same: {model}")
+        found[model] = ask("agreement", str(factor))
+        if found[model]["objections"]:
+            listing = "\n".join(found[model]["objections"])
+            raise RuntimeError(f"the two sides do not compute the same, so nothing is timed:\n{listing}")
+    return found
+
+
+def all_of(rows: dict[str, Row], sizes: dict[str, Size], peer: bool) -> dict[str, list[Measured]]:
+    """The measurements of all rows; Ctrl-C ends them early, and whole rows are kept."""
+    measured: dict[str, list[Measured]] = {}
+    try:
+        for name, row in rows.items():
+            measured[name] = alternate(name, row, sizes[name], peer, say, ask)
+    except KeyboardInterrupt:
+        say("stopped; these are the rows that were finished")
+    return measured
+
+
+def numbers(measured: list[Measured]) -> list[dict[str, Any]]:
+    """All measurements of a row and their ratio, for a file."""
+    found = []
+    for one in measured:
+        ours, theirs = ([result.seconds for result in side] for side in (one.ours, one.theirs))
+        sides = {side: [result._asdict() for result in getattr(one, side)] for side in ("ours", "theirs")}
+        times = ratio(ours, theirs)._asdict() if theirs else None
+        found.append(asdict(one) | sides | {"times_as_fast": times})
+    return found
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Check, measure, print."""
+    parser, options = parse(arguments)
+    peer = find_spec("torch") is not None
+    try:
+        rows, machine = plan(parser, options)
+        agreement = agree(rows) if peer and rows else {}
+        sizes = {name: row.size(options.quick, options.runs) for name, row in rows.items()}
+        measured = all_of(rows, sizes, peer)
+    except RuntimeError as error:
+        parser.exit(1, f"{error}\n")
+    rows = {name: rows[name] for name in measured}
+    show(rows, measured, machine, {name: sizes[name].runs for name in rows}, peer)
+    if options.json:
+        results = {name: numbers(one) for name, one in measured.items()}
+        everything = {"machine": machine, "agreement": agreement, "rows": results}
+        everything["sizes"] = {name: asdict(size) for name, size in sizes.items()}
+        options.json.write_text(json.dumps(everything, indent=1), "utf-8")
+
+
+def show(
+    rows: dict[str, Row],
+    measured: dict[str, list[Measured]],
+    machine: dict[str, Any],
+    runs: dict[str, int],
+    peer: bool,
+) -> None:
+    """Print the tables, and what was measured where and how."""
+    parts = [table.summary(rows, measured)]
+    for name, row in rows.items():
+        if row.axis:
+            parts.append((table.rates if name in DEVICE else table.growth)(row, measured[name]))
+    parts += [[table.method(runs, peer)], [table.place(machine)]]
+    parts += [] if peer else [[table.INSTALL]]
+    print("\n\n".join("\n".join(part) for part in parts if part))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,60 @@
+"""The machine and the versions that numbers were measured on."""
+
+import os
+import platform
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+PACKAGES = ("minmax_jax", "jax", "jaxlib", "flax", "optax", "torch")
+
+
+def cores() -> int:
+    """Number of CPU cores that this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def processor(listing: Path = Path("/proc/cpuinfo")) -> str:
+    """The CPU's name, as far as the system tells it."""
+    if listing.exists():
+        for line in listing.read_text("utf-8", errors="replace").splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    return platform.processor() or platform.machine()
+
+
+def memory() -> float | None:
+    """Main memory in GiB, where the system tells it."""
+    try:
+        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
+    except (AttributeError, ValueError, OSError):
+        return None
+
+
+def versions() -> dict[str, str]:
+    """Versions of Python and of the packages measured; those not installed are left out."""
+    found = {"python": platform.python_version()}
+    for package in PACKAGES:
+        try:
+            found[package] = version(package)
+        except PackageNotFoundError:
+            continue
+    return found
+
+
+def describe() -> dict[str, Any]:
+    """Machine and versions. Starts JAX, so it is called in a process of its own."""
+    import jax
+
+    backend = jax.default_backend()
+    return {
+        "system": f"{platform.system()} {platform.machine()}",
+        "processor": processor(),
+        "cores": cores(),
+        "memory": memory(),
+        "backend": backend,
+        "device": None if backend == "cpu" else jax.devices()[0].device_kind,
+        "versions": versions(),
+    }

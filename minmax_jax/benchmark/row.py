@@ -1,0 +1,96 @@
+"""The rows of the benchmark: which work is timed, and how much of it."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any, NamedTuple
+
+BATCH = 128
+PGD_STEPS = 40
+RESTARTS = 2  # of PGD in `robustness`
+EPS = 0.3
+
+
+class Result(NamedTuple):
+    """One measurement: seconds for one unit of work, and what the first call took on top of a later one.
+
+    ``choice`` says which of several ways of doing the work was the fastest.
+    """
+
+    seconds: float
+    first: float = 0.0
+    choice: str = ""
+
+
+@dataclass(frozen=True)
+class Size:
+    """How much is measured: alternations, images of an epoch, epochs of the longer run, repeated calls."""
+
+    runs: int
+    images: int
+    epochs: int
+    repeats: int
+
+
+MAIN = Size(runs=5, images=25_600, epochs=3, repeats=5)
+GROWTH = Size(runs=2, images=12_800, epochs=2, repeats=3)
+QUICK = Size(runs=3, images=3_200, epochs=3, repeats=3)
+
+
+@dataclass(frozen=True)
+class Row:
+    """Work that is timed, once for each case: ``measure`` names its function, on each side.
+
+    ``axis`` says what the cases count where the row shows how cost grows.
+    """
+
+    work: str
+    measure: str
+    cases: tuple[int, ...]
+    axis: str = ""
+    peer: bool = True
+
+    def size(self, quick: bool, runs: int | None) -> Size:
+        """How much of this row is measured."""
+        size = QUICK if quick else GROWTH if self.axis else MAIN
+        return replace(size, runs=runs or size.runs)
+
+
+ROWS = {
+    "train": Row("one training step, batch 128", "train", (BATCH,)),
+    "pgd": Row("one step of `mm.attacks.pgd`, batch 128", "pgd", (BATCH,)),
+    "robustness": Row("one step of PGD in `mm.robustness`, batch 128", "robustness", (BATCH,)),
+    "evaluation": Row("evaluating 10,000 images", "evaluation", (10_000,)),
+    "sweep": Row("one training step of one model of a sweep of 16", "sweep", (16,)),
+    "batch": Row("one training step", "train", (32, 64, 128, 256, 512, 1024), "batch size"),
+    # A process of PyTorch's trains one model, however many there are: the row sweep has its time.
+    "models": Row(
+        "one training step of one model", "sweep", (1, 2, 4, 8, 16, 64), "models in the sweep", False
+    ),
+    "channels": Row(
+        "one training step of two convolutions", "channels", (1, 2, 4), "times 6 and 16 channels"
+    ),
+}
+DEVICE = {
+    "device": Row("one training step of one model", "device", (1, 16, 256, 4096), "models at once"),
+}
+
+
+def choose(only: str | None, *, quick: bool, device: bool) -> dict[str, Row]:
+    """The rows to measure: those named in ``only``, separated by commas, else all that fit.
+
+    On a device other than a CPU these are other rows. Raises ValueError for an unknown name.
+    """
+    known = DEVICE if device else ROWS
+    if only is None:
+        return {name: row for name, row in known.items() if device or not (quick and row.axis)}
+    names = [name.strip() for name in only.split(",") if name.strip()]
+    if unknown := [name for name in names if name not in known]:
+        raise ValueError(f"unknown row {', '.join(unknown)}; --only takes some of {', '.join(known)}")
+    if not names:
+        raise ValueError(f"--only is empty; it takes some of {', '.join(known)}")
+    return {name: known[name] for name in names}
+
+
+def from_json(results: Sequence[Sequence[Any]]) -> list[Result]:
+    """Results as a worker printed them."""
+    return [Result(*fields) for fields in results]

@@ -1,0 +1,46 @@
+"""Rows are chosen by name, and both sides know how to measure them."""
+
+import pytest
+
+from minmax_jax.benchmark import ours
+from minmax_jax.benchmark.row import DEVICE, GROWTH, MAIN, PGD_STEPS, QUICK, RESTARTS, ROWS, choose
+from minmax_jax.robustness import ATTACKS
+from refusal import refuses
+
+
+def test_all_rows_are_the_default_and_quick_leaves_growth_out():
+    assert choose(None, quick=False, device=False) == ROWS
+    assert {*choose(None, quick=True, device=False)} == {n for n, row in ROWS.items() if not row.axis}
+    assert choose(None, quick=True, device=True) == DEVICE
+
+
+def test_rows_come_as_they_are_named():
+    assert [*choose("pgd, batch", quick=True, device=False)] == ["pgd", "batch"]
+
+
+@pytest.mark.parametrize("only", ["pdg", "train,pdg", ",", ""])
+def test_an_unknown_row_is_a_clear_error(only):
+    words = ["unknown row pdg"] if "pdg" in only else ["--only is empty"]
+    with refuses(*words, *ROWS):
+        choose(only, quick=False, device=False)
+
+
+def test_sizes():
+    assert ROWS["train"].size(False, None) == MAIN and ROWS["batch"].size(False, None) == GROWTH
+    assert ROWS["batch"].size(True, None) == QUICK
+    assert ROWS["train"].size(True, 7).runs == 7
+
+
+def test_our_side_measures_every_row():
+    assert {row.measure for row in (ROWS | DEVICE).values()} <= set(ours.MEASURES)
+
+
+def test_the_steps_counted_are_those_that_robustness_takes():
+    assert ATTACKS["pgd"].keywords == {"steps": PGD_STEPS, "restarts": RESTARTS}
+
+
+@pytest.mark.parametrize("models", [2**i for i in range(13)])
+def test_a_sweep_has_as_many_models_as_asked_for(models):
+    objectives, seeds = ours.grid(models)
+    assert len(objectives) * len(seeds) == models and len(seeds) in (len(objectives), 2 * len(objectives))
+    assert len({one.strength for one in objectives}) == len(objectives)
