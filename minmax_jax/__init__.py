@@ -4,10 +4,13 @@ from importlib import import_module as _import_module
 from typing import Any as _Any
 
 from minmax_jax import attacks as attacks
+from minmax_jax import compilation as compilation
 from minmax_jax import minmax as minmax
 from minmax_jax.convolution import Conv as Conv
 from minmax_jax.convolution import convolve as convolve
 from minmax_jax.convolution import patches as patches
+from minmax_jax.convolution import toeplitz as toeplitz
+from minmax_jax.crew import SweepProgress as SweepProgress
 from minmax_jax.data import Dataset as Dataset
 from minmax_jax.data import Split as Split
 from minmax_jax.data import load as load
@@ -22,6 +25,10 @@ from minmax_jax.kernels import kernels as kernels
 from minmax_jax.lenet import LeNet as LeNet
 from minmax_jax.objective import Objective as Objective
 from minmax_jax.robustness import robustness as robustness
+from minmax_jax.saved import open as open
+from minmax_jax.saved import save as save
+from minmax_jax.sweep import sweep as sweep
+from minmax_jax.swept import Sweep as Sweep
 from minmax_jax.training import Diverged as Diverged
 from minmax_jax.training import Progress as Progress
 from minmax_jax.training import Run as Run

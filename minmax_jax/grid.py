@@ -1,0 +1,88 @@
+"""The grid of a sweep: objectives by seeds, cut into groups that train together, and its labels."""
+
+from collections.abc import Iterable
+from typing import Any, NamedTuple
+
+import jax
+import numpy as np
+
+from minmax_jax.checks import check_count
+from minmax_jax.objective import STATIC, TRACED, Objective
+
+
+class Cell(NamedTuple):
+    """One model of the grid, by the positions of its objective and its seed."""
+
+    objective: int
+    seed: int
+
+
+class Grid(NamedTuple):
+    """Objectives and seeds; every pair of them is a model to train."""
+
+    objectives: tuple[Objective, ...]
+    seeds: tuple[int, ...]
+
+    @property
+    def dimension(self) -> str:
+        """Name of the objectives' axis: "strength" if they differ in nothing else, or "objective"."""
+        strengths = [objective.strength for objective in self.objectives]
+        rest = {tuple(_values(objective).items())[1:] for objective in self.objectives}
+        return "strength" if len(rest) == 1 and len(set(strengths)) == len(strengths) else "objective"
+
+    def coordinates(self) -> dict[str, Any]:
+        """Coordinates of both axes; the fields of the objectives lie along theirs."""
+        strengths = np.array([float(objective.strength) for objective in self.objectives])
+        if self.dimension == "strength":
+            along: dict[str, Any] = {"strength": strengths}
+        else:
+            fields = [_values(objective) for objective in self.objectives]
+            along = {"objective": np.arange(len(fields))}
+            along |= {f"objective_{name}": ("objective", [str(f[name]) for f in fields]) for name in STATIC}
+            along |= {f"objective_{name}": ("objective", [float(f[name]) for f in fields]) for name in TRACED}
+        return along | {"seed": np.array(self.seeds)}
+
+    def groups(self, size: int) -> list[tuple[Cell, ...]]:
+        """Cells in groups of at most ``size`` whose objectives can be lanes of one program."""
+        kinds: dict[Any, list[Cell]] = {}
+        for i, objective in enumerate(self.objectives):
+            cells = kinds.setdefault(jax.tree.structure(objective), [])
+            cells += [Cell(i, j) for j in range(len(self.seeds))]
+        return [
+            tuple(cells[start : start + size])
+            for cells in kinds.values()
+            for start in range(0, len(cells), size)
+        ]
+
+
+def make_grid(objectives: Iterable[Objective | float | np.number], seeds: Iterable[int | np.integer]) -> Grid:
+    """A grid from objectives, or numbers that stand for ``Objective(strength=number)``, and seeds.
+
+    Raises ValueError for an empty or repeated axis, TypeError for what is neither.
+    """
+    for name, axis in (("objectives", objectives), ("seeds", seeds)):
+        if isinstance(axis, str | Objective) or not np.iterable(axis):
+            raise TypeError(f"{name} is {axis!r}; it takes a sequence, such as a list")
+    chosen = [one if isinstance(one, Objective) else _of_strength(one) for one in objectives]
+    if arrays := [one for one in chosen if any(np.ndim(getattr(one, name)) for name in TRACED)]:
+        raise ValueError(f"objectives holds {arrays[0]}; it takes one number for each strength, l1 and l2")
+    numbers = list(seeds)
+    for number in numbers:
+        check_count("seeds", number, least=0, most=2**31 - 1)
+    axes: dict[str, list[Any]] = {"objectives": [_values(one) for one in chosen], "seeds": numbers}
+    for name, known in axes.items():
+        if not known:
+            raise ValueError(f"{name} is empty; it takes one or more")
+        for i, one in enumerate(known):
+            if one in known[:i]:
+                raise ValueError(f"{name} holds {one} twice, at {known.index(one)} and {i}; it takes it once")
+    return Grid(tuple(chosen), tuple(int(number) for number in numbers))
+
+
+def _of_strength(number: Any) -> Objective:
+    return Objective(strength=number)
+
+
+def _values(objective: Objective) -> dict[str, Any]:
+    """The objective's fields, strength first."""
+    return {name: getattr(objective, name) for name in TRACED + STATIC}
