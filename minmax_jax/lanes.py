@@ -95,6 +95,11 @@ def stack(trees: Sequence[Any]) -> Any:
     return jax.tree.map(one, *trees)
 
 
+def storable(array: np.ndarray) -> np.ndarray:
+    """Numbers of kinds that files do not hold, such as bfloat16, as float32, which loses nothing."""
+    return array.astype(np.float32) if array.dtype.kind == "V" else array
+
+
 def train_group(
     recipe: Recipe,
     pictures: Pictures,
@@ -136,7 +141,7 @@ def train_group(
         if tick() and epoch < recipe.epochs:
             return None
     rows[0] = {name: rows[0].get(name, np.full_like(rows[1][name], np.nan)) for name in rows[1]}
-    table = {name: np.stack([row[name] for row in rows], axis=1) for name in rows[1]}
+    table = {name: storable(np.stack([row[name] for row in rows], axis=1)) for name in rows[1]}
     return state, table | {"good_epochs": good}
 
 

@@ -85,11 +85,12 @@ def sweep(
         starts.append(state)
     recipe = Recipe(definition, optimiser, epochs, batch_size, data.classes)
     groups = grid.groups(size)
+    width = max(len(cells) for cells in groups)
     shelf = Shelf(None if folder is None else Path(folder), _asked(grid, recipe, starts, data, size))
 
     def train(index: int, pictures: Pictures, tick: Callable[[], bool]) -> Arrays | None:
         cells = groups[index]
-        lanes = [*cells, *[cells[-1]] * (size - len(cells))]  # one shape for all groups: one compilation
+        lanes = [*cells, *[cells[-1]] * (width - len(cells))]  # one shape for all groups: one compilation
         done = train_group(
             recipe,
             pictures,

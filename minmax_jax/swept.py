@@ -15,7 +15,7 @@ from minmax_jax.fuzziness import MEASURES
 from minmax_jax.grid import Cell, Grid
 from minmax_jax.intervals import MEMBERSHIPS
 from minmax_jax.kernels import kernels
-from minmax_jax.lanes import Arrays
+from minmax_jax.lanes import Arrays, storable
 from minmax_jax.objective import TRAINABLE_READINGS
 
 if TYPE_CHECKING:
@@ -73,20 +73,13 @@ class Sweep:
 
 
 def name_weights(parts: Sequence[Any]) -> dict[str, np.ndarray]:
-    """Every leaf of the parameters and of the other state of models, by its path in the model.
-
-    Numbers of kinds that files do not hold, such as bfloat16, become float32, which loses nothing.
-    """
+    """Every leaf of the parameters and of the other state of models, by its path in the model."""
     pure = [nnx.to_pure_dict(part) for part in parts]
     return {
-        WEIGHT + keystr(path, simple=True, separator="."): _storable(plain_array(leaf))
+        WEIGHT + keystr(path, simple=True, separator="."): storable(plain_array(leaf))
         for part in pure
         for path, leaf in tree_leaves_with_path(part)
     }
-
-
-def _storable(array: np.ndarray) -> np.ndarray:
-    return array.astype(np.float32) if array.dtype.kind == "V" else array
 
 
 def _wrap(array: np.ndarray, like: Any) -> jax.Array:
