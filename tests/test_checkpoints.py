@@ -216,6 +216,7 @@ def killed(moment: int, folder: Path) -> bool:
     return done.returncode != 0
 
 
+@pytest.mark.processes
 @pytest.mark.skipif(os.name == "nt", reason="SIGKILL is of POSIX systems")
 def test_a_run_killed_at_any_moment_goes_on_to_the_same_bits(tmp_path):
     """In and around its saves; a moment counts from the start of the process."""

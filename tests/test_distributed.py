@@ -7,6 +7,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from sweeping import MANY, assert_equal, assert_equal_to_file, sweep
 
 SCRIPT = Path(__file__).with_name("sweeping.py")
@@ -31,6 +33,7 @@ def two_processes(out, *options):
             process.wait(60)
 
 
+@pytest.mark.processes
 def test_two_processes_share_a_sweep_and_go_on_after_one_was_killed(tmp_path):
     """In the end both have all results, those of one process bit for bit."""
     folder = tmp_path / "runs"

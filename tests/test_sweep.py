@@ -352,6 +352,7 @@ def files(folder):
     return {path.name: (stat.st_ino, stat.st_mtime_ns) for path, stat in found}
 
 
+@pytest.mark.processes
 def test_a_sweep_killed_again_and_again_comes_to_the_same_end(tmp_path):
     """Killed before its first group, while it writes one, and in between; nothing is written twice."""
     chance = random.Random(20)
@@ -395,6 +396,7 @@ def test_a_sweep_killed_again_and_again_comes_to_the_same_end(tmp_path):
     assert_equal(sweep(**MANY, folder=copy), expected)
 
 
+@pytest.mark.processes
 def test_all_devices_have_their_share_and_give_the_same_bits(tmp_path):
     """On eight devices that are simulated on the CPU."""
     out = tmp_path / "results.npz"

@@ -128,6 +128,7 @@ def test_unfit_options_are_clear_errors(answers, capsys, arguments, words):
     assert all(word in err for word in words)
 
 
+@pytest.mark.processes
 @pytest.mark.parametrize("side", ["ours", pytest.param("torch", marks=NEEDED)])
 def test_a_quick_run_from_end_to_end(side, tmp_path):
     options = ["--quick", "--only", "evaluation", "--runs", "1", "--json", str(tmp_path / "numbers.json")]
