@@ -3,6 +3,7 @@
 from typing import Any
 
 import jax.numpy as jnp
+import numpy as np
 import optax
 from flax import nnx
 from jax.tree_util import keystr, tree_leaves_with_path
@@ -37,7 +38,7 @@ def check_arguments(
             f"it takes one for each of the {classes} classes of data"
         )
     for path, leaf in tree_leaves_with_path(nnx.to_pure_dict(nnx.state(model, nnx.Param))):
-        if not bool(jnp.isfinite(leaf).all()):
+        if not np.isfinite(np.asarray(leaf)).all():  # jax would compile this for each shape
             name = keystr(path, simple=True, separator=".")
             raise ValueError(f"model has NaN or infinite weights in {name}; it takes finite ones")
     objective.check(model)  # an unfit interval or layer is an error here, where it can be named

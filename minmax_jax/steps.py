@@ -5,6 +5,7 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 import optax
 from flax import nnx
 from jax import lax
@@ -43,7 +44,7 @@ def initial_state(
     training.train()
     definition, *(params, rest) = nnx.split(training, nnx.Param, ...)
     found = kernels(params)
-    rows = {name: jnp.broadcast_to(k, (points + 1, *k.shape)) for name, k in found.items()}
+    rows = {name: jnp.asarray(np.broadcast_to(k, (points + 1, *k.shape))) for name, k in found.items()}
     extremes = {name: Interval(k, k) for name, k in found.items()}
     return definition, State(params, rest, optimiser.init(params), extremes, rows)
 

@@ -86,7 +86,8 @@ def sweep(
     recipe = Recipe(definition, optimiser, epochs, batch_size, data.classes)
     groups = grid.groups(size)
     width = max(len(cells) for cells in groups)
-    shelf = Shelf(None if folder is None else Path(folder), _asked(grid, recipe, starts, data, size))
+    asked = {} if folder is None else _asked(grid, recipe, starts, data, size)  # takes half a second
+    shelf = Shelf(None if folder is None else Path(folder), asked)
 
     def train(index: int, pictures: Pictures, tick: Callable[[], bool]) -> Arrays | None:
         cells = groups[index]
