@@ -136,19 +136,16 @@ def toeplitz(kernel: Float[AnyArray, "kh kw cin cout"], tile: Tile = (1, 1)) -> 
 
 
 def convolve_tiles(
-    tiles: Float[Array, "tr ts cin i j n"],
-    kernel: Float[AnyArray, "kh kw cin cout"],
-    bias: Float[AnyArray, " cout"],
+    tiles: Float[Array, "tr ts cin i j n"], kernel: Float[AnyArray, "kh kw cin cout"]
 ) -> Float[Array, "tr ts cout oi oj n"]:
-    """Convolution of stride 1 on tiles: ``toeplitz(W, t).T @ patches_t(x).T + b``, without padding.
+    """Convolution of stride 1 on tiles: ``toeplitz(W, t).T @ patches_t(x).T``, without padding and bias.
 
     Outputs that see beyond the last tile are left out. Identity: ``convolve``, cut into tiles.
     """
     matrix = _matrix(kernel, tiles.shape[:2])
     shifts = stack_shifts(tiles, reach(kernel.shape[:2], tiles.shape[:2]))
     outputs = matrix @ shifts.reshape(matrix.shape[1], -1)
-    outputs = outputs.reshape(*tiles.shape[:2], kernel.shape[3], *shifts.shape[5:])
-    return outputs + bias.reshape(1, 1, -1, 1, 1, 1)
+    return outputs.reshape(*tiles.shape[:2], kernel.shape[3], *shifts.shape[5:])
 
 
 def convolve(
@@ -170,21 +167,20 @@ def convolve(
         raise ValueError(f"kernel has shape {kernel.shape}; it takes (kh, kw, cin, cout)")
     if jnp.ndim(images) != 4:
         raise ValueError(f"images have shape {images.shape}; it takes (n, h, w, cin)")
-    cin, cout = kernel.shape[2:]
+    cin = kernel.shape[2]
     if images.shape[-1] != cin:
         raise ValueError(
             f"images have {images.shape[-1]} channels; the kernel of shape {kernel.shape} takes {cin}"
         )
     images, kernel = jnp.asarray(images), jnp.asarray(kernel)
-    shift = jnp.zeros(cout) if bias is None else jnp.asarray(bias)
     tiles, (height, width) = _receptive(images, kernel.shape[:2], padding, tile)
-    if not is_native():
-        return join(convolve_tiles(tiles, kernel, shift), height, width)
-    pairs = explicit_padding(padding, kernel.shape[:2])
-    dimensions = ("NHWC", "HWIO", "NHWC")
-    return lax.conv_general_dilated(
-        images, kernel, (1, 1), pairs, dimension_numbers=dimensions
-    ) + shift.reshape(1, 1, 1, -1)
+    if is_native():
+        pairs = explicit_padding(padding, kernel.shape[:2])
+        dimensions = ("NHWC", "HWIO", "NHWC")
+        outputs = lax.conv_general_dilated(images, kernel, (1, 1), pairs, dimension_numbers=dimensions)
+    else:
+        outputs = join(convolve_tiles(tiles, kernel), height, width)
+    return outputs if bias is None else outputs + jnp.reshape(bias, (1, 1, 1, -1))
 
 
 class Conv(nnx.Module):

@@ -90,13 +90,13 @@ class LeNet(nnx.Module):
         """The same in tiles from end to end: cut once, padded for ``conv1``, and read by ``dense1``."""
         hidden = cut(images, TILE, ((2, 2), (2, 2)))
         for conv in (self.conv1, self.conv2):
-            outputs = convolve_tiles(hidden, conv.kernel[...], conv.bias[...])
-            if (
-                self.variant == "modern"
-            ):  # ReLU of the maximum is the maximum of ReLUs, at a quarter of the cost
-                hidden = self._activate(max_pool(outputs))
+            outputs = convolve_tiles(hidden, conv.kernel[...])
+            bias = conv.bias[...].reshape(1, 1, -1, 1, 1, 1)
+            if self.variant == "modern":
+                # Bias and ReLU keep order, so they come after the maximum, at a quarter of the cost.
+                hidden = self._activate(max_pool(outputs) + bias)
             else:
-                hidden = mean_pool(self._activate(outputs))
+                hidden = mean_pool(self._activate(outputs + bias))
         height, width = ((size // 2 - 4) // 2 for size in self.image_shape[:2])
         pixels = hidden[0, 0, :, :height, :width]
         kernel = self.dense1.kernel[...].reshape(height, width, 16, -1)

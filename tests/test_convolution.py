@@ -203,8 +203,8 @@ def test_with_relu_and_max_pool_the_gradients_of_ties_are_the_native_ones(tile, 
     def in_tiles(images, kernel, bias):
         # a tile more of zeros, so that no output is left out
         ends = tuple((low, high + t) for (low, high), t in zip(pads, tile, strict=True))
-        outputs = convolve_tiles(cut(images, tile, ends), kernel, bias)
-        return join(nnx.relu(max_pool(outputs)), height // 2, width // 2)
+        outputs = max_pool(convolve_tiles(cut(images, tile, ends), kernel))
+        return join(nnx.relu(outputs + bias.reshape(1, 1, -1, 1, 1, 1)), height // 2, width // 2)
 
     @jax.jit
     def values_and_gradients(*args):
