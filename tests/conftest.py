@@ -34,6 +34,15 @@ def pytest_configure(config: pytest.Config) -> None:
     check_types()
 
 
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave out the tests marked long, unless they are asked for."""
+    if os.environ.get("MINMAX_JAX_ALL_PEERS"):
+        return
+    left_out = [item for item in items if item.get_closest_marker("long")]
+    config.hook.pytest_deselected(items=left_out)
+    items[:] = [item for item in items if item not in left_out]
+
+
 def set_environment(home: Path) -> None:
     for name, folder in FOLDERS.items():
         path = home / folder

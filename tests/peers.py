@@ -1,6 +1,7 @@
-"""Tests that need PyTorch are marked and, where it is not installed, skipped."""
+"""Tests that need PyTorch, or attacks of other packages, are marked and, where those are missing, skipped."""
 
 from importlib.util import find_spec
+from typing import Any
 
 import pytest
 
@@ -10,3 +11,24 @@ NEEDED = [
     # What PyTorch says of itself, of scripts and of NumPy, is none of our code's.
     pytest.mark.filterwarnings("ignore::Warning:torch"),
 ]
+
+PACKAGES = ("torchattacks", "foolbox", "art")
+MISSING = [name for name in PACKAGES if find_spec(name) is None]
+
+# For a test, or a file by its ``pytestmark``, that compares with other packages' attacks. They are imported
+# in the test or in a fixture.
+ATTACKS_NEEDED = [
+    *NEEDED,
+    pytest.mark.peers,
+    pytest.mark.skipif(
+        bool(MISSING),
+        reason=f"needs {', '.join(MISSING)}: from the extra `peers`, and torchattacks by pip's --no-deps",
+    ),
+    # Nor is what these packages use of PyTorch, NumPy or Python that is old by now.
+    *[pytest.mark.filterwarnings(f"ignore::Warning:{name}") for name in (*PACKAGES, "eagerpy", "sklearn")],
+]
+
+
+def long(*values: Any) -> Any:
+    """A case of a parametrized test that takes minutes: left out unless MINMAX_JAX_ALL_PEERS is set."""
+    return pytest.param(*values, marks=pytest.mark.long)

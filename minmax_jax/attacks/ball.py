@@ -1,69 +1,168 @@
-"""The L-inf ball of an attack inside the box [0, 1], and the loss that an attack climbs."""
+"""The ball of an attack, ``{x + d : |d|_p <= eps}``, inside the box [0, 1]: sizes, nearest points, steps."""
 
-from typing import Any
+from typing import Literal, get_args
 
 import jax
 import jax.numpy as jnp
-import optax
-from jaxtyping import Array, Float, Int
+from jax import lax
+from jaxtyping import Array, Float, Shaped
 
 from minmax_jax.arrays import AnyArray
-from minmax_jax.checks import is_known
-from minmax_jax.evaluation import Model, merge_model, split_model
 
+Norm = Literal["linf", "l2", "l1"]
+NORMS: tuple[Norm, ...] = get_args(Norm)
 Eps = float | Float[Array, ""]
+ROUNDS = 100  # of a projection at most; most take three to ten
+RESOLUTION = 1e-6  # relative, of sizes: about what float32 tells apart in a sum over an image
 
 
-def evaluated(model: Model) -> Model:
-    """The model as it is evaluated: a Flax module in evaluation mode, any other callable as it is."""
-    return merge_model(*split_model(model))
+def per_image(values: Shaped[Array, " n"]) -> Shaped[Array, "n 1 1 1"]:
+    """One number for each image, with the axes of images."""
+    return values[:, None, None, None]
 
 
-def losses(model: Model, images: Float[Array, "n h w c"], labels: Int[Array, " n"]) -> Float[Array, " n"]:
-    """Cross-entropy of each image's label, in nats."""
-    return optax.softmax_cross_entropy_with_integer_labels(model(images), labels)
-
-
-def ascent(
-    model: Model, images: Float[Array, "n h w c"], labels: Int[Array, " n"]
-) -> Float[Array, "n h w c"]:
-    """Sign of the gradient of the cross-entropy in each pixel: the direction of steepest L-inf ascent.
-
-    Where the gradient is not a number, 0: the attack stays in its ball, and is the weaker for it.
-    """
-    gradient = jax.grad(lambda x: losses(model, x, labels).sum())(images)
-    return jnp.where(jnp.isnan(gradient), 0, jnp.sign(gradient))
+def size(change: Float[AnyArray, "n h w c"], norm: Norm) -> Float[Array, " n"]:
+    """Norm of each image's change: its largest pixel (linf), Euclidean length (l2), or sum of pixels (l1)."""
+    absolute = jnp.abs(change)
+    if norm == "linf":
+        return absolute.max((1, 2, 3))
+    if norm == "l2":
+        return jnp.sqrt(jnp.square(absolute).sum((1, 2, 3)))
+    return absolute.sum((1, 2, 3))
 
 
 def project(
-    images: Float[Array, "n h w c"], centre: Float[Array, "n h w c"], eps: Eps
+    images: Float[Array, "n h w c"], centre: Float[Array, "n h w c"], eps: Eps, norm: Norm = "linf"
 ) -> Float[Array, "n h w c"]:
-    """Nearest images in the L-inf ball of radius eps about ``centre`` and in [0, 1].
+    """Nearest images, in Euclidean distance, in the ball of radius eps about ``centre`` and in [0, 1].
 
-    Identity: ``project(project(x)) == project(x)``, and ``project(centre) == centre``.
+    With change d and one multiplier m >= 0 for each image, they are ``clip(x + d / (1 + m), 0, 1)`` by "l2"
+    and ``clip(x + sign(d) max(|d| - m, 0), 0, 1)`` by "l1": the Karush-Kuhn-Tucker conditions.
+    Identity: ``project(project(x)) == project(x)`` up to rounding, and ``project(centre) == centre``.
     """
-    return jnp.clip(jnp.clip(images, centre - eps, centre + eps), 0, 1)
+    if norm == "linf":
+        return jnp.clip(jnp.clip(images, centre - eps, centre + eps), 0, 1)
+    change = images - centre
+    room = jnp.where(change < 0, centre, 1 - centre)
+    keep = scaled if norm == "l2" else lowered
+    return jnp.clip(centre + jnp.sign(change) * keep(jnp.abs(change), room, eps), 0, 1)
 
 
-def checked(
-    images: Float[AnyArray, "..."], labels: Int[AnyArray, "..."], eps: Any
-) -> tuple[Float[Array, "n h w c"], Int[Array, " n"]]:
-    """Images and labels as jax arrays, fit for an attack of radius eps.
+def scaled(far: Float[Array, "n h w c"], room: Float[Array, "n h w c"], eps: Eps) -> Float[Array, "n h w c"]:
+    """``min(s far, room)`` with the largest share s <= 1 for each image that keeps its l2 size within eps.
 
-    Raises ValueError for images outside [0, 1], labels that do not match, or eps outside [0, 1]. Values are
-    looked at only outside jit; shapes always.
+    s grows from what would do without the box: pixels that have met it stay there, and the others share what
+    is left, until no more meet it. So s is exact after as many rounds as there are such groups, most often
+    three to five, and never too large.
     """
-    if jnp.ndim(images) != 4 or jnp.shape(labels) != jnp.shape(images)[:1]:
-        raise ValueError(
-            f"images have shape {jnp.shape(images)} and labels {jnp.shape(labels)}; "
-            "an attack takes (n, h, w, c) and (n,)"
-        )
-    kinds = jnp.result_type(images), jnp.result_type(labels)
-    if not (jnp.issubdtype(kinds[0], jnp.floating) and jnp.issubdtype(kinds[1], jnp.integer)):
-        raise TypeError(f"images are {kinds[0]} and labels {kinds[1]}; an attack takes floats and integers")
-    if jnp.ndim(eps) != 0 or (is_known(eps) and not 0 <= float(eps) <= 1):
-        raise ValueError(f"eps is {eps}; it takes one radius in [0, 1], in pixel units of [0, 1]")
-    inside = ((images >= 0) & (images <= 1)).all()
-    if is_known(inside) and not bool(inside):
-        raise ValueError("images hold values outside [0, 1] or NaN; it takes images in [0, 1]")
-    return jnp.asarray(images), jnp.asarray(labels)
+    most = jnp.maximum(size(far, "linf"), jnp.finfo(far.dtype).tiny)
+    unit = far / per_image(most)  # squares of it neither vanish nor overflow
+
+    def grow(share: Array) -> Array:
+        met = per_image(share) * unit >= room
+        left = eps**2 - jnp.where(met, room**2, 0).sum((1, 2, 3))
+        free = jnp.where(met, 0, unit**2).sum((1, 2, 3))
+        new = jnp.sqrt(jnp.maximum(left, 0) / jnp.maximum(free, jnp.finfo(far.dtype).tiny))
+        return jnp.clip(new, share, most)
+
+    def goes_on(state: tuple[Array, Array, Array]) -> Array:
+        share, before, rounds = state
+        return (share > before * (1 + RESOLUTION)).any() & (rounds < ROUNDS)
+
+    def go(state: tuple[Array, Array, Array]) -> tuple[Array, Array, Array]:
+        share, _, rounds = state
+        return grow(share), share, rounds + 1
+
+    first = jnp.minimum(most, eps / jnp.maximum(size(unit, "l2"), 1))
+    share, _, _ = lax.while_loop(goes_on, go, (grow(first), first, jnp.int32(1)))
+    return jnp.minimum(per_image(share) * unit, room)
+
+
+def lowered(far: Float[Array, "n h w c"], room: Float[Array, "n h w c"], eps: Eps) -> Float[Array, "n h w c"]:
+    """``clip(far - m, 0, room)`` with the least m >= 0 for each image that keeps its l1 size within eps.
+
+    What is sought is the depth of m below the largest pixel, which float32 resolves whatever that is. The
+    size grows with it along straight pieces, so Newton's method ends on the right one; every other round
+    halves the interval that the depth is in, which bounds the number of rounds.
+    """
+    most = size(far, "linf")
+    gap = per_image(most) - far
+
+    def goes_on(state: tuple[Array, Array, Array, Array, Array]) -> Array:
+        *_, done, rounds = state
+        return ~done.all() & (rounds < ROUNDS)
+
+    def go(state: tuple[Array, Array, Array, Array, Array]) -> tuple[Array, Array, Array, Array, Array]:
+        depth, low, high, done, rounds = state
+        left = per_image(depth) - gap
+        excess = size(jnp.clip(left, 0, room), "l1") - eps
+        fits = excess <= RESOLUTION * eps
+        low, high = jnp.where(fits, depth, low), jnp.where(fits, high, depth)
+        growing = ((left > 0) & (left < room)).sum((1, 2, 3))
+        newton, middle = depth - excess / jnp.maximum(growing, 1), (low + high) / 2
+        is_near = fits & ((excess >= -RESOLUTION * eps) | (depth == most))
+        is_narrow = (middle <= low) | (middle >= high)
+        usable = (newton > low) & (newton < high) & (rounds % 2 == 0)
+        return jnp.where(usable, newton, middle), low, high, done | is_near | is_narrow, rounds + 1
+
+    start = most, jnp.zeros_like(most), most, jnp.full(len(far), eps <= 0), jnp.int32(0)
+    _, depth, *_ = lax.while_loop(goes_on, go, start)  # the largest that fits
+    return jnp.clip(per_image(depth) - gap, 0, room)
+
+
+def steepest(gradient: Float[Array, "n h w c"], norm: Norm = "linf") -> Float[Array, "n h w c"]:
+    """Step of size 1 along which each image's loss rises most: ``argmax <gradient, d>`` over ``|d|_p <= 1``.
+
+    The sign (linf), the unit vector (l2), or the sign of the largest pixel alone (l1). Where a gradient is
+    zero or no number, 0: the attack stays in its ball, and is the weaker for it.
+    """
+    known = jnp.where(jnp.isfinite(gradient), gradient, 0)
+    if norm == "linf":
+        return jnp.sign(known)
+    if norm == "l2":
+        # Scaled first, so that squares of tiny gradients do not vanish.
+        scaled = known / per_image(jnp.maximum(size(known, "linf"), jnp.finfo(known.dtype).tiny))
+        return scaled / per_image(jnp.maximum(size(scaled, "l2"), 1e-12))
+    flat = known.reshape(len(known), -1)
+    largest = jax.nn.one_hot(jnp.abs(flat).argmax(1), flat.shape[1], dtype=flat.dtype)
+    return (jnp.sign(flat) * largest).reshape(known.shape)
+
+
+def stepped(
+    points: Float[Array, "n h w c"], gradient: Float[Array, "n h w c"], length: Eps, norm: Norm = "linf"
+) -> Float[Array, "n h w c"]:
+    """Points moved by ``length`` along which their loss rises most.
+
+    By "linf" and "l2" that is ``points + length * steepest(gradient)``. By "l1" the step is shared among
+    pixels, those of the largest gradient first, each as far as [0, 1] lets it go: a step along the largest
+    one alone would be lost where that pixel is at its bound already, as most pixels of digits are.
+    Identity: by "l1", the maximum of ``<gradient, d>`` over ``|d|_1 <= length`` and ``points + d`` in [0, 1].
+    """
+    if norm != "l1":
+        return points + length * steepest(gradient, norm)
+    known = jnp.where(jnp.isfinite(gradient), gradient, 0)
+    room = jnp.where(known > 0, 1 - points, jnp.where(known < 0, points, 0)).reshape(len(points), -1)
+    order = jnp.argsort(-jnp.abs(known).reshape(room.shape), axis=1)
+    rooms = jnp.take_along_axis(room, order, axis=1)
+    moved = jnp.clip(length - (jnp.cumsum(rooms, axis=1) - rooms), 0, rooms)
+    back = jnp.take_along_axis(moved, jnp.argsort(order, axis=1), axis=1)
+    return points + jnp.sign(known) * back.reshape(points.shape)
+
+
+def random_point(
+    key: Array, centre: Float[Array, "n h w c"], eps: Eps, norm: Norm = "linf"
+) -> Float[Array, "n h w c"]:
+    """A point drawn evenly from each image's ball, then brought into [0, 1].
+
+    Evenly from an l2 or l1 ball of dimension D is a direction from normal or Laplace noise, and a radius of
+    ``eps u^(1/D)``.
+    """
+    if norm == "linf":
+        change = eps * jax.random.uniform(key, centre.shape, centre.dtype, -1, 1)
+        return project(centre + change, centre, eps)
+    one, other = jax.random.split(key)
+    draw = jax.random.normal if norm == "l2" else jax.random.laplace
+    noise = draw(one, centre.shape, centre.dtype)
+    dimensions = centre[0].size
+    radius = eps * jax.random.uniform(other, (len(centre),), centre.dtype) ** (1 / dimensions)
+    return jnp.clip(centre + noise * per_image(radius / size(noise, norm)), 0, 1)

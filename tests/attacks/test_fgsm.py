@@ -10,25 +10,39 @@ from hypothesis import strategies as st
 from filled import filled
 from linear import Curved, batch, linear_model, margins, worst_in_box
 from minmax_jax.attacks import fgsm
-from minmax_jax.attacks.ball import losses
+from minmax_jax.attacks.ball import NORMS, size
+from minmax_jax.attacks.losses import cross_entropy
 from refusal import refuses
 
+LINEAR, W = linear_model()
+jitted = jax.jit(fgsm, static_argnames=("model", "norm"))
 
-@given(st.floats(0, 1, width=32), st.integers(0, 5))
-@settings(max_examples=20)
-def test_the_result_is_in_the_ball_and_in_zero_one(eps, seed):
-    model, _ = linear_model(seed)
+
+def losses(model, images, labels):
+    return cross_entropy(model(images), labels)
+
+
+@given(st.floats(0, 1, width=32), st.integers(0, 5), st.sampled_from(NORMS))
+@settings(max_examples=30)
+def test_the_result_is_in_the_ball_and_in_zero_one_and_never_worse_than_no_attack(eps, seed, norm):
     images, labels = batch(0, 1, seed=seed)
-    got = np.asarray(fgsm(model, images, labels, eps))
+    got = jitted(LINEAR, images, labels, eps, norm=norm)
     assert got.min() >= 0
     assert got.max() <= 1
-    assert np.abs(got - images).max() <= eps + 1e-6
+    assert (size(got - images, norm) <= eps * (1 + 1e-5) + 1e-6).all()
+    assert (losses(LINEAR, got, labels) >= losses(LINEAR, images, labels)).all()
 
 
-def test_a_radius_of_zero_gives_the_images_back():
-    model, _ = linear_model()
+@pytest.mark.parametrize("norm", NORMS)
+def test_a_radius_of_zero_gives_the_images_back(norm):
     images, labels = batch(0, 1)
-    np.testing.assert_array_equal(fgsm(model, images, labels, 0.0), images)
+    np.testing.assert_array_equal(fgsm(LINEAR, images, labels, 0.0, norm=norm), images)
+
+
+def test_a_radius_of_one_reaches_every_corner():
+    images, labels = batch(0, 1)
+    got = fgsm(LINEAR, images, labels, 1.0)
+    assert set(np.unique(got)) == {0, 1}
 
 
 @pytest.mark.parametrize("eps", [0.05, 0.2])
@@ -39,6 +53,78 @@ def test_away_from_the_box_the_margin_of_a_linear_model_falls_by_eps_times_the_l
     worst = margins(images, labels, w) - eps * np.abs(w).sum()
     np.testing.assert_allclose(margins(got, labels, w), worst, atol=1e-4)
     np.testing.assert_allclose(losses(model, got, labels), np.log1p(np.exp(-worst)), rtol=1e-4)
+
+
+def test_by_l2_the_margin_of_a_linear_model_falls_by_eps_times_the_l2_norm():
+    images, labels = batch(0.3, 0.7)
+    got = fgsm(LINEAR, images, labels, 0.25, norm="l2")
+    worst = margins(images, labels, W) - 0.25 * np.sqrt(np.square(W).sum())
+    np.testing.assert_allclose(margins(got, labels, W), worst, atol=1e-4)
+
+
+@pytest.mark.parametrize("eps", [0.1, 2.0, 7.5, 24.0])
+def test_by_l1_the_margin_of_a_linear_model_falls_by_the_largest_weights_that_the_box_lets_move(eps):
+    images, labels = batch(0, 1)
+    got = fgsm(LINEAR, images, labels, eps, norm="l1")
+    for i, sign in enumerate(2 * np.asarray(labels) - 1):
+        x, w, left, fall = np.float64(images[i]).ravel(), sign * np.float64(W).ravel(), eps, 0.0
+        for pixel in np.argsort(-np.abs(w)):
+            moved = min(left, x[pixel] if w[pixel] > 0 else 1 - x[pixel])
+            left, fall = left - moved, fall + moved * abs(w[pixel])
+        before, after = (margins(one[i : i + 1], labels[i : i + 1], W)[0] for one in (images, got))
+        np.testing.assert_allclose(after, before - fall, atol=1e-4)
+
+
+def test_by_l1_away_from_the_box_it_is_the_largest_weight_alone():
+    images, labels = batch(0.3, 0.7)
+    got = fgsm(LINEAR, images, labels, 0.25, norm="l1")
+    worst = margins(images, labels, W) - 0.25 * np.abs(W).max()
+    np.testing.assert_allclose(margins(got, labels, W), worst, atol=1e-4)
+    assert (np.count_nonzero(np.asarray(got - images), axis=(1, 2, 3)) == 1).all()
+
+
+@pytest.mark.parametrize("norm", NORMS)
+def test_of_two_classes_towards_the_target_is_away_from_the_label(norm):
+    images, labels = batch(0, 1)
+    away = fgsm(LINEAR, images, labels, 0.2, norm=norm)
+    towards = fgsm(LINEAR, images, labels, 0.2, norm=norm, targets=1 - labels)
+    np.testing.assert_allclose(towards, away, atol=1e-5)
+
+
+def test_towards_targets_their_loss_falls():
+    model = filled(Curved)
+    images, _ = batch(0, 1, n=16, shape=(5, 5, 1))
+    guesses = model(images).argmax(-1)
+    targets = (guesses + 1) % 4
+    got = fgsm(model, images, guesses, 0.02, targets=targets)
+    before, after = (losses(model, x, targets) for x in (images, got))
+    assert (after <= before).all()
+    assert (after < before - 1e-3).mean() > 0.9
+
+
+def test_a_step_that_overshoots_is_not_taken():
+    """In a narrow pit of confidence: the slope leads over the other side, where the loss is lower."""
+
+    def model(images):  # right in a band around 0.5, less so towards 0.55
+        value = images.mean((1, 2, 3))
+        sure = 1 - 50 * jnp.maximum(value - 0.5, 0) * (value < 0.55) + 5 * (value > 0.55)
+        return jnp.stack([sure, jnp.zeros_like(sure)], axis=1)
+
+    images, labels = jnp.full((1, 2, 2, 1), 0.51), jnp.zeros(1, jnp.int32)
+    np.testing.assert_array_equal(fgsm(model, images, labels, 0.2), images)
+    assert (fgsm(model, images, labels, 0.03) > images).all()
+
+
+def test_a_misclassified_image_is_not_mended():
+    def model(images):  # wrong at the image, with a slope that leads to where the model is right
+        value = images.mean((1, 2, 3))
+        right = jnp.where(value < 0.6, -1 - value, 3.0)
+        return jnp.stack([right, jnp.zeros_like(right)], axis=1)
+
+    images, labels = jnp.full((1, 2, 2, 1), 0.5), jnp.zeros(1, jnp.int32)
+    assert model(images).argmax(-1) != labels
+    assert model(images + 0.2).argmax(-1) == labels
+    np.testing.assert_array_equal(fgsm(model, images, labels, 0.2), images)
 
 
 def test_training_on_the_attack_of_a_linear_model_is_an_l1_penalty_on_its_margin():
@@ -107,3 +193,9 @@ def test_bad_input_is_refused():
         fgsm(model, images[0], labels, 0.1)
     with refuses("labels (5,)", "(n,)"):
         fgsm(model, images, labels[:5], 0.1)
+    with refuses("labels hold values outside 0 to 1"):
+        fgsm(model, images, labels + 1, 0.1)
+    with refuses("targets hold values outside 0 to 1"):
+        fgsm(model, images, labels, 0.1, targets=labels - 1)
+    with refuses("norm is 'l0'"):
+        fgsm(model, images, labels, 0.1, norm="l0")

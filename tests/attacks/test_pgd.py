@@ -6,11 +6,13 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.optimize import brentq
 
 from filled import filled
 from linear import Curved, batch, linear_model, margins, worst_in_box
 from minmax_jax.attacks import fgsm, pgd
-from minmax_jax.attacks.ball import losses
+from minmax_jax.attacks.ball import NORMS, size
+from minmax_jax.attacks.losses import climbed, cross_entropy
 from refusal import refuses
 
 
@@ -27,39 +29,45 @@ def photos(net):
     return images, labels.at[-1].set((labels[-1] + 1) % 4)
 
 
+def losses(model, images, labels):
+    return cross_entropy(model(images), labels)
+
+
 def quality(model, images, labels):
     """What an attack is ranked by: misclassified first, then the cross-entropy."""
     wrong = model(images).argmax(-1) != labels
     return np.where(wrong, np.inf, losses(model, images, labels))
 
 
-jitted = jax.jit(pgd, static_argnames=("model", "steps", "restarts", "random_start"))
+STATIC = ("model", "norm", "loss", "steps", "restarts", "random_start")
+jitted = jax.jit(pgd, static_argnames=STATIC)
 
 
-@given(st.floats(0, 1, width=32), st.floats(0, 1, width=32), st.integers(0, 9))
-@settings(max_examples=20)
-def test_the_result_is_in_the_ball_and_in_zero_one_for_any_step_size(eps, step_size, seed):
+@given(st.floats(0, 1, width=32), st.floats(0, 1, width=32), st.integers(0, 9), st.sampled_from(NORMS))
+@settings(max_examples=30)
+def test_the_result_is_in_the_ball_and_in_zero_one_for_any_step_size(eps, step_size, seed, norm):
     images, labels = batch(0, 1, seed=seed)
     options = {"step_size": step_size, "key": jax.random.key(seed)}
-    got = jitted(LINEAR, images, labels, eps, steps=3, restarts=2, **options)
+    got = jitted(LINEAR, images, labels, eps, norm=norm, steps=3, restarts=2, **options)
     assert got.min() >= 0
     assert got.max() <= 1
-    assert jnp.abs(got - images).max() <= eps + 1e-6
+    assert (size(got - images, norm) <= eps * (1 + 1e-5) + 1e-6).all()
     assert (quality(LINEAR, got, labels) >= quality(LINEAR, images, labels) - 1e-6).all()
 
 
 LINEAR, W = linear_model()
 
 
-def test_a_radius_of_zero_gives_the_images_back():
+@pytest.mark.parametrize("norm", NORMS)
+def test_a_radius_of_zero_gives_the_images_back(norm):
     images, labels = batch(0, 1)
-    np.testing.assert_array_equal(pgd(LINEAR, images, labels, 0.0, steps=2), images)
+    np.testing.assert_array_equal(jitted(LINEAR, images, labels, 0.0, norm=norm, steps=3, restarts=2), images)
 
 
 @pytest.mark.parametrize("random_start", [True, False])
 def test_away_from_the_box_the_margin_of_a_linear_model_falls_by_eps_times_the_l1_norm(random_start):
     images, labels = right(0.3, 0.7)
-    got = pgd(LINEAR, images, labels, 0.1, steps=10, random_start=random_start)
+    got = jitted(LINEAR, images, labels, 0.1, steps=10, random_start=random_start)
     worst = margins(images, labels, W) - 0.1 * np.abs(W).sum()
     np.testing.assert_allclose(margins(got, labels, W), worst, atol=1e-4)
 
@@ -68,7 +76,44 @@ def test_away_from_the_box_the_margin_of_a_linear_model_falls_by_eps_times_the_l
 def test_at_the_box_each_pixel_of_a_linear_model_goes_as_far_as_it_can(eps):
     images, labels = right(0, 1)
     expected = worst_in_box(images, labels, W, eps)
-    np.testing.assert_allclose(pgd(LINEAR, images, labels, eps, steps=10), expected, atol=1e-6)
+    np.testing.assert_allclose(jitted(LINEAR, images, labels, eps, steps=10), expected, atol=1e-6)
+
+
+@pytest.mark.parametrize(("norm", "dual"), [("l2", np.linalg.norm), ("l1", lambda w: np.abs(w).max())])
+def test_from_the_image_away_from_the_box_the_margin_falls_by_eps_times_the_dual_norm(norm, dual):
+    images, labels = right(0.3, 0.7)
+    got = jitted(LINEAR, images, labels, 0.25, norm=norm, steps=5, random_start=False)
+    fall = margins(images, labels, W) - margins(got, labels, W)
+    np.testing.assert_allclose(fall, 0.25 * dual(W.ravel()), rtol=1e-4)
+
+
+def worst_by_l2(images, labels, eps):
+    """The worst images of an l2 ball and the box: the share of w that fits, found by Brent's method."""
+    found = []
+    for x, sign in zip(np.float64(images), 2 * np.asarray(labels) - 1, strict=True):
+
+        def change(share, x=x, sign=sign):
+            return np.clip(x - share * sign * W, 0, 1) - x
+
+        share = brentq(lambda share: np.linalg.norm(change(share)) - eps, 0, 1e3)
+        found.append(x + change(share))
+    return np.stack(found)
+
+
+def worst_by_l1(images, labels, eps):
+    """Likewise by l1: the largest weights first, each pixel as far as it can go."""
+    return np.asarray(fgsm(LINEAR, images, labels, eps, norm="l1"))  # tested against the closed form
+
+
+@pytest.mark.parametrize(("norm", "eps", "worst"), [("l2", 1.0, worst_by_l2), ("l1", 4.0, worst_by_l1)])
+def test_at_the_box_the_margin_falls_to_the_worst_of_ball_and_box(norm, eps, worst):
+    """From any start in the ball: by l2 the steps lead there, by l1 within a step of there."""
+    images, labels = right(0, 1)
+    step_size = {"l2": eps, "l1": 0.01 * eps}[norm]
+    got = jitted(LINEAR, images, labels, eps, norm=norm, steps=400, step_size=step_size)
+    before, after, best = (margins(x, labels, W) for x in (images, got, worst(images, labels, eps)))
+    assert (after >= best - 1e-4).all()
+    np.testing.assert_allclose(before - after, before - best, rtol={"l2": 1e-3, "l1": 0.02}[norm])
 
 
 def right(low, high):
@@ -133,9 +178,61 @@ def test_the_same_key_gives_the_same_result_and_another_key_another():
 
 def test_without_a_random_start_the_key_does_not_matter():
     images, labels = right(0, 1)
-    options = {"steps": 2, "random_start": False}
-    one, two = (pgd(LINEAR, images, labels, 0.1, key=jax.random.key(i), **options) for i in (0, 1))
+    options = {"steps": 5, "random_start": False}
+    one, two = (jitted(LINEAR, images, labels, 0.1, key=jax.random.key(i), **options) for i in (0, 1))
     np.testing.assert_array_equal(one, two)
+
+
+@pytest.mark.parametrize("loss", ["ce", "dlr", "margin"])
+@pytest.mark.parametrize("norm", NORMS)
+def test_every_loss_is_raised_in_every_norm_and_fools_the_model(net, photos, loss, norm):
+    images, labels = photos
+    eps = {"linf": 0.1, "l2": 0.4, "l1": 1.5}[norm]
+    got = jitted(net, images, labels, eps, norm=norm, loss=loss, steps=10, restarts=4)
+    climb = climbed(loss, labels, None)
+    before, after = (climb(net(x)) for x in (images, got))
+    reached = net(got).argmax(-1) != labels
+    assert ((after >= before) | reached).all()
+    assert ((after > before) | reached).mean() > 0.9
+    assert reached[:-1].mean() > 0.5
+
+
+@pytest.mark.parametrize("loss", ["ce", "dlr", "margin"])
+def test_targets_are_reached_or_come_closer(net, photos, loss):
+    images, labels = photos
+    targets = (net(images).argmax(-1) + 1) % 4
+    got = jitted(net, images, labels, 0.2, loss=loss, targets=targets, steps=10, restarts=4)
+    climb = climbed(loss, labels, targets)
+    reached = net(got).argmax(-1) == targets
+    assert (reached | (climb(net(got)) >= climb(net(images)))).all()
+    assert reached.mean() > 0.5
+
+
+def test_an_image_that_is_the_target_already_is_left_as_it_is(net, photos):
+    images, labels = photos
+    guesses = net(images).argmax(-1)
+    np.testing.assert_array_equal(jitted(net, images, labels, 0.1, targets=guesses, steps=2), images)
+
+
+def standing(net, photos, eps, **options):
+    """How many images withstand the attack of four restarts."""
+    images, labels = photos
+    got = jitted(net, images, labels, eps, restarts=4, **options)
+    return int((net(got).argmax(-1) == labels).sum())
+
+
+@pytest.mark.parametrize("norm", NORMS)
+def test_fewer_images_stand_the_larger_the_ball(net, photos, norm):
+    size_of = {"linf": 1.0, "l2": 5.0, "l1": 15.0}[norm]
+    shares = (0, 0.01, 0.03, 0.1)
+    found = [standing(net, photos, share * size_of, norm=norm, steps=10) for share in shares]
+    assert found == sorted(found, reverse=True)
+    assert found[0] == 15 and found[-1] < 8
+
+
+def test_fewer_images_stand_the_more_the_steps(net, photos):
+    found = [standing(net, photos, 0.03, norm="linf", steps=steps) for steps in (1, 3, 10)]
+    assert found == sorted(found, reverse=True) and found[0] < 15
 
 
 def test_random_starts_are_drawn_evenly_from_the_ball():
@@ -169,9 +266,9 @@ def test_eps_can_be_traced_and_its_change_compiles_nothing_anew():
 def test_the_step_size_is_two_and_a_half_radii_shared_among_the_steps_unless_told():
     images, labels = right(0.3, 0.7)
     options = {"steps": 5, "random_start": False}
-    default = pgd(LINEAR, images, labels, 0.1, **options)
-    np.testing.assert_array_equal(default, pgd(LINEAR, images, labels, 0.1, step_size=0.05, **options))
-    short = pgd(LINEAR, images, labels, 0.1, step_size=0.01, **options)
+    default = jitted(LINEAR, images, labels, 0.1, **options)
+    np.testing.assert_array_equal(default, jitted(LINEAR, images, labels, 0.1, step_size=0.05, **options))
+    short = jitted(LINEAR, images, labels, 0.1, step_size=0.01, **options)
     np.testing.assert_allclose(np.abs(short - images), 0.05, atol=1e-6)
 
 
@@ -201,3 +298,19 @@ def test_bad_images_labels_and_eps_are_refused():
             pgd(LINEAR, images, labels, eps)
     with refuses("images have shape", images[..., 0].shape, "(n, h, w, c)"):
         pgd(LINEAR, images[..., 0], labels, 0.1)
+    with refuses("labels hold values outside 0 to 1"):
+        pgd(LINEAR, images, labels + 1, 0.1)
+    with refuses("logits that are NaN"):
+        pgd(lambda x: LINEAR(x) * jnp.nan, images, labels, 0.1)
+
+
+def test_unknown_norms_and_losses_and_too_few_classes_are_refused():
+    images, labels = batch(0, 1)
+    with refuses("norm is 'l0'"):
+        pgd(LINEAR, images, labels, 0.1, norm="l0")
+    with refuses("loss is 'hinge'", "'dlr'"):
+        pgd(LINEAR, images, labels, 0.1, loss="hinge")
+    with refuses("model has 2 classes", "at least 3"):
+        pgd(LINEAR, images, labels, 0.1, loss="dlr")
+    with refuses("model has 2 classes", "at least 4"):
+        pgd(LINEAR, images, labels, 0.1, loss="dlr", targets=labels)

@@ -1,0 +1,78 @@
+"""AutoAttack is as strong as torchattacks', on the same weights and 500 test images.
+
+Torchattacks' own AutoAttack takes ten steps where the published one takes a hundred; the full reference is
+made of its four parts with the published settings. Cases that take minutes run where MINMAX_JAX_ALL_PEERS is
+set.
+"""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from minmax_jax.attacks.autoattack import autoattack
+from peers import ATTACKS_NEEDED, long
+from victims import photos, twin, victim
+
+pytestmark = ATTACKS_NEEDED
+
+ROOM = 0.01  # how much more robust than under the peer's attack the model may seem
+
+
+def published(net, norm, eps):
+    """The standard version of torchattacks' parts."""
+    from torchattacks import APGD, APGDT, FAB, MultiAttack, Square
+
+    options = {"norm": {"linf": "Linf", "l2": "L2"}[norm], "eps": eps}
+    return MultiAttack(
+        [
+            APGD(net, steps=100, loss="ce", **options),
+            APGDT(net, steps=100, n_classes=10, **options),
+            FAB(net, steps=100, multi_targeted=True, n_classes=10, **options),
+            Square(net, n_queries=5000, **options),
+        ]
+    )
+
+
+def short(net, norm, eps):
+    """Torchattacks' AutoAttack as it comes."""
+    from torchattacks import AutoAttack
+
+    return AutoAttack(net, norm={"linf": "Linf", "l2": "L2"}[norm], eps=eps, n_classes=10, seed=0)
+
+
+def theirs(name, make, norm, eps):
+    """Share of images that torchattacks leaves standing."""
+    import torch
+
+    net = twin(name)
+    images, labels = (np.array(array) for array in photos())
+    x, y = torch.from_numpy(images.transpose(0, 3, 1, 2).copy()), torch.from_numpy(labels.astype(np.int64))
+    attacked = make(net, norm, eps)(x, y)
+    with torch.inference_mode():
+        return float((net(attacked).argmax(1) == y).float().mean())
+
+
+@pytest.mark.parametrize(
+    ("name", "norm", "radii", "make"),
+    [
+        ("standard", "linf", (0.125, 0.15, 0.2), short),
+        long("standard", "linf", (0.1, 0.125, 0.15), published),
+        long("standard", "l2", (1.0, 1.5, 2.0), published),
+        long("robust", "linf", (0.1, 0.2, 0.3), published),
+    ],
+)
+def test_no_more_images_stand_than_under_the_other_autoattack(name, norm, radii, make):
+    model, (images, labels) = victim(name), photos()
+
+    @jax.jit
+    def ours(eps):
+        return jnp.mean(model(autoattack(model, images, labels, eps, norm=norm)).argmax(-1) == labels)
+
+    shares = {eps: (float(ours(eps)), theirs(name, make, norm, eps)) for eps in radii}
+    print(f"{name} {norm} {make.__name__}, ours and torchattacks': {shares}")
+    for eps, (share, other) in shares.items():
+        assert share <= other + ROOM + 1e-6, (eps, share, other)
+    found = [share for share, _ in shares.values()]
+    assert found == sorted(found, reverse=True)
+    assert found[-1] < found[0]
