@@ -1,7 +1,8 @@
-"""Checks of what ``fit`` is called with."""
+"""Checks of what ``fit`` and ``sweep`` are called with."""
 
 from typing import Any
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
@@ -42,3 +43,27 @@ def check_arguments(
             name = keystr(path, simple=True, separator=".")
             raise ValueError(f"model has NaN or infinite weights in {name}; it takes finite ones")
     objective.check(model)  # an unfit interval or layer is an error here, where it can be named
+
+
+def check_defence(model: nnx.Module, data: Dataset, objective: Objective) -> None:
+    """Raise the error that the objective's defence would meet in training, without computing it.
+
+    Raises TypeError unless it gives three numbers.
+    """
+    if objective.defence is None:
+        return
+    training = nnx.clone(model)
+    training.train()
+    definition, state = nnx.split(training)
+    images, labels = (jnp.asarray(array[:2]) for array in (data.train.images, data.train.labels))
+
+    def measure(objective: Any, state: nnx.State, progress: Any, key: Any) -> Any:
+        return tuple(objective.defence(nnx.merge(definition, state), images, labels, progress, key))
+
+    got = jax.eval_shape(measure, objective, state, jnp.float32(0), jax.random.key(0))
+    shapes = [getattr(number, "shape", type(number).__name__) for number in got]
+    if shapes != [()] * 3:
+        raise TypeError(
+            f"defence is {objective.defence!r}, which gives {shapes}; it takes one that gives three numbers: "
+            "loss, cross-entropy and accuracy"
+        )

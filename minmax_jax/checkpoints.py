@@ -15,7 +15,7 @@ from jax.tree_util import keystr, tree_leaves_with_path
 
 from minmax_jax.fingerprint import as_bytes, difference, digest, fingerprint, is_key, plain_array
 from minmax_jax.interrupts import uninterrupted
-from minmax_jax.steps import Measured
+from minmax_jax.objective import Measured
 from minmax_jax.trainer import Trainer
 
 FORMAT = "minmax_jax.fit"

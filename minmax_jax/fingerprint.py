@@ -17,7 +17,7 @@ from jax.tree_util import keystr, tree_leaves, tree_leaves_with_path
 from jaxtyping import Array, Float
 
 from minmax_jax.data import Dataset
-from minmax_jax.objective import STATIC, TRACED, Objective
+from minmax_jax.objective import Objective
 from minmax_jax.steps import State
 
 PACKAGES = ("minmax_jax", "jax", "flax", "optax")
@@ -38,7 +38,7 @@ def fingerprint(
     themselves serve as gradients. So another learning rate is noticed, another schedule later on is not.
     """
     named = dict(counts)
-    named |= {f"objective.{name}": getattr(objective, name) for name in TRACED + STATIC}
+    named |= {f"objective.{name}": value for name, value in objective.facts().items()}
     named |= {"data.name": data.name, "data.classes": data.classes}
     for part in ("train", "test"):
         split = getattr(data, part)

@@ -36,10 +36,11 @@ class Grid(NamedTuple):
         if self.dimension == "strength":
             along: dict[str, Any] = {"strength": strengths}
         else:
-            fields = [_values(objective) for objective in self.objectives]
-            along = {"objective": np.arange(len(fields))}
-            along |= {f"objective_{name}": ("objective", [str(f[name]) for f in fields]) for name in STATIC}
-            along |= {f"objective_{name}": ("objective", [float(f[name]) for f in fields]) for name in TRACED}
+            facts = [objective.facts() for objective in self.objectives]
+            along = {"objective": np.arange(len(facts))}
+            along |= {f"objective_{name}": ("objective", [str(f[name]) for f in facts]) for name in STATIC}
+            along |= {f"objective_{name}": ("objective", [float(f[name]) for f in facts]) for name in TRACED}
+            along |= _of_defences(facts)
         return along | {"seed": np.array(self.seeds)}
 
     def groups(self, size: int) -> list[tuple[Cell, ...]]:
@@ -85,4 +86,16 @@ def _of_strength(number: Any) -> Objective:
 
 def _values(objective: Objective) -> dict[str, Any]:
     """The objective's fields, strength first."""
-    return {name: getattr(objective, name) for name in TRACED + STATIC}
+    values = {name: getattr(objective, name) for name in TRACED + STATIC}
+    return values if objective.defence is None else values | {"defence": repr(objective.defence)}
+
+
+def _of_defences(facts: list[dict[str, Any]]) -> dict[str, Any]:
+    """Coordinates that tell the defences: their texts, and their numbers, NaN where one has none such."""
+    names = dict.fromkeys(name for one in facts for name in one if name.startswith("defence_"))
+    along: dict[str, Any] = {}
+    if any("defence" in one for one in facts):
+        along["objective_defence"] = ("objective", [one.get("defence", "None") for one in facts])
+    for name in names:
+        along[f"objective_{name}"] = ("objective", [float(one.get(name, np.nan)) for one in facts])
+    return along

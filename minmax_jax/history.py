@@ -57,6 +57,7 @@ def build_history(
 
     steps = len(measured["loss"])
     epochs = len(test_accuracy)
+    by = ", as the defence measures it" if "objective_defence" in attributes else ""
     per_epoch = measured["accuracy"][: epochs * steps_per_epoch].reshape(epochs, steps_per_epoch)
     courses = [fuzziness_course(jnp.asarray(snapshots[n]), extremes[n]) for n in snapshots]
     dims = ("snapshot", "layer", "reading", "membership", "measure")
@@ -70,7 +71,7 @@ def build_history(
         "train_accuracy": (
             "epoch",
             per_epoch.mean(1),
-            {"long_name": "accuracy on the epoch's batches, each before its update"},
+            {"long_name": f"accuracy on the epoch's batches, each before its update{by}"},
         ),
         "test_accuracy": (
             "epoch",

@@ -15,8 +15,8 @@ from minmax_jax.evaluation import map_batches
 from minmax_jax.fingerprint import is_key
 from minmax_jax.fuzziness import fuzziness_table
 from minmax_jax.kernels import kernels
-from minmax_jax.objective import TRAINABLE_READINGS, Objective
-from minmax_jax.steps import Measured, State, epoch_order, train_steps
+from minmax_jax.objective import TRAINABLE_READINGS, Measured, Objective
+from minmax_jax.steps import Course, State, epoch_order, train_steps
 from minmax_jax.trainer import first_bad
 
 Arrays = dict[str, np.ndarray]
@@ -58,14 +58,15 @@ def train_lanes(
     images: Float[Array, "n h w c"],
     labels: Int[Array, " n"],
     orders: Int[Array, "lanes steps batch"],
+    courses: Course | None = None,
 ) -> tuple[State, Measured, Measured]:
-    """``train_steps`` in every lane: objectives, states and orders have lanes on their first axis."""
+    """``train_steps`` in every lane: all but the images and labels have lanes on their first axis."""
     slots = jnp.zeros(orders.shape[1], int)
 
-    def run(objective: Objective, state: State, order: Array) -> Any:
-        return train_steps(definition, optimiser, objective, state, images, labels, order, slots)
+    def run(objective: Objective, state: State, order: Array, course: Course | None) -> Any:
+        return train_steps(definition, optimiser, objective, state, images, labels, order, slots, course)
 
-    return over_lanes(run, objectives, states, orders)
+    return over_lanes(run, objectives, states, orders, courses)
 
 
 @partial(jax.jit, static_argnames=("definition",))
@@ -124,8 +125,16 @@ def train_group(
     rows[0]["test_accuracy"], rows[0]["fuzziness"] = _measured(recipe, state, pictures)
     for epoch in range(1, recipe.epochs + 1):
         order = jax.vmap(lambda key: epoch_order(key, epoch, count, recipe.batch_size))(keys)  # noqa: B023
+        course = None if objective.defence is None else _course(keys, epoch, order.shape[1], recipe.epochs)
         new, *results = train_lanes(
-            recipe.definition, recipe.optimiser, objective, state, pictures.images, pictures.labels, order
+            recipe.definition,
+            recipe.optimiser,
+            objective,
+            state,
+            pictures.images,
+            pictures.labels,
+            order,
+            course,
         )
         measured, after = jax.device_get(results)
         for lane in range(len(seeds)):
@@ -143,6 +152,11 @@ def train_group(
     rows[0] = {name: rows[0].get(name, np.full_like(rows[1][name], np.nan)) for name in rows[1]}
     table = {name: storable(np.stack([row[name] for row in rows], axis=1)) for name in rows[1]}
     return state, table | {"good_epochs": good}
+
+
+def _course(keys: Array, epoch: int, steps: int, epochs: int) -> Course:
+    """Where the steps of an epoch lie, in every lane."""
+    return Course(keys, jnp.full(len(keys), (epoch - 1) * steps), jnp.full(len(keys), epochs * steps))
 
 
 def _measured(recipe: Recipe, state: State, pictures: Pictures) -> tuple[np.ndarray, np.ndarray]:

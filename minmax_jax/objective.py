@@ -1,13 +1,15 @@
-"""What training minimises: cross-entropy plus a fuzziness term, with L1 and L2 penalties as controls."""
+"""What training minimises: cross-entropy or a defence, a fuzziness term, and L1 and L2 penalties."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any
+import re
+from collections.abc import Callable, Hashable, Sequence
+from dataclasses import dataclass, fields, is_dataclass
+from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
+from jax.tree_util import all_leaves
 from jaxtyping import Array, Float, Int
 
 from minmax_jax.arrays import AnyArray
@@ -30,7 +32,39 @@ def cross_entropy(logits: Float[AnyArray, "n classes"], labels: Int[AnyArray, " 
     return optax.softmax_cross_entropy_with_integer_labels(logits, labels).mean()
 
 
-@dataclass(frozen=True)
+class Measured(NamedTuple):
+    """The loss, the cross-entropy and the accuracy of one batch, or of many along an axis of steps."""
+
+    loss: Float[Array, "*steps"]
+    cross_entropy: Float[Array, "*steps"]
+    accuracy: Float[Array, "*steps"]
+
+
+@runtime_checkable
+class Defence(Protocol):
+    """What may stand in the place of cross-entropy: those of ``mm.defences``, or any such function."""
+
+    def __call__(
+        self,
+        model: Callable[[Array], Array],
+        images: Float[Array, "n h w c"],
+        labels: Int[Array, " n"],
+        progress: float | Float[Array, ""],
+        key: Array,
+    ) -> tuple[Float[Array, ""], Float[Array, ""], Float[Array, ""]]:
+        """The loss of a batch, and the cross-entropy and the accuracy to record, as a ``Measured``.
+
+        ``model`` is in training mode, ``images`` are in [0, 1], ``progress`` is the share of the run's steps
+        that are done, in [0, 1), and ``key`` a random key of this step alone.
+        """
+
+
+def without_addresses(text: str) -> str:
+    """A text such as ``repr`` gives, without addresses in memory, which are others in each process."""
+    return re.sub(r" at 0x[0-9a-f]+", "", text)
+
+
+@dataclass(frozen=True, repr=False)
 class Objective:
     """``L = cross-entropy + strength * F(W) + l1 * sum abs(W) + l2 * sum W^2``.
 
@@ -39,8 +73,14 @@ class Objective:
     A positive ``strength`` (lambda) lowers fuzziness, the Min-Max property added to the loss (Shen et al.
     2020); a negative one raises it, the causal control of this study. ``l1`` and ``l2`` are >= 0.
 
+    A ``defence`` takes the place of cross-entropy: ``mm.defences.Adversarial(eps=0.3)`` and the others of
+    ``mm.defences``, or a function of your own with arguments (model, images, labels, progress, key) that
+    returns (loss, cross-entropy, accuracy), as ``mm.defences.Measured`` does. One that is a pytree is traced;
+    another has to be hashable, as functions are, and is compiled anew if it is replaced.
+
     ``strength``, ``l1`` and ``l2`` are traced under jit, so a change of them compiles nothing anew.
-    Raises ValueError for a value or name out of range. Identity: with all three zero, L is cross-entropy.
+    Raises ValueError for a value or name out of range, TypeError for a defence that cannot be called.
+    Identity: with all three zero and no defence, L is cross-entropy.
     """
 
     strength: float | Array = 0.0
@@ -52,6 +92,7 @@ class Objective:
     layers: Sequence[str] | None = None
     l1: float | Array = 0.0
     l2: float | Array = 0.0
+    defence: Defence | None = None
 
     def __post_init__(self) -> None:
         one_of("reading", self.reading, TRAINABLE_READINGS)
@@ -75,6 +116,34 @@ class Objective:
                 object.__setattr__(self, name, float(value))
                 if not np.isfinite(value) or (name != "strength" and value < 0):
                     raise ValueError(f"{name} is {value}; it takes {kind}")
+        if self.defence is not None and (isinstance(self.defence, type) or not callable(self.defence)):
+            raise TypeError(
+                f"defence is {self.defence!r}; it takes one such as mm.defences.Adversarial(eps=0.3), or a "
+                "function of (model, images, labels, progress, key)"
+            )
+        if all_leaves([self.defence]) and not isinstance(self.defence, Hashable):
+            raise TypeError(
+                f"defence is {self.defence!r}, which has no hash; it takes a pytree, or one with a hash"
+            )
+
+    def __repr__(self) -> str:
+        shown = {one.name: getattr(self, one.name) for one in fields(self)}
+        if self.defence is None:  # as it was before there were defences: folders of sweeps tell by it
+            del shown["defence"]
+        return f"Objective({', '.join(f'{name}={value!r}' for name, value in shown.items())})"
+
+    def facts(self) -> dict[str, Any]:
+        """The fields as labels: a defence by its text, and its numbers as ``defence_<field>``."""
+        facts = {name: getattr(self, name) for name in TRACED + STATIC}
+        if self.defence is None:
+            return facts
+        facts["defence"] = without_addresses(repr(self.defence))
+        names: list[str] = [one.name for one in fields(self.defence)] if is_dataclass(self.defence) else []
+        for name in names:
+            value = getattr(self.defence, name)
+            if isinstance(value, int | float) and not isinstance(value, bool):
+                facts[f"defence_{name}"] = value
+        return facts
 
     def fuzziness(self, weights: Any) -> Float[Array, ""]:
         """F of the selected kernels, by this objective's reading, membership and measure."""
@@ -93,6 +162,24 @@ class Objective:
             if self.strength:
                 interval(kernel, self.reading, self.membership, bound=self.bound)
 
+    def measured(
+        self,
+        model: Callable[[Array], Array],
+        images: Float[Array, "n h w c"],
+        labels: Int[Array, " n"],
+        moment: tuple[float | Float[Array, ""], Array] | None,
+    ) -> Measured:
+        """Loss without the penalty, cross-entropy and accuracy of a batch.
+
+        They are the defence's, if there is one, at a ``moment`` (progress, key) of training; else the loss is
+        the cross-entropy.
+        """
+        if self.defence is not None and moment is not None:
+            return Measured(*self.defence(model, images, labels, *moment))
+        logits = model(images)
+        fit = cross_entropy(logits, labels)
+        return Measured(fit, fit, (logits.argmax(-1) == labels).mean())
+
     def penalty(self, weights: Any) -> Float[Array, ""]:
         """``strength * F + l1 * sum abs(W) + l2 * sum W^2`` of a model or its parameters."""
         selected = kernels(weights, self.layers).values()
@@ -103,14 +190,19 @@ class Objective:
 
 def _flatten(objective: Objective) -> tuple[tuple[Any, ...], tuple[Any, ...]]:
     traced, static = ([getattr(objective, name) for name in names] for names in (TRACED, STATIC))
-    return tuple(traced), tuple(static)
+    # A defence that is no pytree, such as a function, belongs to what is compiled.
+    pair = (None, objective.defence) if all_leaves([objective.defence]) else (objective.defence, None)
+    return (*traced, pair[0]), (*static, pair[1])
 
 
 def _unflatten(static: tuple[Any, ...], traced: Any) -> Objective:
     """Rebuild without checks: jax does so with tracers, batched arrays and placeholders."""
     objective = object.__new__(Objective)
-    for name, value in zip(TRACED + STATIC, (*traced, *static), strict=True):
+    *numbers, moving = traced
+    *names, fixed = static
+    for name, value in zip(TRACED + STATIC, (*numbers, *names), strict=True):
         object.__setattr__(objective, name, value)
+    object.__setattr__(objective, "defence", moving if fixed is None else fixed)
     return objective
 
 

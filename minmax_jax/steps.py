@@ -13,7 +13,7 @@ from jaxtyping import Array, Float, Int
 
 from minmax_jax.intervals import Interval
 from minmax_jax.kernels import kernels
-from minmax_jax.objective import Objective, cross_entropy
+from minmax_jax.objective import Measured, Objective
 
 Kernels = dict[str, Float[Array, "..."]]
 
@@ -28,12 +28,22 @@ class State(NamedTuple):
     snapshots: Kernels  # (points + 1, *kernel.shape); the last row takes the steps not asked for
 
 
-class Measured(NamedTuple):
-    """The objective, its cross-entropy and the accuracy, of one batch or along an axis of steps."""
+class Course(NamedTuple):
+    """Where some steps lie in a run, for defences that change in its course or draw random numbers."""
 
-    loss: Float[Array, "*steps"]
-    cross_entropy: Float[Array, "*steps"]
-    accuracy: Float[Array, "*steps"]
+    key: Array  # of the run's seed
+    done: Int[Array, ""] | int  # steps before the first of these
+    total: Int[Array, ""] | int  # steps of the whole run
+
+    def moment(self, number: Int[Array, ""]) -> tuple[Float[Array, ""], Array]:
+        """Share of the run that is done before the step of this number, counted from 0, and its random key.
+
+        The key is ``fold_in(fold_in(key, 0), done + number)``: ``fold_in(key, epoch)`` orders the batches of
+        epochs 1, 2, ... Identity: equal for steps that are equally far, in however many pieces.
+        """
+        step = self.done + number
+        progress = jnp.asarray(step, jnp.float32) / jnp.asarray(self.total, jnp.float32)
+        return progress, jax.random.fold_in(jax.random.fold_in(self.key, 0), step)
 
 
 def initial_state(
@@ -73,29 +83,30 @@ def train_steps(
     labels: Int[Array, " n"],
     order: Int[Array, "steps batch"],
     slots: Int[Array, " steps"],
+    course: Course | None = None,
 ) -> tuple[State, Measured, Measured]:
     """One ``lax.scan`` over batches: gradient of the objective, optimiser's update, recording.
 
     ``order`` holds the rows of each batch, ``slots`` the row of ``state.snapshots`` that takes the kernels
-    after each step. Returns the state after the last step; what each step measured on its batch before its
-    update; and the last batch measured again after its update, which tells whether the state is any good.
+    after each step; ``course`` tells an objective with a defence where in the run they are. Returns the
+    state after the last step; what each step measured on its batch before its update; and the last batch
+    measured again after its update (without the defence), which tells whether the state is any good.
     Pure: the same arguments give the same bits on a CPU.
     """
 
-    def loss(params: nnx.State, rest: nnx.State, rows: Array) -> tuple[Array, Any]:
+    def loss(params: nnx.State, rest: nnx.State, rows: Array, number: Array | None) -> tuple[Array, Any]:
         model = nnx.merge(
             definition, params, rest, copy=True
         )  # its own variables, so that it may change them
-        logits, truth = model(images[rows]), labels[rows]
-        fit = cross_entropy(logits, truth)
-        total = fit + objective.penalty(params)
-        measured = Measured(total, fit, (logits.argmax(-1) == truth).mean())
-        return total, (measured, nnx.state(model, nnx.Not(nnx.Param)))
+        moment = None if number is None or course is None else course.moment(number)
+        measured = objective.measured(model, images[rows], labels[rows], moment)
+        total = measured.loss + objective.penalty(params)
+        return total, (measured._replace(loss=total), nnx.state(model, nnx.Not(nnx.Param)))
 
-    def step(state: State, batch: tuple[Array, Array]) -> tuple[State, Measured]:
-        rows, slot = batch
+    def step(state: State, batch: tuple[Array, Array, Array | None]) -> tuple[State, Measured]:
+        rows, slot, number = batch
         gradient = jax.grad(loss, has_aux=True)
-        grads, (measured, rest) = gradient(state.params, state.rest, rows)
+        grads, (measured, rest) = gradient(state.params, state.rest, rows, number)
         updates, memory = optimiser.update(grads, state.optimiser, state.params)
         params = optax.apply_updates(state.params, updates)
         found = kernels(params)
@@ -106,6 +117,9 @@ def train_steps(
         snapshots = {name: rows.at[slot].set(found[name]) for name, rows in state.snapshots.items()}
         return State(params, rest, memory, extremes, snapshots), measured
 
-    state, measured = lax.scan(step, state, (order, slots))
-    _, (after, _) = loss(state.params, state.rest, order[-1])
+    if objective.defence is not None and course is None:
+        raise TypeError("course is None; with a defence it takes a Course")
+    numbers = None if objective.defence is None else jnp.arange(len(order))
+    state, measured = lax.scan(step, state, (order, slots, numbers))
+    _, (after, _) = loss(state.params, state.rest, order[-1], None)
     return state, measured, after

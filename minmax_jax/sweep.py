@@ -9,14 +9,14 @@ import numpy as np
 import optax
 from flax import nnx
 
-from minmax_jax.arguments import check_arguments
+from minmax_jax.arguments import check_arguments, check_defence
 from minmax_jax.checks import check_count
 from minmax_jax.crew import Crew, SweepProgress, gather, workers
 from minmax_jax.data import Dataset
 from minmax_jax.fingerprint import digest, fingerprint
 from minmax_jax.grid import Grid, make_grid
 from minmax_jax.lanes import Arrays, Pictures, Recipe, train_group
-from minmax_jax.objective import Objective
+from minmax_jax.objective import Objective, without_addresses
 from minmax_jax.shelf import Shelf
 from minmax_jax.steps import State, initial_state
 from minmax_jax.swept import Sweep, assemble, name_weights
@@ -44,7 +44,8 @@ def sweep(
     ``model`` makes a model from random numbers, as ``mm.LeNet`` or any function of ``rngs``: every seed
     has its own initial weights, ``model(rngs=nnx.Rngs(seed))``, and its own order of batches, both the same
     for all objectives, so that differences between objectives can be paired by seed. A number among the
-    ``objectives`` is the strength of an ``Objective``.
+    ``objectives`` is the strength of an ``Objective``. Objectives whose defences differ in traced numbers
+    only, such as eps, train as lanes of one program.
 
     The models train in groups of up to ``group`` as lanes of one program (None: 1 on a CPU, where lanes
     gain nothing, up to 256 on GPUs and TPUs), one group at a time on each of the ``devices`` (None: all of
@@ -61,7 +62,8 @@ def sweep(
     ``test_accuracy`` and ``fuzziness`` (also along layer, reading, membership, measure); and ``outcome``
     along (strength, seed): "finished", "diverged" (the model of the last good epoch is kept, NaN measured
     after it) or "missing".
-    The axis is ``objective`` instead of ``strength`` if objectives differ in more.
+    The axis is ``objective`` instead of ``strength`` if objectives differ in more; coordinates along it tell
+    their fields, ``objective_defence`` and ``objective_defence_eps`` among them.
 
     Raises ValueError or TypeError for unfit arguments, a folder of another sweep among them.
     Identity: on a CPU, in groups of 1, every model has the weights that ``fit`` gives it.
@@ -83,6 +85,8 @@ def sweep(
             objective.check(fresh)
         definition, state = initial_state(fresh, optimiser, 0)
         starts.append(state)
+    for objective in {jax.tree.structure(one): one for one in grid.objectives}.values():
+        check_defence(fresh, data, objective)
     recipe = Recipe(definition, optimiser, epochs, batch_size, data.classes)
     groups = grid.groups(size)
     width = max(len(cells) for cells in groups)
@@ -134,7 +138,7 @@ def _asked(grid: Grid, recipe: Recipe, starts: Sequence[State], data: Dataset, s
     first = fingerprint(recipe.definition, starts[0], data, grid.objectives[0], recipe.optimiser, counts)
     weights = [name_weights((start.params, start.rest)) for start in starts]
     return first | {
-        "objectives": [repr(objective) for objective in grid.objectives],
+        "objectives": [without_addresses(repr(objective)) for objective in grid.objectives],
         "weights at the start": [[digest(array) for array in one.values()] for one in weights],
     }
 

@@ -29,6 +29,9 @@ NOTES = {
     "test_accuracy": "accuracy on all test images after the epoch",
     "fuzziness": "fuzziness F after the epoch",
 }
+DEFENDED = {
+    "train_accuracy": "accuracy on the epoch's batches, each before its update, as the defence measures it"
+}
 
 
 @dataclass
@@ -124,9 +127,10 @@ def assemble(
         "membership": list(MEMBERSHIPS),
         "measure": list(MEASURES),
     }
+    notes = NOTES | (DEFENDED if any(one.defence is not None for one in grid.objectives) else {})
     variables: dict[str, Any] = {
         name: (deep if name == "fuzziness" else axes, table[name], {"long_name": note})
-        for name, note in NOTES.items()
+        for name, note in notes.items()
     }
     variables["outcome"] = (axes[:2], outcome)
     return Sweep(xr.Dataset(variables, coordinates, labels), weights, template)

@@ -12,9 +12,9 @@ from jaxtyping import Int
 from minmax_jax.data import Dataset
 from minmax_jax.evaluation import accuracy
 from minmax_jax.history import build_history
-from minmax_jax.objective import Objective
+from minmax_jax.objective import Measured, Objective
 from minmax_jax.placement import Placement
-from minmax_jax.steps import Measured, State, initial_state, train_steps
+from minmax_jax.steps import Course, State, initial_state, train_steps
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -36,7 +36,8 @@ def first_bad(measured: Measured, after: Measured, classes: int) -> int | None:
 class Trainer:
     """Trains a copy of a model a few batches at a time and records it.
 
-    ``points`` are the numbers of the steps after which the kernels are recorded, 0 the first of them.
+    ``points`` are the numbers of the steps after which the kernels are recorded, 0 the first of them;
+    ``seed`` and ``total``, the number of steps of the whole run, are for the objective's defence.
     """
 
     def __init__(
@@ -47,9 +48,11 @@ class Trainer:
         optimiser: optax.GradientTransformation,
         points: Int[np.ndarray, " points"],
         placement: Placement,
+        seed: int,
+        total: int,
     ):
         self.data, self.objective, self.optimiser, self.points = data, objective, optimiser, points
-        self.placement = placement
+        self.placement, self.seed, self.total = placement, seed, total
         pictures = jnp.asarray(data.train.images), jnp.asarray(data.train.labels)
         self.images, self.labels = placement.everywhere(pictures)
         self.definition, state = initial_state(model, optimiser, len(points))
@@ -98,6 +101,7 @@ class Trainer:
             self.labels,
             self.placement.divided(order),
             self.placement.everywhere(jnp.asarray(self._slots(len(order)))),
+            self._course(),
         )
         measured, after = jax.device_get(results)
         bad = first_bad(measured, after, self.data.classes)
@@ -133,6 +137,13 @@ class Trainer:
             state.extremes,
             attributes,
         )
+
+    def _course(self) -> Course | None:
+        """Where the next steps lie; without a defence nobody asks."""
+        if self.objective.defence is None:
+            return None
+        course = Course(jax.random.key(self.seed), jnp.asarray(self.steps), jnp.asarray(self.total))
+        return self.placement.everywhere(course)
 
     def _slots(self, steps: int) -> Int[np.ndarray, " steps"]:
         """Row of the snapshots that each of the next steps writes; the last row if it is not a point."""

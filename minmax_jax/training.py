@@ -13,12 +13,12 @@ import optax
 from flax import nnx
 from jaxtyping import Int
 
-from minmax_jax.arguments import check_arguments
+from minmax_jax.arguments import check_arguments, check_defence
 from minmax_jax.checkpoints import keeping
 from minmax_jax.data import Dataset
 from minmax_jax.history import recording_steps
 from minmax_jax.interrupts import uninterrupted
-from minmax_jax.objective import STATIC, TRACED, Objective
+from minmax_jax.objective import Objective
 from minmax_jax.placement import Placement
 from minmax_jax.progress import Progress, reporting
 from minmax_jax.steps import epoch_order
@@ -79,8 +79,7 @@ def carrying(trainer: Trainer, end: Callable[[Outcome], Run]) -> Iterator[None]:
 
 def describe(objective: Objective) -> dict[str, Any]:
     """The objective and the versions used, as attributes that any file format takes."""
-    values = {name: getattr(objective, name) for name in TRACED + STATIC}
-    fields = {f"objective_{name}": value for name, value in values.items() if value is not None}
+    fields = {f"objective_{name}": fact for name, fact in objective.facts().items() if fact is not None}
     if objective.layers is not None:
         fields["objective_layers"] = ", ".join(objective.layers)
     return fields | {name: version(name) for name in ("minmax_jax", "jax", "flax", "optax")}
@@ -130,19 +129,25 @@ def fit(
       ``low_<layer>``, ``high_<layer>``: each weight's extremes over all steps;
     - ``fuzziness`` by snapshot, layer, reading, membership and measure.
 
+    With a defence in the objective, its schedule runs over all steps of the run, and its random numbers come
+    from ``key(seed)`` and the number of the step. ``cross_entropy`` and ``train_accuracy`` are then what the
+    defence gives: ``train_accuracy`` of those of ``mm.defences`` is under attack, ``test_accuracy`` never is.
+
     Raises ValueError or TypeError for unfit arguments. Raises ``Diverged``, which keeps the last weights
     that gave a good loss, if the loss is NaN, infinite or its cross-entropy over 50 times that of guessing.
     """
     counts = {"epochs": epochs, "batch_size": batch_size, "snapshots": snapshots, "seed": seed}
     segmented = counts if segments is None else counts | {"segments": segments}
     check_arguments(model, data, objective, optimiser, segmented)
+    check_defence(model, data, objective)
     images = len(data.train)
     per_epoch = images // batch_size
     total = epochs * per_epoch
     pieces = min(segments or (even_split(per_epoch) if progress else 1), per_epoch)
     placement = Placement(devices)
     placement.check(batch_size)
-    trainer = Trainer(model, data, objective, optimiser, recording_steps(total, snapshots), placement)
+    points = recording_steps(total, snapshots)
+    trainer = Trainer(model, data, objective, optimiser, points, placement, seed, total)
     labels = {"dataset": data.name, "model": type(model).__name__, **counts, **describe(objective)}
 
     def end(outcome: Outcome) -> Run:
@@ -168,7 +173,8 @@ def fit(
                             bad = trainer.advance(rows[: bad - 1])
                         raise Diverged(
                             f"training diverged after step {trainer.steps} of {total}: the loss became NaN, "
-                            "infinite or far worse than guessing. Try a smaller learning rate or strength; "
+                            "infinite or far worse than guessing. Try a smaller learning rate or strength, "
+                            "or a longer warm-up of a defence; "
                             "this error's .run keeps the last good weights and their history.",
                             end("diverged"),
                         )

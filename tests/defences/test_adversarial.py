@@ -1,0 +1,176 @@
+"""Adversarial training: the worst case of a linear model, and what becomes of the model it attacks."""
+
+from dataclasses import replace
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from flax import nnx
+
+import minmax_jax as mm
+from defending import KEY, assert_close, curved, graded, straight
+from linear import margins
+from minmax_jax.attacks.ball import size
+from minmax_jax.defences import Adversarial, fast_adversarial
+from minmax_jax.defences.worst import frozen
+from small import Norm, digits
+
+PLAIN = mm.Objective()
+
+
+def adversarial(*arguments, **options):
+    return mm.Objective(defence=Adversarial(*arguments, **options))
+
+
+@pytest.mark.parametrize("random_start", [True, False])
+@pytest.mark.parametrize("make", [curved, straight])
+def test_a_radius_of_zero_is_plain_training(make, random_start):
+    assert_close(graded(adversarial(0.0, random_start=random_start), *make()), graded(PLAIN, *make()))
+
+
+def closed_form(params, images, labels, eps, norm):
+    """Mean cross-entropy of two classes at the margin less eps times the dual norm of w."""
+    w = params["conv"]["kernel"][..., 1] - params["conv"]["kernel"][..., 0]
+    shift = params["conv"]["bias"][1] - params["conv"]["bias"][0]
+    sign = 2.0 * labels - 1
+    margin = sign * ((images * w[None]).sum((1, 2, 3)) + shift)
+    length = jnp.abs(w).sum() if norm == "linf" else jnp.sqrt(jnp.square(w).sum())
+    return jax.nn.softplus(eps * length - margin).mean()
+
+
+@pytest.mark.parametrize(
+    ("defence", "norm", "eps"),
+    [
+        (Adversarial(0.1, steps=4), "linf", 0.1),
+        (Adversarial(0.1, steps=4, random_start=False), "linf", 0.1),
+        (fast_adversarial(0.1, stride=2.0), "linf", 0.1),  # across the ball, wherever it starts
+        (Adversarial(0.2, steps=4, norm="l2", random_start=False), "l2", 0.2),
+    ],
+)
+def test_on_a_linear_model_it_is_an_l1_penalty_on_the_margin(defence, norm, eps):
+    """By "l2" an L2 penalty. Value and gradient: section 3.5 of the study's theory."""
+    model, images, labels = straight()
+    params = nnx.to_pure_dict(nnx.state(model, nnx.Param))
+    value, gradient = jax.value_and_grad(closed_form)(params, images, labels, eps, norm)
+    measured, got = graded(mm.Objective(defence=defence), model, images, labels)
+    assert float(measured.loss) == pytest.approx(float(value), rel=1e-5)
+    assert float(value) > float(graded(PLAIN, model, images, labels)[0].loss) + 0.01
+    assert_close(got, gradient, rtol=1e-3, atol=1e-5)
+
+
+def test_fast_training_is_one_step_from_a_random_start():
+    assert fast_adversarial(0.3) == Adversarial(0.3, steps=1, stride=1.25)
+    model, images, labels = straight()
+    fast, _ = graded(mm.Objective(defence=fast_adversarial(0.1)), model, images, labels)
+    plain, _ = graded(PLAIN, model, images, labels)
+    worst, _ = graded(adversarial(0.1, steps=4), model, images, labels)
+    assert plain.loss < fast.loss <= worst.loss + 1e-6
+
+
+def seen_by(defence, model, images, labels, progress=0.0):
+    """The images that the loss sees."""
+    seen = []
+
+    def watched(x):
+        seen.append(x)
+        return model(x)
+
+    defence(watched, images, labels, progress, KEY)
+    return seen[-1]  # the attack sees others before
+
+
+@pytest.mark.parametrize("norm", ["linf", "l2", "l1"])
+def test_the_images_are_in_the_ball_and_in_zero_one_and_all_are_attacked(norm):
+    model, images, _ = curved()
+    labels = (model(images).argmax(-1) + jnp.arange(8) % 2) % 4  # every second is misclassified already
+    eps = {"linf": 0.1, "l2": 0.5, "l1": 2.0}[norm]
+    got = seen_by(Adversarial(eps, norm=norm), model, images, labels)
+    assert got.min() >= 0 and got.max() <= 1
+    sizes = size(got - images, norm)
+    assert (sizes <= eps * (1 + 1e-5)).all() and (sizes > eps / 4).all()
+
+
+def test_the_radius_warms_up():
+    model, images, labels = straight()
+    defence = Adversarial(0.2, start=0.05, warmup=0.5, steps=4)
+    for progress, eps in [(0.0, 0.05), (0.25, 0.125), (0.5, 0.2), (0.9, 0.2)]:
+        got = seen_by(defence, model, images, labels, progress)
+        np.testing.assert_allclose(size(got - images, "linf"), eps, rtol=1e-5)
+        params = nnx.to_pure_dict(nnx.state(model, nnx.Param))
+        value = closed_form(params, images, labels, eps, "linf")
+        measured, _ = graded(mm.Objective(defence=defence), model, images, labels, progress)
+        assert float(measured.loss) == pytest.approx(float(value), rel=1e-5)
+
+
+def test_the_gradient_takes_the_images_as_constants():
+    model, images, labels = curved()
+    defence = Adversarial(0.1, steps=3)
+    attacked = seen_by(defence, model, images, labels)
+    measured, gradient = graded(mm.Objective(defence=defence), model, images, labels)
+    plain, of_attacked = graded(PLAIN, model, attacked, labels)
+    assert_close(gradient, of_attacked, rtol=1e-4, atol=1e-5)
+    assert measured.loss == measured.cross_entropy == pytest.approx(float(plain.loss), rel=1e-5)
+    assert measured.accuracy == (model(attacked).argmax(-1) == labels).mean()
+
+
+def test_the_attacked_model_is_the_one_in_evaluation_mode_and_the_trained_one_is_not():
+    """Batch statistics and dropout's counter move as by one call of the model, not by those of the attack."""
+    images, labels = jnp.asarray(digits().train.images[:16]), jnp.asarray(digits().train.labels[:16])
+    models = [Norm(nnx.Rngs(0)) for _ in range(3)]
+    for model in models:
+        model.train()
+    defence = Adversarial(0.1, steps=2, random_start=False)
+    got = defence(models[0], images, labels, 0.0, KEY)
+    quiet = frozen(models[1])
+    np.testing.assert_array_equal(quiet(images), quiet(images))
+    attacked = images
+    for _ in range(2):
+        gradient = jax.grad(lambda x: mm.objective.cross_entropy(quiet(x), labels))(attacked)
+        attacked = jnp.clip(attacked + 0.125 * jnp.sign(gradient), images - 0.1, images + 0.1).clip(0, 1)
+    by_hand = mm.objective.cross_entropy(models[2](attacked), labels)
+    assert float(got.loss) == pytest.approx(float(by_hand), rel=1e-4)
+    assert int(models[0].dropout.rngs.count[...]) == int(models[2].dropout.rngs.count[...]) == 1
+    np.testing.assert_allclose(models[0].norm.mean[...], models[2].norm.mean[...], rtol=1e-4)
+    assert not models[0].dropout.deterministic
+
+
+def test_steps_make_the_attack_stronger():
+    model, images, labels = curved()
+    losses = [
+        float(graded(adversarial(0.1, steps=steps), model, images, labels)[0].loss) for steps in (1, 3, 10)
+    ]
+    assert float(graded(PLAIN, model, images, labels)[0].loss) < losses[0] < losses[-1]
+    assert losses[1] <= losses[2] * 1.01
+
+
+def test_it_combines_with_strength_and_penalties():
+    model, images, labels = curved()
+    defended = adversarial(0.1)
+    both = replace(defended, strength=2.0, l1=0.1, l2=0.3)
+    penalty, of_penalty = jax.value_and_grad(both.penalty)(nnx.to_pure_dict(nnx.state(model, nnx.Param)))
+    alone, gradient = graded(defended, model, images, labels)
+    got, of_both = graded(both, model, images, labels)
+    assert float(got.loss) == pytest.approx(float(alone.loss + penalty), rel=1e-5)
+    assert (got.cross_entropy, got.accuracy) == (alone.cross_entropy, alone.accuracy)
+    assert_close(of_both, jax.tree.map(jnp.add, gradient, of_penalty), rtol=1e-4, atol=1e-5)
+
+
+def test_it_is_deterministic_for_a_key_and_draws_anew_for_another():
+    model, images, labels = curved()
+    one, same = (graded(adversarial(0.1, steps=1), model, images, labels)[0].loss for _ in range(2))
+    other = graded(adversarial(0.1, steps=1), model, images, labels, key=jax.random.key(6))[0].loss
+    assert one == same != other
+
+
+def test_the_worst_margin_of_a_linear_model_by_numpy():
+    """As ``closed_form``, of a model whose margins are known without jax."""
+    model, images, labels = straight()
+    kernel = np.asarray(model.conv.kernel[...])
+    w = kernel[..., 1] - kernel[..., 0]
+    shift = float(model.conv.bias[1] - model.conv.bias[0])
+    sign = 2 * np.asarray(labels) - 1
+    margin = margins(images, labels, w) + sign * (0.5 + shift)
+    expected = np.log1p(np.exp(0.1 * np.abs(w).sum() - margin)).mean()
+    got, _ = graded(adversarial(0.1, steps=4), model, images, labels)
+    assert float(got.loss) == pytest.approx(expected, rel=1e-5)
