@@ -9,9 +9,9 @@ from minmax_jax.drawing import (
     COLOURS,
     CREDIT,
     LEVEL,
-    STYLES,
     Figure,
     credit,
+    draw_accuracies,
     draw_courses,
     draw_strengths,
     new_figure,
@@ -95,28 +95,29 @@ def learning(history: "xr.Dataset") -> Figure:
     return credit(figure, history)
 
 
-def robustness(accuracies: "xr.DataArray | Mapping[str, xr.DataArray]", attack: str | None = None) -> Figure:
-    """Accuracy over eps: every attack of one model, or one attack (by default "worst") of several.
+def robustness(reports: "xr.Dataset | Mapping[str, xr.Dataset]", attack: str | None = None) -> Figure:
+    """Accuracy over eps: every attack of one report, or one attack (by default "worst") of several.
 
-    Raises ValueError for an ``attack`` with only one model, all of whose attacks are drawn.
+    The worst case is drawn bold. Bands are bootstrap intervals: of the worst case, or of every report.
+    Raises ValueError for an ``attack`` with only one report, all of whose attacks are drawn, or reports by
+    several norms.
     """
+    import xarray as xr  # heavy to import, so only where it is used
+
     figure, (ax,) = new_figure(5.6, 3.8, 1)
-    if isinstance(accuracies, Mapping):
-        lines = {k: v.sel(attack=attack or "worst") for k, v in accuracies.items()}
+    if not isinstance(reports, xr.Dataset):  # which is a Mapping too
+        lines = {name: report.sel(attack=attack or "worst") for name, report in reports.items()}
         ax.set_title(f"accuracy under {attack or 'the worst attack'}")
     elif attack is not None:
-        raise ValueError(f"attack is {attack!r}; with one model it takes None, and all are drawn")
+        raise ValueError(f"attack is {attack!r}; with one report it takes None, and all are drawn")
     else:
-        lines = {str(a): accuracies.sel(attack=a) for a in accuracies.attack.values}
-    for i, (name, line) in enumerate(lines.items()):
-        colour, style = COLOURS[i % len(COLOURS)], STYLES[i % len(STYLES)]
-        # growing markers, so that lines that coincide are all seen
-        size = 4 + 3 * (len(lines) - i)
-        ax.plot(line.eps, 100 * line, style, marker="o", markersize=size, color=colour, label=name)
-    ax.set(xlabel="eps (L-inf radius, pixel values in [0, 1])", ylabel="accuracy (%)", ylim=(0, 104))
-    ax.legend(frameon=False)
-    facts = next(iter(lines.values())).attrs
-    figure.supxlabel(f"{facts['images']} images, attack seed {facts['seed']}", **CREDIT)
+        lines = {str(name): reports.sel(attack=name) for name in reports.attack.values}
+        worst, eps = float(lines["worst"].accuracy[-1]), float(reports.eps[-1])
+        ax.set_title(f"{reports.clean_accuracy:.1%} clean, {worst:.1%} in the worst case at eps {eps:g}")
+    draw_accuracies(ax, lines)
+    notes = next(iter(lines.values())).attrs
+    text = f"{notes['dataset']}, {notes['model']}, {notes['images']} images, attack seed {notes['seed']}"
+    figure.supxlabel(f"{text}; band: {notes['level']:.0%} interval, {notes['resamples']} resamples", **CREDIT)
     return figure
 
 

@@ -24,15 +24,15 @@ def labelled(figure) -> bool:
 
 
 def test_every_figure_is_labelled_and_can_be_drawn(history):
-    accuracy = mm.robustness(lenet(), digits().test[:10], [0, 0.1], attacks=["fgsm"], progress=False)
+    report = mm.robustness(lenet(), digits(), [0, 0.1], attacks=["fgsm"], progress=False)
     for figure in (
         plots.minmax(history),
         plots.minmax(history, "conv2", "filter", "magnitude", "yager", 0),
         plots.fuzziness(history),
         plots.trajectories(history, "conv2"),
         plots.learning(history),
-        plots.robustness(accuracy),
-        plots.robustness({"one": accuracy, "other": accuracy}),
+        plots.robustness(report),
+        plots.robustness({"one": report, "other": report}),
         plots.strengths({0.0: history, 1.0: history}),
     ):
         assert labelled(figure)
@@ -133,17 +133,54 @@ def test_titles_say_by_which_reading_fuzziness_fell(history):
     ]
 
 
-def test_an_attack_to_choose_needs_several_models():
-    accuracy = mm.robustness(lenet(), digits().test[:10], [0.1], attacks=["fgsm"], progress=False)
-    with refuses("attack is 'pgd'; with one model it takes None"):
-        plots.robustness(accuracy, attack="pgd")
+@pytest.fixture(scope="module")
+def report():
+    return mm.robustness(run().model, digits(), [0, 0.02, 0.1], attacks=["fgsm", "noise"], progress=False)
 
 
-def test_robustness_lines_are_the_accuracies():
-    accuracy = mm.robustness(lenet(), digits().test[:10], [0, 0.2], attacks=["fgsm"], progress=False)
-    lines = plots.robustness(accuracy).axes[0].lines
-    for line, name in zip(lines, accuracy.attack.values, strict=True):
-        np.testing.assert_allclose(line.get_ydata(), 100 * accuracy.sel(attack=name))
+def test_an_attack_to_choose_needs_several_models(report):
+    with refuses("attack is 'pgd'; with one report it takes None"):
+        plots.robustness(report, attack="pgd")
+
+
+def test_robustness_lines_are_the_accuracies_and_the_worst_case_is_bold_with_its_interval(report):
+    (ax,) = plots.robustness(report).axes
+    for line, name in zip(ax.lines, report.attack.values, strict=True):
+        assert line.get_label() == name
+        np.testing.assert_allclose(line.get_ydata(), 100 * report.accuracy.sel(attack=name))
+    *others, worst = ax.lines
+    assert worst.get_linewidth() > max(line.get_linewidth() for line in others)
+    (band,) = ax.collections
+    ends = 100 * report.interval.sel(attack="worst")
+    np.testing.assert_allclose(band.get_datalim(ax.transData).intervaly, [ends.min(), ends.max()])
+    last = float(report.accuracy.sel(attack="worst", eps=0.1))
+    assert ax.get_title() == f"{report.clean_accuracy:.1%} clean, {last:.1%} in the worst case at eps 0.1"
+
+
+def test_several_reports_are_compared_by_one_attack_each_with_its_interval(report):
+    (ax,) = plots.robustness({"one": report, "other": report}, attack="noise").axes
+    assert [line.get_label() for line in ax.lines] == ["one", "other"] and len(ax.collections) == 2
+    np.testing.assert_allclose(ax.lines[1].get_ydata(), 100 * report.accuracy.sel(attack="noise"))
+    assert ax.get_title() == "accuracy under noise"
+
+
+def test_robustness_names_its_data_model_and_interval(report):
+    assert plots.robustness(report).get_supxlabel() == (
+        "digits, LeNet, 203 images, attack seed 0; band: 95% interval, 1000 resamples"
+    )
+
+
+def test_many_attacks_differ_in_more_than_colour(report):
+    many = report.isel(attack=[0, 1, 0, 1, 0, 1, 0, 1, 0, 1, 2])
+    many = many.assign_coords(attack=[*map(str, range(10)), "worst"])
+    lines = plots.robustness(many).axes[0].lines
+    assert len({(line.get_color(), line.get_linestyle()) for line in lines}) == 11
+
+
+def test_reports_by_several_norms_are_not_compared(report):
+    with refuses("reports are by the norms ['l2', 'linf']"):
+        plots.robustness({"one": report, "other": report.assign_attrs(norm="l2")})
+    assert "L2 radius" in plots.robustness(report.assign_attrs(norm="l2")).axes[0].get_xlabel()
 
 
 def test_an_unknown_layer_is_named(history):

@@ -160,7 +160,8 @@ class StrengthExplorer(ipywidgets.VBox):
         images = self.data.test[: self.attacked]
         under = robustness(run.model, images, [self.eps], attacks=["pgd"], progress=False)
         note = {"long_name": f"PGD, eps {self.eps:g}, first {len(images)} test images"}
-        attacked = run.history.assign(robust_accuracy=((), float(under[-1, 0]), note))
+        accuracy = float(under.accuracy.sel(attack="pgd", eps=self.eps))
+        attacked = run.history.assign(robust_accuracy=((), accuracy, note))
         with self._lock:
             self.runs[choice] = Run(run.model, attacked, run.outcome)
             return self.runs[choice]

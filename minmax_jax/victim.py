@@ -1,0 +1,252 @@
+"""A victim: a model with the images that it is attacked on, in batches of one width."""
+
+import zlib
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Bool, Float, Int
+
+from minmax_jax.attacks.active import CHUNK, on_active
+from minmax_jax.attacks.ball import Norm, size
+from minmax_jax.attacks.inputs import check_eps, count_classes
+from minmax_jax.attacks.losses import ascent, cross_entropy
+from minmax_jax.attacks.named import Attack, NamedAttack, call
+from minmax_jax.checks import check_count, check_type
+from minmax_jax.data import Dataset, Split
+from minmax_jax.evaluation import Model, merge_model, split_model
+
+SAME = 1e-4  # answers that differ by less, for their size, are called the same
+SLACK = 1e-4  # of a radius, for rounding: a sum over many pixels is not exact
+ROUNDING = 1e-6  # of a pixel
+
+Rows = Int[np.ndarray, " rows"]
+Done = Callable[[int], Any]  # is told how many rows are finished
+
+
+class Attacked(NamedTuple):
+    """What an attack did to some images; what it made of them only where that was asked for, else none."""
+
+    broken: Bool[np.ndarray, " rows"]
+    sizes: Float[np.ndarray, " rows"]
+    images: Float[np.ndarray, "kept h w c"]
+
+
+class _Found(NamedTuple):
+    """The same for a batch, with what is to be checked of it."""
+
+    broken: Array
+    sizes: Array
+    boxed: Array
+    finite: Array
+    images: Array
+
+
+@dataclass(frozen=True, eq=False)
+class Victim:
+    """A model and images with their labels, looked at once: what it answers, and that it can be attacked."""
+
+    definition: Any
+    weights: Any
+    images: Float[np.ndarray, "n h w c"]
+    labels: Int[np.ndarray, " n"]
+    answers: Int[np.ndarray, " n"]
+    classes: int
+    norm: Norm
+    width: int
+
+    @property
+    def correct(self) -> Bool[np.ndarray, " n"]:
+        """Whether each image is classified as its label, as it is."""
+        return self.answers == self.labels
+
+    def under(
+        self,
+        name: str,
+        attack: NamedAttack,
+        eps: float | None,
+        rows: Rows,
+        seed: int,
+        *,
+        scale: float | None = None,
+        keep: bool = False,
+        done: Done = lambda rows: None,
+    ) -> Attacked:
+        """What the attack does to these rows, on the model with its logits times ``scale``.
+
+        ``eps`` is None for an attack that looks for the smallest change. Raises ValueError if an image comes
+        back from outside the ball or the box, or with logits that are no numbers: then it is not the attack
+        it says. The random key is the attack's own: the same whatever other attacks there are.
+        """
+        key = jax.random.fold_in(jax.random.key(seed), zlib.crc32(name.encode()))
+        parts = []
+        for number, (batch, active) in enumerate(_batches(rows, self.width)):
+            found = _attacked(
+                self.definition,
+                self.weights,
+                attack.function,
+                self.norm,
+                active,
+                self.images[batch],
+                self.labels[batch],
+                None if eps is None else jnp.float32(eps),
+                jax.random.fold_in(key, number),
+                None if scale is None else jnp.float32(scale),
+            )
+            broken, sizes, boxed, finite = (np.asarray(leaf)[active] for leaf in found[:-1])
+            self._check(name, eps, sizes, boxed, finite)
+            parts.append((broken, sizes, np.asarray(found.images)[active] if keep else self.images[:0]))
+            done(len(broken))
+        none = (np.zeros(0, bool), np.zeros(0, np.float32), self.images[:0])
+        return Attacked(*(np.concatenate(columns) for columns in zip(none, *parts, strict=True)))
+
+    def without_gradient(self, rows: Rows) -> Bool[np.ndarray, " rows"]:
+        """Whether the cross-entropy's gradient in an image's pixels is zero in all of them, or no number."""
+        parts = [
+            np.asarray(_flat(self.definition, self.weights, self.images[batch], self.labels[batch]))[active]
+            for batch, active in _batches(rows, self.width)
+        ]
+        return np.concatenate([np.zeros(0, bool), *parts])
+
+    def answer(self, images: Float[np.ndarray, "rows h w c"]) -> Int[np.ndarray, " rows"]:
+        """The class that the model gives other images."""
+        return _answers(self.definition, self.weights, images, self.width)
+
+    def _check(
+        self, name: str, eps: float | None, sizes: np.ndarray, boxed: np.ndarray, finite: np.ndarray
+    ) -> None:
+        if not boxed.all():
+            raise ValueError(
+                f"attack {name!r} gives images outside [0, 1] or NaN; its images have to stay in it"
+            )
+        if not finite.all():
+            raise ValueError(
+                f"model gives logits that are NaN or infinite on images that attack {name!r} found; "
+                "it takes finite ones on all images in [0, 1]"
+            )
+        if eps is not None and not (sizes <= eps * (1 + SLACK) + ROUNDING).all():
+            raise ValueError(
+                f"attack {name!r} changes an image by {sizes.max():g} at eps {eps:g}; "
+                f"its images have to stay in the ball, by norm {self.norm!r}"
+            )
+
+
+def take(model: Model, data: Split | Dataset, norm: Norm, batch_size: int) -> Victim:
+    """The model with the images of a split, or with the test images of a data set.
+
+    Raises TypeError or ValueError for data of another kind, labels that name no class, logits that are not
+    finite, or a model that answers the same images differently: its accuracy would depend on chance.
+    """
+    split = data.test if isinstance(data, Dataset) else data
+    check_type("data", split, Split)
+    check_count("batch_size", batch_size)
+    definition, weights = split_model(model)
+    width = min(batch_size, len(split))
+    if definition is model:  # called plainly: its state, if it has any, must not be left inside a jit
+        batch = jnp.asarray(split.images[:width])
+        _check_same(np.asarray(model(batch)), np.asarray(model(batch)))
+
+    def logits(images: Array) -> Array:
+        return _asked_twice(definition, weights, images)[0]
+
+    classes = count_classes(logits, split.images[:width])
+    if split.labels.max() >= classes:
+        raise ValueError(f"labels hold values outside 0 to {classes - 1}, the classes of the model")
+    answers = _answers(definition, weights, split.images, width)
+    return Victim(definition, weights, split.images, split.labels, answers, classes, norm, width)
+
+
+def radii(eps: Any, norm: Norm) -> list[float]:
+    """Radii in rising order, each once. Raises ValueError unless there are some, all in the norm's range."""
+    values = [float(value) for value in np.unique(np.asarray(eps, np.float64))]
+    if not values:
+        raise ValueError(f"eps is {eps}; it takes one radius or more, in pixel units of [0, 1]")
+    for value in values:
+        check_eps(value, norm)
+    return values
+
+
+def _batches(rows: Rows, width: int) -> Iterator[tuple[Rows, Bool[np.ndarray, " width"]]]:
+    """The rows in batches of one width, and which of a batch count: the last is filled up by repeats."""
+    for start in range(0, len(rows), width):
+        part = rows[start : start + width]
+        padding = np.full(width - len(part), part[-1])
+        yield np.concatenate([part, padding]), np.arange(width) < len(part)
+
+
+def _answers(definition: Any, weights: Any, images: Float[np.ndarray, "n h w c"], width: int) -> np.ndarray:
+    """The class of each image. Raises ValueError where logits are not finite, or differ when asked again."""
+    classes = []
+    for batch, active in _batches(np.arange(len(images)), width):
+        logits, again = (np.asarray(one)[active] for one in _asked_twice(definition, weights, images[batch]))
+        finite = np.isfinite(logits).all(1)
+        if not finite.all():
+            raise ValueError(
+                f"model gives logits that are NaN or infinite on {(~finite).sum()} of {len(finite)} images; "
+                "it takes finite ones on all images"
+            )
+        _check_same(logits, again)
+        classes.append(logits.argmax(1))
+    return np.concatenate(classes)
+
+
+def _check_same(logits: np.ndarray, again: np.ndarray) -> None:
+    """Raise ValueError unless the logits are the same both times, but for rounding."""
+    near = np.isclose(
+        logits, again, rtol=SAME, atol=SAME * np.nanmax(np.abs(logits), initial=0), equal_nan=True
+    )
+    if not near.all():
+        raise ValueError(
+            f"model answers differently when asked twice, by up to {np.nanmax(np.abs(logits - again)):.2g} "
+            "in its logits; it takes a model without randomness (fix its random key, or average its noise)"
+        )
+
+
+@partial(jax.jit, static_argnames="definition")
+def _asked_twice(definition: Any, weights: Any, images: Float[Array, "n h w c"]) -> tuple[Array, Array]:
+    """The logits of two calls."""
+    model = merge_model(definition, weights)
+    return model(images), model(images)
+
+
+@partial(jax.jit, static_argnames=("definition", "attack", "norm"))
+def _attacked(
+    definition: Any,
+    weights: Any,
+    attack: Attack,
+    norm: Norm,
+    active: Bool[Array, " n"],
+    images: Float[Array, "n h w c"],
+    labels: Int[Array, " n"],
+    eps: Float[Array, ""] | None,
+    key: Array,
+    scale: Float[Array, ""] | None,
+) -> _Found:
+    """The active images under attack, in chunks: those without an active one cost nothing."""
+    model = merge_model(definition, weights)
+    victim = model if scale is None else lambda x: model(x) * scale
+
+    def work(_: Array, x: Array, y: Array, keys: Array) -> _Found:
+        found = call(attack, norm, victim, x, y, eps, key=keys[0])
+        logits = model(found)
+        boxed = ((found >= -ROUNDING) & (found <= 1 + ROUNDING)).all((1, 2, 3))
+        broken = logits.argmax(1) != y
+        return _Found(broken, size(found - x, norm), boxed, jnp.isfinite(logits).all(1), found)
+
+    no, yes = jnp.zeros_like(active), jnp.ones_like(active)
+    otherwise = _Found(no, jnp.zeros(len(active)), yes, yes, images)
+    keys = jax.random.split(key, len(active))
+    return on_active(work, active, otherwise, images, labels, keys, chunk=CHUNK)
+
+
+@partial(jax.jit, static_argnames="definition")
+def _flat(
+    definition: Any, weights: Any, images: Float[Array, "n h w c"], labels: Int[Array, " n"]
+) -> Bool[Array, " n"]:
+    gradient = ascent(merge_model(definition, weights), images, lambda z: cross_entropy(z, labels))
+    known = jnp.where(jnp.isfinite(gradient), gradient, 0)
+    return (known == 0).all((1, 2, 3))
