@@ -3,7 +3,8 @@
 import argparse
 import json
 import sys
-from dataclasses import asdict
+import tempfile
+from dataclasses import asdict, replace
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -50,6 +51,10 @@ def plan(parser: argparse.ArgumentParser, options: argparse.Namespace) -> tuple[
     if not machine["sweep"]:
         say("this version has no mm.sweep, so its rows are left out")
         rows = {name: row for name, row in rows.items() if row.measure not in ("sweep", "device")}
+    for name, row in [*rows.items()]:
+        if missing := [package for package in row.needs if find_spec(package) is None]:
+            say(f"{' and '.join(missing)} is not installed, so the row {name} is left out")
+            del rows[name]
     return rows, machine
 
 
@@ -71,12 +76,27 @@ def agree(rows: dict[str, Row]) -> dict[str, Any]:
 def all_of(rows: dict[str, Row], sizes: dict[str, Size], peer: bool) -> dict[str, list[Measured]]:
     """The measurements of all rows; Ctrl-C ends them early, and whole rows are kept."""
     measured: dict[str, list[Measured]] = {}
-    try:
-        for name, row in rows.items():
-            measured[name] = alternate(name, row, sizes[name], peer, say, ask)
-    except KeyboardInterrupt:
-        say("stopped; these are the rows that were finished")
+    with tempfile.TemporaryDirectory(prefix="minmax_jax-benchmark-") as folder:
+        try:
+            for name, row in rows.items():
+                size = replace(sizes[name], victim=victim_in(Path(folder))) if row.long else sizes[name]
+                measured[name] = alternate(name, row, size, peer, say, ask)
+        except KeyboardInterrupt:
+            say("stopped; these are the rows that were finished")
     return measured
+
+
+def victim_in(folder: Path) -> str:
+    """The file of a robust model to attack, trained if it is not there yet. Raises as ``agree`` does."""
+    file = folder / "victim.npz"
+    if not file.exists():
+        say("training a robust model to attack")
+        about = ask("victim", str(file))
+        say(f"{about['clean']:.1%} of its guesses are right, and {about['robust']:.1%} under PGD")
+        if about["objections"]:
+            listing = "\n".join(about["objections"])
+            raise RuntimeError(f"the two sides do not compute the same, so it is not attacked:\n{listing}")
+    return str(file)
 
 
 def numbers(measured: list[Measured]) -> list[dict[str, Any]]:

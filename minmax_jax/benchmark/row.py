@@ -8,6 +8,8 @@ BATCH = 128
 PGD_STEPS = 40
 RESTARTS = 2  # of PGD in `robustness`
 EPS = 0.3
+ATTACKED = 1000  # images, of a whole attack
+NEEDS = ("torch", "torchattacks")
 
 
 class Result(NamedTuple):
@@ -23,24 +25,31 @@ class Result(NamedTuple):
 
 @dataclass(frozen=True)
 class Size:
-    """How much is measured: alternations, images of an epoch, epochs of the longer run, repeated calls."""
+    """How much is measured: alternations, images of an epoch, epochs of the longer run, repeated calls.
+
+    ``victim`` is the file of the model that is attacked, where a row attacks a trained one.
+    """
 
     runs: int
     images: int
     epochs: int
     repeats: int
+    victim: str = ""
 
 
 MAIN = Size(runs=5, images=25_600, epochs=3, repeats=5)
 GROWTH = Size(runs=2, images=12_800, epochs=2, repeats=3)
 QUICK = Size(runs=3, images=3_200, epochs=3, repeats=3)
+LONG = Size(runs=2, images=3_200, epochs=2, repeats=1)  # of work that takes minutes
 
 
 @dataclass(frozen=True)
 class Row:
     """Work that is timed, once for each case: ``measure`` names its function, on each side.
 
-    ``axis`` says what the cases count where the row shows how cost grows.
+    ``axis`` says what the cases count where the row shows how cost grows. A row that ``needs`` packages
+    compares with what they hold, and is left out where they are missing. One that is ``long`` takes minutes;
+    it attacks a trained model.
     """
 
     work: str
@@ -48,10 +57,12 @@ class Row:
     cases: tuple[int, ...]
     axis: str = ""
     peer: bool = True
+    needs: tuple[str, ...] = ()
+    long: bool = False
 
     def size(self, quick: bool, runs: int | None) -> Size:
         """How much of this row is measured."""
-        size = QUICK if quick else GROWTH if self.axis else MAIN
+        size = LONG if self.long else QUICK if quick else GROWTH if self.axis else MAIN
         return replace(size, runs=runs or size.runs)
 
 
@@ -60,6 +71,14 @@ ROWS = {
     "pgd": Row("one step of `mm.attacks.pgd`, batch 128", "pgd", (BATCH,)),
     "robustness": Row("one step of PGD in `mm.robustness`, batch 128", "robustness", (BATCH,)),
     "evaluation": Row("evaluating 10,000 images", "evaluation", (10_000,)),
+    "pgd40": Row("`mm.attacks.pgd` of 40 steps on 1,000 images", "pgd40", (ATTACKED,), needs=NEEDS),
+    "autoattack": Row(
+        "`mm.attacks.autoattack` on 1,000 images of a robust model",
+        "autoattack",
+        (ATTACKED,),
+        needs=NEEDS,
+        long=True,
+    ),
     "sweep": Row("one training step of one model of a sweep of 16", "sweep", (16,)),
     "batch": Row("one training step", "train", (32, 64, 128, 256, 512, 1024), "batch size"),
     # A process of PyTorch's trains one model, however many there are: the row sweep has its time.
@@ -82,7 +101,7 @@ def choose(only: str | None, *, quick: bool, device: bool) -> dict[str, Row]:
     """
     known = DEVICE if device else ROWS
     if only is None:
-        return {name: row for name, row in known.items() if device or not (quick and row.axis)}
+        return {name: row for name, row in known.items() if device or not (quick and (row.axis or row.long))}
     names = [name.strip() for name in only.split(",") if name.strip()]
     if unknown := [name for name in names if name not in known]:
         raise ValueError(f"unknown row {', '.join(unknown)}; --only takes some of {', '.join(known)}")

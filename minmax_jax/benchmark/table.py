@@ -23,9 +23,14 @@ def figures(values: Spread, unit: str = "") -> str:
     return f"{figure(values.middle)}{unit} ({figure(values.low)}–{figure(values.high)})"
 
 
-def milliseconds(results: Sequence[Any]) -> str:
-    """Median and range of some measurements."""
-    return figures(spread([1000 * one.seconds for one in results]), " ms") if results else NONE
+def durations(results: Sequence[Any]) -> str:
+    """Median and range of some measurements, in milliseconds or, from ten seconds on, in seconds."""
+    if not results:
+        return NONE
+    found = spread([one.seconds for one in results])
+    if found.middle >= 10:
+        return figures(found, " s")
+    return figures(Spread(*(1000 * value for value in found)), " ms")
 
 
 def times(measured: Measured) -> str:
@@ -69,8 +74,8 @@ def summary(rows: dict[str, Row], measured: dict[str, list[Measured]]) -> list[s
     table = [
         (
             row.work,
-            milliseconds(one.ours),
-            milliseconds(one.theirs),
+            durations(one.ours),
+            durations(one.theirs),
             times(one),
             choice(one.theirs),
             first(one),
@@ -86,7 +91,7 @@ def growth(row: Row, measured: list[Measured]) -> list[str]:
     """How the cost of one row grows, a line for each case."""
     header = (row.axis, "minmax_jax", "PyTorch", "times as fast", "PyTorch's best")
     table = [
-        (f"{one.case:,}", milliseconds(one.ours), milliseconds(one.theirs), times(one), choice(one.theirs))
+        (f"{one.case:,}", durations(one.ours), durations(one.theirs), times(one), choice(one.theirs))
         for one in measured
     ]
     return [f"{row.work[0].upper()}{row.work[1:]}, by {row.axis}:", "", *lines(header, table)]

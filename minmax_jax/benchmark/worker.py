@@ -14,18 +14,22 @@ def measure(side: str, name: str, size: Size) -> list[Any]:
     """All cases of a row on one side, "ours" or "torch"."""
     row = (ROWS | DEVICE)[name]
     if side == "ours":
-        from minmax_jax.benchmark import ours
+        from minmax_jax.benchmark import ours, whole
 
-        function = ours.MEASURES[row.measure]
+        functions = ours.MEASURES | whole.MEASURES
     else:
         from minmax_jax.benchmark import peer
 
-        function = peer.MEASURES[row.measure]
-    return [function(case, size) for case in row.cases]
+        functions = peer.MEASURES
+        if row.needs:
+            from minmax_jax.benchmark import peer_attacks
+
+            functions = peer_attacks.MEASURES
+    return [functions[row.measure](case, size) for case in row.cases]
 
 
 def answer(task: str, *details: str) -> Any:
-    """What is asked for: "machine", "agreement" of a model, or a measurement."""
+    """What is asked for: "machine", "agreement" of a model, a "victim" in a file, or a measurement."""
     if task == "machine":
         from minmax_jax.benchmark import machine, ours
 
@@ -35,6 +39,10 @@ def answer(task: str, *details: str) -> Any:
 
         found = agreement.differences(int(details[0]))
         return {"differences": found, "objections": agreement.objections(found)}
+    if task == "victim":
+        from minmax_jax.benchmark import victim
+
+        return victim.prepare(details[0])
     name, size = details
     return measure(task, name, Size(**json.loads(size)))
 

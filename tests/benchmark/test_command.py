@@ -4,6 +4,7 @@ import importlib.util
 import json
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -16,12 +17,13 @@ MACHINE = {
     **{"backend": "cpu", "versions": {"jax": "0"}, "sweep": True},
 }
 GOOD = {"differences": {}, "objections": []}
+VICTIM = {"clean": 0.975, "robust": 0.5, "difference": 0.0, "objections": []}
 
 
 @pytest.fixture
 def answers(monkeypatch):
     """What workers answer, none of them started; the list holds what they were asked."""
-    asked, given = [], {"machine": MACHINE, "agreement": GOOD}
+    asked, given = [], {"machine": MACHINE, "agreement": GOOD, "victim": VICTIM}
 
     def answer(task, *details, cache=None):
         asked.append((task, *details[:1]))
@@ -35,7 +37,7 @@ def answers(monkeypatch):
 def test_quick_rows_in_their_order(answers, capsys):
     command.main(["--quick", "--runs", "1"])
     asked, _ = answers
-    shown = [name for name, row in ROWS.items() if not row.axis]
+    shown = [name for name, row in ROWS.items() if not row.axis and not row.long]
     assert asked[:2] == [("machine",), ("agreement", "0")]
     assert asked[2:] == [(side, name) for name in shown for side in ("ours", "torch")]
     out = capsys.readouterr().out
@@ -73,12 +75,55 @@ def test_without_mm_sweep_its_rows_are_left_out(answers, capsys):
     assert "no mm.sweep" in capsys.readouterr().err
 
 
+def test_rows_of_packages_that_are_not_installed_are_left_out_with_a_word(answers, monkeypatch, capsys):
+    asked, _ = answers
+    monkeypatch.setattr(command, "find_spec", lambda name: None if name == "torchattacks" else object())
+    command.main(["--only", "train,pgd40,autoattack", "--runs", "1"])
+    assert {one[1] for one in asked if one[0] in ("ours", "torch")} == {"train"}
+    out, err = capsys.readouterr()
+    for name in ("pgd40", "autoattack"):
+        assert f"torchattacks is not installed, so the row {name} is left out" in err
+        assert ROWS[name].work not in out
+
+
+def test_a_robust_model_is_trained_once_and_both_sides_get_it(answers, monkeypatch, capsys):
+    asked, _ = answers
+    answer, files = command.ask, []
+
+    def noting(task, *details, cache=None):
+        if task == "victim":
+            files.append(details[0])
+            Path(details[0]).touch()
+        elif details[:1] == ("autoattack",):
+            assert json.loads(details[1])["victim"] == files[0]
+        return answer(task, *details, cache=cache)
+
+    monkeypatch.setattr(command, "ask", noting)
+    command.main(["--only", "pgd40,autoattack", "--runs", "2"])
+    assert len(files) == 1 and not Path(files[0]).exists()
+    assert [one[1] for one in asked if one[0] == "torch"] == ["pgd40"] * 2 + ["autoattack"] * 2
+    out, err = capsys.readouterr()
+    assert "97.5% of its guesses are right, and 50.0% under PGD" in err
+    assert ROWS["autoattack"].work in out
+
+
+def test_a_robust_model_on_which_the_sides_disagree_is_not_attacked(answers, capsys):
+    asked, given = answers
+    given["victim"] = VICTIM | {"objections": ["logits differ by 1 of their size"]}
+    with pytest.raises(SystemExit) as stopped:
+        command.main(["--only", "autoattack"])
+    assert stopped.value.code == 1
+    assert "logits differ by 1" in capsys.readouterr().err
+    assert not {"ours", "torch"} & {task for task, *_ in asked}
+
+
 def test_without_torch_our_side_is_shown_alone(answers, monkeypatch, capsys):
     asked, _ = answers
     monkeypatch.setattr(command, "find_spec", importlib.util.find_spec)
     monkeypatch.setitem(sys.modules, "torch", None)  # as Python marks what cannot be imported
     command.main(["--quick", "--runs", "1"])
     assert {task for task, *_ in asked} == {"machine", "ours"}
+    assert ("ours", "pgd40") not in asked
     out = capsys.readouterr().out
     assert "PyTorch is not installed" in out and "pip install 'minmax_jax[peers]'" in out
     assert "1.00 ms" in out

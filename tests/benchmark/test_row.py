@@ -2,15 +2,16 @@
 
 import pytest
 
-from minmax_jax.benchmark import ours
-from minmax_jax.benchmark.row import DEVICE, GROWTH, MAIN, PGD_STEPS, QUICK, RESTARTS, ROWS, choose
-from minmax_jax.robustness import ATTACKS
+from minmax_jax.attacks.named import NAMED
+from minmax_jax.benchmark import ours, whole
+from minmax_jax.benchmark.row import DEVICE, GROWTH, LONG, MAIN, PGD_STEPS, QUICK, RESTARTS, ROWS, choose
 from refusal import refuses
 
 
 def test_all_rows_are_the_default_and_quick_leaves_growth_out():
     assert choose(None, quick=False, device=False) == ROWS
-    assert {*choose(None, quick=True, device=False)} == {n for n, row in ROWS.items() if not row.axis}
+    quick = {n for n, row in ROWS.items() if not row.axis and not row.long}
+    assert {*choose(None, quick=True, device=False)} == quick
     assert choose(None, quick=True, device=True) == DEVICE
 
 
@@ -31,12 +32,18 @@ def test_sizes():
     assert ROWS["train"].size(True, 7).runs == 7
 
 
+def test_what_takes_minutes_is_measured_less_often():
+    for quick in (True, False):
+        assert ROWS["autoattack"].size(quick, None) == LONG
+    assert LONG.repeats == 1
+
+
 def test_our_side_measures_every_row():
-    assert {row.measure for row in (ROWS | DEVICE).values()} <= set(ours.MEASURES)
+    assert {row.measure for row in (ROWS | DEVICE).values()} <= set(ours.MEASURES | whole.MEASURES)
 
 
 def test_the_steps_counted_are_those_that_robustness_takes():
-    assert ATTACKS["pgd"].keywords == {"steps": PGD_STEPS, "restarts": RESTARTS}
+    assert NAMED["pgd"].function.keywords == {"steps": PGD_STEPS, "restarts": RESTARTS}
 
 
 @pytest.mark.parametrize("models", [2**i for i in range(13)])

@@ -39,6 +39,12 @@ def test_the_summary_line_by_line():
     ]
 
 
+def test_from_ten_seconds_on_times_are_in_seconds():
+    assert table.durations([Result(9.5), Result(9.9)]) == "9700 ms (9500–9900)"
+    assert table.durations([Result(9.5), Result(30.5)]) == "20.0 s (9.50–30.5)"
+    assert table.durations([]) == "–"
+
+
 def test_growth_has_a_line_for_each_case():
     title, empty, *found = table.growth(ROWS["batch"], [BOTH, ALONE])
     assert (title, empty) == ("One training step, by batch size:", "")
