@@ -4,7 +4,9 @@ from importlib import import_module as _import_module
 from typing import Any as _Any
 
 from minmax_jax import attacks as attacks
+from minmax_jax import certify as certify
 from minmax_jax import compilation as compilation
+from minmax_jax import defences as defences
 from minmax_jax import minmax as minmax
 from minmax_jax.convolution import Conv as Conv
 from minmax_jax.convolution import convolve as convolve
@@ -23,6 +25,7 @@ from minmax_jax.intervals import interval as interval
 from minmax_jax.intervals import memberships as memberships
 from minmax_jax.kernels import kernels as kernels
 from minmax_jax.lenet import LeNet as LeNet
+from minmax_jax.masking import masking as masking
 from minmax_jax.objective import Objective as Objective
 from minmax_jax.robustness import robustness as robustness
 from minmax_jax.saved import open as open

@@ -22,6 +22,11 @@ STYLES = ("-", "--", "-.", ":")
 WEIGHTS = "PuOr_r"
 BINS = np.linspace(0, 1, 21)
 CREDIT: dict[str, Any] = {"x": 0.99, "ha": "right", "fontsize": "x-small", "color": "0.4"}
+RADII = {
+    "linf": "eps (L-inf radius, pixel values in [0, 1])",
+    "l2": "eps (L2 radius, pixel values in [0, 1])",
+    "l1": "eps (L1 radius, pixel values in [0, 1])",
+}
 LEVEL = 0.005  # a smaller change of fuzziness is called level
 
 
@@ -112,6 +117,33 @@ def draw_courses(ax: Axes, courses: "xr.DataArray", reading: str | None = None) 
         )
     ax.set(xlabel="training step", ylim=(0, 1.02))
     ax.legend(title="reading", frameon=False, ncols=2, loc="lower right", fontsize="small")
+
+
+def draw_accuracies(ax: Axes, lines: "Mapping[str, xr.Dataset]") -> None:
+    """Draw accuracy over eps of reports of one attack each; if one is called "worst", it alone has a band."""
+    norms = {line.attrs["norm"] for line in lines.values()}
+    if len(norms) != 1:
+        raise ValueError(f"reports are by the norms {sorted(norms)}; a figure takes reports by one norm")
+    for i, (name, line) in enumerate(lines.items()):
+        bold = name == "worst"
+        colour = "black" if bold else COLOURS[i % (len(COLOURS) - 1)]  # the last is black
+        # growing markers, so that lines that coincide are all seen
+        size = 4 + 3 * (len(lines) - 1 - i) if len(lines) < 5 else 4 + (len(lines) - 1 - i)
+        ax.plot(
+            line.eps,
+            100 * line.accuracy,
+            STYLES[0] if bold else STYLES[i % len(STYLES)],
+            marker="o",
+            markersize=size,
+            linewidth=3 if bold else 1.5,
+            color=colour,
+            label=name,
+        )
+        if bold or "worst" not in lines:
+            low, high = 100 * line.interval
+            ax.fill_between(line.eps, low, high, color=colour, alpha=0.2, linewidth=0)
+    ax.set(xlabel=RADII[norms.pop()], ylabel="accuracy (%)", ylim=(0, 104))
+    ax.legend(frameon=False, ncols=1 + len(lines) // 7, fontsize="small" if len(lines) > 6 else None)
 
 
 def draw_strengths(
