@@ -54,9 +54,8 @@ def theirs(name, attack, norm, eps):
     ("name", "attack", "norm", "radii"),
     [
         ("standard", "ce", "linf", STANDARD),
-        ("standard", "dlr", "linf", STANDARD),
-        ("standard", "targeted", "linf", STANDARD[1:]),
-        ("standard", "ce", "l2", (1.0, 1.5, 2.0)),
+        long("standard", "dlr", "linf", STANDARD),
+        long("standard", "ce", "l2", (1.0, 1.5, 2.0)),
         long("robust", "ce", "linf", ROBUST),
         long("robust", "dlr", "linf", ROBUST),
         long("robust", "ce", "l2", (1.0, 1.5, 2.0)),

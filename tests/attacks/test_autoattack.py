@@ -1,6 +1,7 @@
 """AutoAttack: four attacks, each on what the ones before left standing."""
 
 from functools import partial
+from importlib import import_module
 
 import jax
 import jax.numpy as jnp
@@ -9,7 +10,6 @@ import pytest
 
 from filled import filled
 from linear import SHAPE, Curved, batch
-from minmax_jax.attacks import autoattack as module
 from minmax_jax.attacks.apgd import apgd, apgd_targeted
 from minmax_jax.attacks.autoattack import autoattack, standard
 from minmax_jax.attacks.ball import NORMS, per_image, size
@@ -108,6 +108,7 @@ def test_each_attack_meets_the_images_that_stand_and_the_broken_ones_as_they_are
 
         return breaks
 
+    module = import_module("minmax_jax.attacks.autoattack")  # the package's name is the function
     monkeypatch.setattr(module, "standard", lambda norm: tuple(map(breaker, (2, 0, 1, 1))))
     got = autoattack(lambda x: x[:, 0, 0, :], images, labels, 0.25)
     broken = images.at[:, 0, 0, 1].set(0.75).at[:, 0, 0, 3].set(0.25)
