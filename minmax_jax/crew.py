@@ -1,7 +1,6 @@
 """The crew of a sweep: workers that train groups side by side, on all devices and hosts."""
 
 import io
-import os
 import queue
 import threading
 import time
@@ -13,6 +12,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from minmax_jax.cores import cores
 from minmax_jax.data import Dataset
 from minmax_jax.lanes import Arrays, Pictures
 
@@ -37,8 +37,7 @@ def workers(devices: Sequence[jax.Device]) -> list[jax.Device]:
     """One worker for each device; the cores of a CPU are shared out among its devices."""
     if devices[0].platform != "cpu":
         return list(devices)
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return list(devices) * max(1, cores // len(devices))
+    return list(devices) * max(1, cores() // len(devices))
 
 
 class Crew:

@@ -11,7 +11,10 @@ from jax import lax
 from jaxtyping import Array, Bool, Float, Int
 
 from minmax_jax.checks import check_count, check_type
+from minmax_jax.cores import side_by_side
 from minmax_jax.data import Split
+
+BATCHES = 5  # of images handed over to a core at once
 
 Model = Callable[[Float[Array, "n h w c"]], Float[Array, "n classes"]]
 
@@ -75,6 +78,12 @@ def accuracy(model: Model, data: Split, batch_size: int = 250) -> float:
     in evaluation mode (running statistics, no dropout).
     """
     check_type("data", data, Split)
+    check_count("batch_size", batch_size)
     definition, weights = split_model(model)
-    hits = correct(definition, weights, jnp.asarray(data.images), jnp.asarray(data.labels), batch_size)
-    return float(hits.mean())
+
+    def hits(part: Split) -> Array:
+        return correct(definition, weights, jnp.asarray(part.images), jnp.asarray(part.labels), batch_size)
+
+    width = BATCHES * batch_size
+    parts = [data[start : start + width] for start in range(0, len(data), width)]
+    return sum(int(found.sum()) for found in side_by_side(hits, parts)) / len(data)

@@ -1,7 +1,7 @@
 """A victim: a model with the images that it is attacked on, in batches of one width."""
 
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, NamedTuple
@@ -11,20 +11,21 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float, Int
 
+from minmax_jax.answers import Rows, answers, asked_twice, batches, check_same
 from minmax_jax.attacks.active import CHUNK, on_active
 from minmax_jax.attacks.ball import Norm, size
 from minmax_jax.attacks.inputs import check_eps, count_classes
 from minmax_jax.attacks.losses import ascent, cross_entropy
 from minmax_jax.attacks.named import Attack, NamedAttack, call
 from minmax_jax.checks import check_count, check_type
+from minmax_jax.cores import side_by_side
 from minmax_jax.data import Dataset, Split
 from minmax_jax.evaluation import Model, merge_model, split_model
 
-SAME = 1e-4  # answers that differ by less, for their size, are called the same
 SLACK = 1e-4  # of a radius, for rounding: a sum over many pixels is not exact
 ROUNDING = 1e-6  # of a pixel
 
-Rows = Int[np.ndarray, " rows"]
+Mask = Bool[np.ndarray, " width"]
 Done = Callable[[int], Any]  # is told how many rows are finished
 
 
@@ -43,7 +44,7 @@ class _Found(NamedTuple):
     sizes: Array
     boxed: Array
     finite: Array
-    images: Array
+    images: Any
 
 
 @dataclass(frozen=True, eq=False)
@@ -83,8 +84,9 @@ class Victim:
         it says. The random key is the attack's own: the same whatever other attacks there are.
         """
         key = jax.random.fold_in(jax.random.key(seed), zlib.crc32(name.encode()))
-        parts = []
-        for number, (batch, active) in enumerate(_batches(rows, self.width)):
+
+        def attacked(work: tuple[int, tuple[Rows, Mask]]) -> tuple[Mask, _Found]:
+            number, (batch, active) = work
             found = _attacked(
                 self.definition,
                 self.weights,
@@ -97,6 +99,10 @@ class Victim:
                 jax.random.fold_in(key, number),
                 None if scale is None else jnp.float32(scale),
             )
+            return active, found if keep else found._replace(images=None)
+
+        parts = []
+        for active, found in side_by_side(attacked, enumerate(batches(rows, self.width))):
             broken, sizes, boxed, finite = (np.asarray(leaf)[active] for leaf in found[:-1])
             self._check(name, eps, sizes, boxed, finite)
             parts.append((broken, sizes, np.asarray(found.images)[active] if keep else self.images[:0]))
@@ -108,13 +114,13 @@ class Victim:
         """Whether the cross-entropy's gradient in an image's pixels is zero in all of them, or no number."""
         parts = [
             np.asarray(_flat(self.definition, self.weights, self.images[batch], self.labels[batch]))[active]
-            for batch, active in _batches(rows, self.width)
+            for batch, active in batches(rows, self.width)
         ]
         return np.concatenate([np.zeros(0, bool), *parts])
 
     def answer(self, images: Float[np.ndarray, "rows h w c"]) -> Int[np.ndarray, " rows"]:
         """The class that the model gives other images."""
-        return _answers(self.definition, self.weights, images, self.width)
+        return answers(self.definition, self.weights, images, self.width)
 
     def _check(
         self, name: str, eps: float | None, sizes: np.ndarray, boxed: np.ndarray, finite: np.ndarray
@@ -148,16 +154,16 @@ def take(model: Model, data: Split | Dataset, norm: Norm, batch_size: int) -> Vi
     width = min(batch_size, len(split))
     if definition is model:  # called plainly: its state, if it has any, must not be left inside a jit
         batch = jnp.asarray(split.images[:width])
-        _check_same(np.asarray(model(batch)), np.asarray(model(batch)))
+        check_same(np.asarray(model(batch)), np.asarray(model(batch)))
 
     def logits(images: Array) -> Array:
-        return _asked_twice(definition, weights, images)[0]
+        return asked_twice(definition, weights, images)[0]
 
     classes = count_classes(logits, split.images[:width])
     if split.labels.max() >= classes:
         raise ValueError(f"labels hold values outside 0 to {classes - 1}, the classes of the model")
-    answers = _answers(definition, weights, split.images, width)
-    return Victim(definition, weights, split.images, split.labels, answers, classes, norm, width)
+    classified = answers(definition, weights, split.images, width)
+    return Victim(definition, weights, split.images, split.labels, classified, classes, norm, width)
 
 
 def radii(eps: Any, norm: Norm) -> list[float]:
@@ -168,49 +174,6 @@ def radii(eps: Any, norm: Norm) -> list[float]:
     for value in values:
         check_eps(value, norm)
     return values
-
-
-def _batches(rows: Rows, width: int) -> Iterator[tuple[Rows, Bool[np.ndarray, " width"]]]:
-    """The rows in batches of one width, and which of a batch count: the last is filled up by repeats."""
-    for start in range(0, len(rows), width):
-        part = rows[start : start + width]
-        padding = np.full(width - len(part), part[-1])
-        yield np.concatenate([part, padding]), np.arange(width) < len(part)
-
-
-def _answers(definition: Any, weights: Any, images: Float[np.ndarray, "n h w c"], width: int) -> np.ndarray:
-    """The class of each image. Raises ValueError where logits are not finite, or differ when asked again."""
-    classes = []
-    for batch, active in _batches(np.arange(len(images)), width):
-        logits, again = (np.asarray(one)[active] for one in _asked_twice(definition, weights, images[batch]))
-        finite = np.isfinite(logits).all(1)
-        if not finite.all():
-            raise ValueError(
-                f"model gives logits that are NaN or infinite on {(~finite).sum()} of {len(finite)} images; "
-                "it takes finite ones on all images"
-            )
-        _check_same(logits, again)
-        classes.append(logits.argmax(1))
-    return np.concatenate(classes)
-
-
-def _check_same(logits: np.ndarray, again: np.ndarray) -> None:
-    """Raise ValueError unless the logits are the same both times, but for rounding."""
-    near = np.isclose(
-        logits, again, rtol=SAME, atol=SAME * np.nanmax(np.abs(logits), initial=0), equal_nan=True
-    )
-    if not near.all():
-        raise ValueError(
-            f"model answers differently when asked twice, by up to {np.nanmax(np.abs(logits - again)):.2g} "
-            "in its logits; it takes a model without randomness (fix its random key, or average its noise)"
-        )
-
-
-@partial(jax.jit, static_argnames="definition")
-def _asked_twice(definition: Any, weights: Any, images: Float[Array, "n h w c"]) -> tuple[Array, Array]:
-    """The logits of two calls."""
-    model = merge_model(definition, weights)
-    return model(images), model(images)
 
 
 @partial(jax.jit, static_argnames=("definition", "attack", "norm"))

@@ -6,14 +6,9 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
+from minmax_jax.cores import cores
+
 PACKAGES = ("minmax_jax", "jax", "jaxlib", "flax", "optax", "torch")
-
-
-def cores() -> int:
-    """Number of CPU cores that this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 def processor(listing: Path = Path("/proc/cpuinfo")) -> str:

@@ -12,9 +12,9 @@ import torch
 from torch.nn import functional
 
 from minmax_jax.benchmark import crew
-from minmax_jax.benchmark.machine import cores
 from minmax_jax.benchmark.row import BATCH, EPS, PGD_STEPS, Result, Size
 from minmax_jax.benchmark.twin import Twin, plain
+from minmax_jax.cores import cores
 from minmax_jax.data import Split, load
 
 LAYOUTS = {"contiguous": torch.contiguous_format, "channels_last": torch.channels_last}

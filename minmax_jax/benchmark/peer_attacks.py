@@ -12,11 +12,12 @@ import torch
 from flax import nnx
 
 from minmax_jax import saved
-from minmax_jax.benchmark.machine import cores
 from minmax_jax.benchmark.peer import LAYOUTS, best, median_call, tensors
 from minmax_jax.benchmark.row import EPS, PGD_STEPS, Result, Size
 from minmax_jax.benchmark.twin import twin_of
-from minmax_jax.data import load
+from minmax_jax.benchmark.whole import answered
+from minmax_jax.cores import cores
+from minmax_jax.data import Split, load
 from minmax_jax.lenet import LeNet
 
 Attack = Callable[[Any, Any], Any]
@@ -55,19 +56,19 @@ def standing(net: Any, attack: Attack, images: Any, labels: Any, batch: int) -> 
 
 
 def timed(
-    make: Callable[[Any], Attack], net: Any, layout: str, images: int, batch: int, repeats: int
+    make: Callable[[Any], Attack], net: Any, layout: str, data: Split, batch: int, repeats: int
 ) -> Result:
-    """A call on the first test images, in batches, and how many withstand it: after a first call, or without.
+    """A call on all images, in batches, and how many withstand it: after a first call, or without.
 
     Without ``repeats`` it is one call alone. PyTorch compiles nothing, so once warm it needs no first call.
     """
     net = net.to(memory_format=LAYOUTS[layout]).eval().requires_grad_(False)
-    attack, data = make(net), tensors(load("mnist").test[:images], layout)
+    attack, photos = make(net), tensors(data, layout)
     left = 0
 
     def call() -> None:
         nonlocal left
-        left = standing(net, attack, *data, batch)
+        left = standing(net, attack, *photos, batch)
 
     seconds = median_call(call, repeats) if repeats else clock(call)
     return Result(seconds, choice=f"{layout}, batch {batch}; {left} withstand")
@@ -89,9 +90,10 @@ def pgd40(images: int, size: Size) -> Result:
     """PGD on all images, in the fastest form of the fastest package."""
     torch.set_num_threads(cores())
     model, found = LeNet(rngs=nnx.Rngs(0)), []
+    data = answered(model, images)
     for (package, make), (layout, batch) in product(PGDS.items(), forms(images)):
         if find_spec(package) is not None:
-            result = timed(make, twin_of(model), layout, images, batch, size.repeats)
+            result = timed(make, twin_of(model), layout, data, batch, size.repeats)
             found.append(result._replace(choice=f"{package}, {result.choice}"))
     return best(found)
 
@@ -100,9 +102,10 @@ def autoattack(images: int, size: Size) -> Result:
     """One AutoAttack on all images, in the form in which torchattacks' PGD is the fastest."""
     torch.set_num_threads(cores())
     model: nnx.Module = saved.open(size.victim)
-    probe = partial(timed, torchattacks_pgd, twin_of(model), images=images, repeats=1)
+    data = load("mnist").test[:images]
+    probe = partial(timed, torchattacks_pgd, twin_of(model), data=data, repeats=1)
     layout, batch = min(forms(images), key=lambda form: probe(layout=form[0], batch=form[1]).seconds)
-    result = timed(torchattacks_autoattack, twin_of(model), layout, images, batch, 0)
+    result = timed(torchattacks_autoattack, twin_of(model), layout, data, batch, 0)
     return result._replace(choice=f"torchattacks, {result.choice}")
 
 

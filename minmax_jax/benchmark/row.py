@@ -40,6 +40,7 @@ class Size:
 MAIN = Size(runs=5, images=25_600, epochs=3, repeats=5)
 GROWTH = Size(runs=2, images=12_800, epochs=2, repeats=3)
 QUICK = Size(runs=3, images=3_200, epochs=3, repeats=3)
+WHOLE = Size(runs=3, images=3_200, epochs=2, repeats=2)  # of whole attacks, seconds each
 LONG = Size(runs=2, images=3_200, epochs=2, repeats=1)  # of work that takes minutes
 
 
@@ -62,7 +63,9 @@ class Row:
 
     def size(self, quick: bool, runs: int | None) -> Size:
         """How much of this row is measured."""
-        size = LONG if self.long else QUICK if quick else GROWTH if self.axis else MAIN
+        size = (
+            LONG if self.long else WHOLE if self.needs else QUICK if quick else GROWTH if self.axis else MAIN
+        )
         return replace(size, runs=runs or size.runs)
 
 
@@ -71,9 +74,9 @@ ROWS = {
     "pgd": Row("one step of `mm.attacks.pgd`, batch 128", "pgd", (BATCH,)),
     "robustness": Row("one step of PGD in `mm.robustness`, batch 128", "robustness", (BATCH,)),
     "evaluation": Row("evaluating 10,000 images", "evaluation", (10_000,)),
-    "pgd40": Row("`mm.attacks.pgd` of 40 steps on 1,000 images", "pgd40", (ATTACKED,), needs=NEEDS),
+    "pgd40": Row("PGD of 40 steps on 1,000 images by `mm.robustness`", "pgd40", (ATTACKED,), needs=NEEDS),
     "autoattack": Row(
-        "`mm.attacks.autoattack` on 1,000 images of a robust model",
+        "AutoAttack on 1,000 images of a robust model by `mm.robustness`",
         "autoattack",
         (ATTACKED,),
         needs=NEEDS,

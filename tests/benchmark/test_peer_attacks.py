@@ -53,7 +53,8 @@ def test_pgd_is_timed_in_the_fastest_form_of_the_fastest_package(monkeypatch):
 
     asked = []
 
-    def timed(make, net, layout, images, batch, repeats):
+    def timed(make, net, layout, data, batch, repeats):
+        assert len(data) == 40
         asked.append((make, layout, batch))
         return Result(10.0 - len(asked), choice=f"{layout}, {batch}")
 
@@ -84,10 +85,10 @@ def test_autoattack_runs_once_in_the_form_that_pgd_is_fastest_in(monkeypatch, tm
     }
     timed = peer_attacks.timed
 
-    def probed(make, net, layout, images, batch, repeats):
+    def probed(make, net, layout, data, batch, repeats):
         if make is peer_attacks.torchattacks_pgd:
             return peer_attacks.Result(times[layout, batch])
-        return timed(make, net, layout, images, batch, repeats)
+        return timed(make, net, layout, data, batch, repeats)
 
     monkeypatch.setattr(peer_attacks, "timed", probed)
     file = save(lenet(3), tmp_path / "victim.npz")

@@ -21,52 +21,58 @@ def model():
 
 @pytest.mark.parametrize("batch", [20, 7])
 def test_all_images_are_attacked_whatever_the_batch_and_those_left_are_counted(model, batch):
-    def harmless(model, images, labels, eps):
-        assert eps == EPS and len(images) in (20, 7, 6)
+    def harmless(model, images, labels, eps, key):
+        assert np.shape(images)[1:] == (28, 28, 1)
         return images
 
-    def blackened(model, images, labels, eps):
-        return 0 * images
+    def blackened(model, images, labels, eps, key):
+        return jnp.clip(images - eps, 0, 1)
 
     data = minmax_jax.load("mnist").test[:20]
     guesses = model(jnp.asarray(data.images)).argmax(-1)
-    assert int(whole.standing(harmless, model, 20, batch)()) == (guesses == data.labels).sum()
-    black = int(model(jnp.zeros((1, 28, 28, 1))).argmax())
-    assert int(whole.standing(blackened, model, 20, batch)()) == (data.labels == black).sum()
+    assert whole.standing(harmless, model, data, batch) == (guesses == data.labels).sum()
+    darker = model(jnp.clip(data.images - EPS, 0, 1)).argmax(-1)
+    both = (guesses == data.labels) & (darker == data.labels)
+    assert whole.standing(blackened, model, data, batch) == both.sum()
+
+
+def test_all_answered_images_are_right(model):
+    data = whole.answered(model, 20)
+    assert len(data) == 20 and (model(data.images).argmax(-1) == data.labels).all()
 
 
 def test_the_attack_is_ours_and_the_count_is_of_images_that_withstand(model):
-    result = whole.timed(pgd, model, 20, (20, 10), 1)
+    data = whole.answered(model, 20)
+    result = whole.timed(pgd, model, data, (20, 10), 1)
     batch, left = result.choice.removeprefix("batch ").split("; ")
     assert int(batch) in (20, 10)
-    call = whole.standing(pgd, model, 20, int(batch))
-    assert left == f"{int(call())} withstand"
+    assert left == f"{whole.standing(pgd, model, data, int(batch))} withstand"
     assert result.seconds > 0 and result.first > 0
 
 
-def test_pgd_takes_forty_steps(monkeypatch):
+def test_pgd_takes_forty_steps_on_all_images(monkeypatch):
     seen = []
 
-    def attack(model, images, labels, eps, steps):
-        seen.append((len(images), eps, steps))
-        return images
+    def timed(attack, model, data, batches, repeats):
+        seen.append((attack.func, attack.keywords, len(data), batches, repeats))
+        return whole.Result(1.0)
 
-    monkeypatch.setattr(whole, "pgd", attack)
+    monkeypatch.setattr(whole, "timed", timed)
     whole.pgd40(8, SIZE)
-    assert {*seen} == {(2, EPS, 40), (8, EPS, 40)}
+    assert seen == [(pgd, {"steps": 40}, 8, (2, 4), 1)]
 
 
 def test_autoattack_meets_the_model_in_the_file(tmp_path, monkeypatch):
     seen = []
 
     def attack(model, images, labels, eps, norm="linf", key=None):
-        seen.append((images.shape, eps, np.shape(model(images))))
+        seen.append(np.shape(model(images)))
         return images
 
     monkeypatch.setattr(minmax_jax.attacks, "autoattack", attack, raising=False)
     file = save(lenet(3), tmp_path / "victim.npz")
-    result = whole.autoattack(8, Size(runs=1, images=1, epochs=2, repeats=1, victim=str(file)))
-    assert {*seen} == {((8, 28, 28, 1), EPS, (8, 10))}
-    data = minmax_jax.load("mnist").test[:8]
+    result = whole.autoattack(80, Size(runs=1, images=1, epochs=2, repeats=1, victim=str(file)))
+    assert {*seen} == {(20, 10)}
+    data = minmax_jax.load("mnist").test[:80]
     right = (lenet(3)(jnp.asarray(data.images)).argmax(-1) == data.labels).sum()
-    assert result.choice == f"batch 8; {right} withstand"
+    assert result.choice == f"batch 20; {right} withstand" and right > 0
