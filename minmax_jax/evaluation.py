@@ -14,7 +14,7 @@ from minmax_jax.checks import check_count, check_type
 from minmax_jax.cores import side_by_side
 from minmax_jax.data import Split
 
-BATCHES = 5  # of images handed over to a core at once
+BATCHES = 10  # of images handed over to a core at once
 
 Model = Callable[[Float[Array, "n h w c"]], Float[Array, "n classes"]]
 

@@ -10,7 +10,8 @@ from flax import nnx
 
 import minmax_jax as mm
 from linear import Curved, batch, linear_model
-from minmax_jax.masking import masking, zero_gradient
+from minmax_jax.masking import masking
+from minmax_jax.signs import zero_gradient
 from minmax_jax.trial import Trial
 from minmax_jax.verdicts import Check, Masking
 from minmax_jax.victim import take

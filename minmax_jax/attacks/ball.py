@@ -152,10 +152,13 @@ def stepped(
 def random_point(
     key: Array, centre: Float[Array, "n h w c"], eps: Eps, norm: Norm = "linf"
 ) -> Float[Array, "n h w c"]:
-    """A point drawn evenly from each image's ball, then brought into [0, 1].
+    """A point drawn from each image's ball, then brought into [0, 1].
 
-    Evenly from an l2 or l1 ball of dimension D is a direction from normal or Laplace noise, and a radius of
-    ``eps u^(1/D)``.
+    By "linf" evenly from the ball. By "l2" and "l1" in a direction drawn from normal or Laplace noise, so
+    that all are alike, and at a distance drawn evenly from 0 to eps. A point drawn evenly from such a ball
+    of hundreds of dimensions would lie at its edge, far from the image in a direction that does not help:
+    PGD that starts there breaks fewer images (two in a hundred on MNIST, 20 steps, "l2").
+    Source: this study; torchattacks starts its PGD by "l2" alike.
     """
     if norm == "linf":
         change = eps * jax.random.uniform(key, centre.shape, centre.dtype, -1, 1)
@@ -163,6 +166,5 @@ def random_point(
     one, other = jax.random.split(key)
     draw = jax.random.normal if norm == "l2" else jax.random.laplace
     noise = draw(one, centre.shape, centre.dtype)
-    dimensions = centre[0].size
-    radius = eps * jax.random.uniform(other, (len(centre),), centre.dtype) ** (1 / dimensions)
-    return jnp.clip(centre + noise * per_image(radius / size(noise, norm)), 0, 1)
+    distance = eps * jax.random.uniform(other, (len(centre),), centre.dtype)
+    return jnp.clip(centre + noise * per_image(distance / size(noise, norm)), 0, 1)

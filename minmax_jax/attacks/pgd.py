@@ -56,13 +56,12 @@ def pgd(
 
     Every step is projected into the ball of radius ``eps`` by ``norm`` and into [0, 1]; by "l2" it goes along
     the gradient, by "l1" it is shared among the pixels of the largest gradient that [0, 1] leaves room to.
-    ``loss`` is "ce" (cross-entropy), "dlr" (difference of
-    logits ratio) or "margin"; with ``targets`` the attack climbs towards them. ``step_size`` is by default
-    ``2.5 eps / steps``. Each of ``restarts`` starts at a point drawn evenly from the ball (or at the image,
-    if not ``random_start``). For each image the result is the point, among the image itself and the last of
-    each restart, that is misclassified (as the target, if there is one) or else has the largest loss, so the
-    attack is never worse than none. A Flax module is attacked in evaluation mode. ``key`` is a jax random
-    key, ``jax.random.key(0)`` if None. Pure and jittable.
+    ``loss`` is "ce" (cross-entropy), "dlr" (difference of logits ratio) or "margin"; with ``targets`` the
+    attack climbs towards them. ``step_size`` is by default ``2.5 eps / steps``. Each of ``restarts`` starts
+    at a ``random_point`` of the ball (or at the image, if not ``random_start``). For each image the result
+    is the point, among the image itself and the last of each restart, that is misclassified (as the target,
+    if there is one) or else has the largest loss, so the attack is never worse than none. A Flax module is
+    attacked in evaluation mode. ``key`` is a jax random key (None: ``jax.random.key(0)``). Pure and jittable.
 
     Raises ValueError for images or eps out of range, labels that name no class, too few classes for the loss,
     steps or restarts < 1, or step_size < 0.

@@ -22,7 +22,11 @@ def parse(arguments: list[str] | None) -> tuple[argparse.ArgumentParser, argpars
         description="Times this package against PyTorch at its best, doing the same work.",
     )
     known = f"{','.join(ROWS)}; on a GPU {','.join(DEVICE)}"
-    parser.add_argument("--only", metavar="ROWS", help=f"some of {known}")
+    parser.add_argument(
+        "--only",
+        metavar="ROWS",
+        help=f"some of {known}; the default leaves autoattack out, which takes half an hour",
+    )
     parser.add_argument("--runs", type=int, help="alternations (default 5, or 2 where cost grows)")
     parser.add_argument("--quick", action="store_true", help="about a minute, in place of about ten")
     parser.add_argument("--gpu", action="store_true", help="the GPU's rows, whatever device JAX finds")

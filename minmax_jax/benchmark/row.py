@@ -41,7 +41,7 @@ MAIN = Size(runs=5, images=25_600, epochs=3, repeats=5)
 GROWTH = Size(runs=2, images=12_800, epochs=2, repeats=3)
 QUICK = Size(runs=3, images=3_200, epochs=3, repeats=3)
 WHOLE = Size(runs=3, images=3_200, epochs=2, repeats=2)  # of whole attacks, seconds each
-LONG = Size(runs=2, images=3_200, epochs=2, repeats=1)  # of work that takes minutes
+LONG = Size(runs=1, images=3_200, epochs=2, repeats=1)  # of work that takes many minutes
 
 
 @dataclass(frozen=True)
@@ -49,8 +49,8 @@ class Row:
     """Work that is timed, once for each case: ``measure`` names its function, on each side.
 
     ``axis`` says what the cases count where the row shows how cost grows. A row that ``needs`` packages
-    compares with what they hold, and is left out where they are missing. One that is ``long`` takes minutes;
-    it attacks a trained model.
+    compares with what they hold, and is left out where they are missing. One that is ``long`` takes up to an
+    hour, so it is measured only where it is named; it attacks a trained model.
     """
 
     work: str
@@ -98,13 +98,14 @@ DEVICE = {
 
 
 def choose(only: str | None, *, quick: bool, device: bool) -> dict[str, Row]:
-    """The rows to measure: those named in ``only``, separated by commas, else all that fit.
+    """The rows to measure: those named in ``only``, separated by commas, else all that fit and are not long.
 
     On a device other than a CPU these are other rows. Raises ValueError for an unknown name.
     """
     known = DEVICE if device else ROWS
     if only is None:
-        return {name: row for name, row in known.items() if device or not (quick and (row.axis or row.long))}
+        usual = {name: row for name, row in known.items() if not row.long}
+        return {n: row for n, row in usual.items() if device or not (quick and (row.axis or row.needs))}
     names = [name.strip() for name in only.split(",") if name.strip()]
     if unknown := [name for name in names if name not in known]:
         raise ValueError(f"unknown row {', '.join(unknown)}; --only takes some of {', '.join(known)}")

@@ -19,7 +19,7 @@ class Adversarial:
 
     The images x' lie in the ball of radius ``eps`` by ``norm`` ("linf", "l2", "l1") and in [0, 1]. They are
     made anew in every step of training: ``steps`` steps of length ``stride eps`` (None: ``2.5 eps / steps``)
-    from a point drawn evenly from the ball, or from x if not ``random_start``. They are made against the
+    from a ``random_point`` of the ball, or from x if not ``random_start``. They are made against the
     model in evaluation mode (running statistics, no dropout) and are constants for the gradient; the loss
     sees them in training mode. The radius rises along a line from ``start`` to ``eps`` in the share
     ``warmup`` of the run, and stays there.

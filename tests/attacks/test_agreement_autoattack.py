@@ -20,18 +20,10 @@ ROOM = 0.01  # how much more robust than under the peer's attack the model may s
 
 
 def published(net, norm, eps):
-    """The standard version of torchattacks' parts."""
-    from torchattacks import APGD, APGDT, FAB, MultiAttack, Square
+    """Torchattacks' parts as published, as the benchmark times them."""
+    from minmax_jax.benchmark.peer_attacks import torchattacks_autoattack
 
-    options = {"norm": {"linf": "Linf", "l2": "L2"}[norm], "eps": eps}
-    return MultiAttack(
-        [
-            APGD(net, steps=100, loss="ce", **options),
-            APGDT(net, steps=100, n_classes=10, **options),
-            FAB(net, steps=100, multi_targeted=True, n_classes=10, **options),
-            Square(net, n_queries=5000, **options),
-        ]
-    )
+    return torchattacks_autoattack(net, norm, eps)
 
 
 def short(net, norm, eps):

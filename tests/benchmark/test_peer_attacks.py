@@ -96,8 +96,11 @@ def test_autoattack_runs_once_in_the_form_that_pgd_is_fastest_in(monkeypatch, tm
     assert calls == [2, 2, 2, 2] and result.choice.startswith("torchattacks, channels_last, batch 2; ")
 
 
-def test_autoattack_is_the_standard_one_by_linf(net):
+def test_autoattack_has_the_published_settings(net):
     from minmax_jax.benchmark import peer_attacks
 
-    attack = peer_attacks.torchattacks_autoattack(net)
-    assert (attack.version, attack.norm, attack.eps) == ("standard", "Linf", EPS)
+    parts = peer_attacks.torchattacks_autoattack(net).attacks
+    assert [type(part).__name__ for part in parts] == ["APGD", "APGDT", "FAB", "Square"]
+    assert {(part.norm, part.eps) for part in parts} == {("Linf", EPS)}
+    assert [part.steps for part in parts[:3]] == [100] * 3 and parts[3].n_queries == 5000
+    assert [part.n_target_classes for part in parts[1:3]] == [9, 9] and parts[2].multi_targeted

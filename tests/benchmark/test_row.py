@@ -4,13 +4,24 @@ import pytest
 
 from minmax_jax.attacks.named import NAMED
 from minmax_jax.benchmark import ours, whole
-from minmax_jax.benchmark.row import DEVICE, GROWTH, LONG, MAIN, PGD_STEPS, QUICK, RESTARTS, ROWS, choose
+from minmax_jax.benchmark.row import (
+    DEVICE,
+    GROWTH,
+    LONG,
+    MAIN,
+    PGD_STEPS,
+    QUICK,
+    RESTARTS,
+    ROWS,
+    WHOLE,
+    choose,
+)
 from refusal import refuses
 
 
-def test_all_rows_are_the_default_and_quick_leaves_growth_out():
-    assert choose(None, quick=False, device=False) == ROWS
-    quick = {n for n, row in ROWS.items() if not row.axis and not row.long}
+def test_rows_that_are_not_long_are_the_default_and_quick_leaves_growth_and_whole_attacks_out():
+    assert {*ROWS} - {*choose(None, quick=False, device=False)} == {"autoattack"}
+    quick = {n for n, row in ROWS.items() if not row.axis and not row.needs}
     assert {*choose(None, quick=True, device=False)} == quick
     assert choose(None, quick=True, device=True) == DEVICE
 
@@ -35,7 +46,8 @@ def test_sizes():
 def test_what_takes_minutes_is_measured_less_often():
     for quick in (True, False):
         assert ROWS["autoattack"].size(quick, None) == LONG
-    assert LONG.repeats == 1
+        assert ROWS["pgd40"].size(quick, None) == WHOLE
+    assert LONG.repeats == LONG.runs == 1 and WHOLE.repeats < MAIN.repeats
 
 
 def test_our_side_measures_every_row():
