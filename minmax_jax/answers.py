@@ -38,15 +38,18 @@ def answers(
             )
         check_same(logits, again)
         classes.append(logits.argmax(1))
-    return np.concatenate(classes)
+    return np.concatenate([np.zeros(0, int), *classes])
+
+
+def same(logits: np.ndarray, again: np.ndarray) -> bool:
+    """Whether two answers are the same but for rounding."""
+    room = SAME * np.nanmax(np.abs(logits), initial=0)
+    return bool(np.isclose(logits, again, rtol=SAME, atol=room, equal_nan=True).all())
 
 
 def check_same(logits: np.ndarray, again: np.ndarray) -> None:
     """Raise ValueError unless the logits are the same both times, but for rounding."""
-    near = np.isclose(
-        logits, again, rtol=SAME, atol=SAME * np.nanmax(np.abs(logits), initial=0), equal_nan=True
-    )
-    if not near.all():
+    if not same(logits, again):
         raise ValueError(
             f"model answers differently when asked twice, by up to {np.nanmax(np.abs(logits - again)):.2g} "
             "in its logits; it takes a model without randomness (fix its random key, or average its noise)"

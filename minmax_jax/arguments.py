@@ -9,12 +9,12 @@ import optax
 from flax import nnx
 from jax.tree_util import keystr, tree_leaves_with_path
 
-from minmax_jax.checks import check_count, check_type
+from minmax_jax.checks import SEEDS, check_count, check_type
 from minmax_jax.data import Dataset
 from minmax_jax.objective import Objective
 
 # What a seed may be: a number that every file format holds.
-LIMITS = {"seed": {"least": 0, "most": 2**31 - 1}}
+LIMITS = {"seed": SEEDS}
 
 
 def check_arguments(

@@ -6,6 +6,7 @@ import jax
 import numpy as np
 
 Name = TypeVar("Name", bound=str)
+SEEDS = {"least": 0, "most": 2**31 - 1}  # what both jax and NumPy take
 
 
 def one_of(argument: str, got: Any, takes: tuple[Name, ...]) -> Name:

@@ -75,7 +75,8 @@ def accuracy(model: Model, data: Split, batch_size: int = 250) -> float:
     """Share of images classified correctly, in [0, 1], over all images of a split.
 
     ``model`` is any callable from images (n, h, w, c) to logits (n, classes); a Flax module is evaluated
-    in evaluation mode (running statistics, no dropout).
+    in evaluation mode (running statistics, no dropout). Another callable is compiled at its first call, so
+    that weights changed in it later are not seen: it has to be a function of the images alone.
     """
     check_type("data", data, Split)
     check_count("batch_size", batch_size)

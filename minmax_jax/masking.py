@@ -8,7 +8,7 @@ import numpy as np
 from minmax_jax import signs
 from minmax_jax.attacks.ball import Norm
 from minmax_jax.attacks.named import NAMED
-from minmax_jax.checks import one_of
+from minmax_jax.checks import SEEDS, check_count, one_of
 from minmax_jax.data import Dataset, Split
 from minmax_jax.evaluation import Model
 from minmax_jax.trial import Trial
@@ -55,6 +55,9 @@ def masking(
     Sources: Athalye et al. 2018, section 3.1; Carlini et al. 2019; the checks of Croce and Hein's AutoAttack.
     """
     one_of("norm", norm, get_args(MaskingNorm))
+    check_count("seed", seed, **SEEDS)
+    if not isinstance(others, list | tuple):
+        raise TypeError(f"others is a {type(others).__name__}; it takes a list of models for the same images")
     radius = _one_radius(eps, norm)
     victim = take(model, data, norm, batch_size)
     rivals = [take(other, data, norm, batch_size) for other in others]

@@ -9,7 +9,7 @@ from jaxtyping import Float
 from minmax_jax.attacks.ball import NORMS, Norm
 from minmax_jax.attacks.named import WORST, Attack, NamedAttack, select
 from minmax_jax.bootstrap import LEVEL, RESAMPLES, interval
-from minmax_jax.checks import check_count, one_of
+from minmax_jax.checks import SEEDS, check_count, one_of
 from minmax_jax.data import Dataset, Split
 from minmax_jax.evaluation import Model
 from minmax_jax.victim import Victim, radii, take
@@ -44,6 +44,7 @@ def robustness(
     """What a model withstands, by attack and radius: a labelled Dataset, ``report.accuracy`` first of all.
 
     ``model`` is any jittable callable from images to logits, a Flax module among them (in evaluation mode).
+    Another callable is compiled as it is at its first call, so it has to be a function of the images alone.
     ``data`` is a split, or a data set whose test images are taken; all of them count. ``eps`` holds the radii
     by ``norm``, in pixel units of [0, 1]. ``attacks`` names some of ``mm.attacks.NAMED``, or maps names of
     your own to functions ``attack(model, images, labels, eps, key=key)``, such as
@@ -75,6 +76,7 @@ def robustness(
     """
     one_of("norm", norm, NORMS)
     check_count("resamples", resamples)
+    check_count("seed", seed, **SEEDS)
     chosen, ladder = select(attacks, norm), radii(eps, norm)
     victim = take(model, data, norm, batch_size)
     n, rungs = len(victim.labels), [radius for radius in ladder if radius > 0]

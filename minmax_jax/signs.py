@@ -104,6 +104,9 @@ def large_eps(trial: Trial) -> Check:
     grey = victim.answer(np.full((1, *shape), 0.5, np.float32))[0]
     by_grey = victim.labels[trial.rows] != grey
     by_any = np.full(len(trial.rows), len({int(grey), *victim.answers.tolist()}) > 1)
+    if not (by_grey | by_any).any():
+        words = "Not done: no image is known that the model classifies otherwise."
+        return Check("large_eps", float("nan"), float("nan"), "", words)
     found = {}
     for eps, breakable in ((width / 2, by_grey), (width, by_any)):
         found[eps] = breakable & ~trial.breaks("pgd", breakable, eps=eps)

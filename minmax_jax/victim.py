@@ -11,7 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float, Int
 
-from minmax_jax.answers import Rows, answers, asked_twice, batches, check_same
+from minmax_jax.answers import Rows, answers, asked_twice, batches, check_same, same
 from minmax_jax.attacks.active import CHUNK, on_active
 from minmax_jax.attacks.ball import Norm, size
 from minmax_jax.attacks.inputs import check_eps, count_classes
@@ -154,7 +154,14 @@ def take(model: Model, data: Split | Dataset, norm: Norm, batch_size: int) -> Vi
     width = min(batch_size, len(split))
     if definition is model:  # called plainly: its state, if it has any, must not be left inside a jit
         batch = jnp.asarray(split.images[:width])
-        check_same(np.asarray(model(batch)), np.asarray(model(batch)))
+        plain = np.asarray(model(batch))
+        check_same(plain, np.asarray(model(batch)))
+        compiled = np.asarray(asked_twice(definition, weights, batch)[0])
+        if np.isfinite(plain).all() and not same(plain, compiled):
+            raise ValueError(
+                "model answers differently once it is compiled: was it changed since it was first called? "
+                "It takes a function of the images alone; wrap a changed model in a new function"
+            )
 
     def logits(images: Array) -> Array:
         return asked_twice(definition, weights, images)[0]
@@ -168,7 +175,10 @@ def take(model: Model, data: Split | Dataset, norm: Norm, batch_size: int) -> Vi
 
 def radii(eps: Any, norm: Norm) -> list[float]:
     """Radii in rising order, each once. Raises ValueError unless there are some, all in the norm's range."""
-    values = [float(value) for value in np.unique(np.asarray(eps, np.float64))]
+    try:
+        values = [float(value) for value in np.unique(np.asarray(eps, np.float64))]
+    except (TypeError, ValueError):
+        values = []
     if not values:
         raise ValueError(f"eps is {eps}; it takes one radius or more, in pixel units of [0, 1]")
     for value in values:

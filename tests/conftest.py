@@ -36,7 +36,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Leave out the tests marked long, unless they are asked for."""
-    if os.environ.get("MINMAX_JAX_ALL_PEERS"):
+    if os.environ.get("MINMAX_JAX_LONG_TESTS"):
         return
     left_out = [item for item in items if item.get_closest_marker("long")]
     config.hook.pytest_deselected(items=left_out)

@@ -33,7 +33,8 @@ def test_no_more_than_one_thread_a_core_and_all_of_them(monkeypatch):
     assert len(workers) == 3 and threading.get_ident() not in workers
 
 
-def test_a_program_is_compiled_once():
+def test_a_program_is_compiled_once(monkeypatch):
+    monkeypatch.setattr(module, "cores", lambda: 2)
     traced = []
 
     @jax.jit
@@ -87,6 +88,22 @@ def test_on_other_devices_and_on_one_core_it_is_one_after_another(monkeypatch):
                 patch.setattr(module, name, value)
             threads = set(side_by_side(lambda _: threading.get_ident(), range(5)))
             assert threads == {threading.get_ident()}
+
+
+@pytest.mark.parametrize(
+    ("context", "seen"),
+    [
+        (lambda: jax.default_matmul_precision("highest"), lambda: jax.config.jax_default_matmul_precision),
+        (lambda: jax.default_device(jax.devices()[0]), lambda: jax.config.jax_default_device),
+        (jax.disable_jit, lambda: jax.config.jax_disable_jit),
+    ],
+)
+def test_all_items_are_worked_on_in_the_context_of_the_caller(context, seen, monkeypatch):
+    monkeypatch.setattr(module, "cores", lambda: 2)
+    outside = seen()
+    with context():
+        inside = list(side_by_side(lambda _: seen(), range(6)))
+    assert len(inside) == 6 and set(inside) == {inside[0]} != {outside}
 
 
 def test_there_is_a_core():

@@ -26,7 +26,10 @@ NAMES = [
 
 @jax.custom_vjp
 def misled(images, lie):
-    """The images; what flows back through them is noise, where ``lie`` is above 0."""
+    """The images; what flows back through them is noise, where ``lie`` is 1.
+
+    Where it is 2, images speak the truth whose first pixel is 1/2.
+    """
     return images
 
 
@@ -36,9 +39,10 @@ def _forward(images, lie):
 
 def _backward(kept, gradient):
     images, lie = kept
+    liar = (lie == 1) | ((lie == 2) & (images[:, :1, :1, :1] != 0.5))
     key = jax.random.fold_in(jax.random.key(0), (1e4 * images.sum()).astype(jnp.uint32))
     noise = jax.random.normal(key, gradient.shape)
-    return jnp.where(lie > 0, noise, gradient), jnp.zeros_like(lie)
+    return jnp.where(liar, noise, gradient), jnp.zeros_like(lie)
 
 
 misled.defvjp(_forward, _backward)
@@ -58,9 +62,13 @@ class Suspect(nnx.Module):
         return self.inner(seen) * self.scale[...]
 
 
-def trial(model, eps=0.03, n=60, **options):
-    """The checks of a model on images that it gets right, but for every tenth."""
+def trial(model, eps=0.03, n=60, marked=False, **options):
+    """The checks of a model on images that it gets right, but for every tenth.
+
+    Images that are ``marked`` have a first pixel of 1/2.
+    """
     images, _ = batch(0, 1, n=n, shape=(5, 5, 1))
+    images = images.at[:, 0, 0].set(0.5) if marked else images
     labels = model(images).argmax(-1)
     data = mm.Split(images, labels.at[::10].set((labels[::10] + 1) % 4))
     return masking(model, data, eps, progress=False, **options)
@@ -107,8 +115,19 @@ def test_stairs_in_front_are_found_by_their_zero_gradients_and_by_what_needs_non
 
 def test_a_random_gradient_is_found_by_noise_and_by_black_boxes():
     found = trial(Suspect(lie=1.0))
-    assert {"black_box", "large_eps"} <= alarms(found)
+    assert {"black_box", "random_direction", "large_eps"} <= alarms(found)
     assert found["zero_gradient"].number == 0
+
+
+def test_a_gradient_that_is_true_at_the_images_alone_is_found_by_a_single_step():
+    found = trial(Suspect(lie=2.0), marked=True)
+    assert {"one_step", "black_box"} <= alarms(found)
+    assert found["one_step"].number > 0.1 and "FGSM" in found["one_step"].verdict
+
+
+def test_where_pgd_breaks_all_images_nothing_is_left_for_the_other_checks():
+    found = trial(Suspect(), eps=0.5, others=[Suspect(seed=1)])
+    assert found.notes["pgd_accuracy"] == 0 and found["transfer"].outcome == "passed"
 
 
 def test_images_made_on_a_model_that_does_not_hide_its_gradient_transfer():
@@ -172,8 +191,8 @@ def test_zero_gradients_are_counted_by_hand():
 
 
 def test_two_classes_and_l2_are_checked_too():
-    model, _ = linear_model()
-    images, _ = batch(0, 1, n=50)
+    model, w = linear_model()
+    images = batch(0, 1, n=50)[0] * (jnp.arange(50)[:, None, None, None] % 2 == (w > 0))  # of both classes
     found = masking(model, mm.Split(images, model(images).argmax(-1)), 0.3, norm="l2", progress=False)
     assert found.passed and found["large_eps"].number == 0
     assert "on the margin" in found["logit_scale"].verdict
@@ -184,6 +203,7 @@ def test_a_constant_model_cannot_be_broken_and_has_no_gradient():
     data = mm.Split(images, np.zeros(20, np.int32))
     found = masking(lambda x: jnp.eye(3)[jnp.zeros(len(x), int)], data, progress=False)
     assert alarms(found) == {"zero_gradient"}
+    assert found["large_eps"].outcome == "not done" and "no image" in found["large_eps"].verdict
 
 
 def test_it_shows_itself_as_text_and_as_a_table(honest, saturated):
@@ -235,5 +255,9 @@ def test_unfit_arguments_are_named():
     images, _ = batch(0, 1)
     with refuses("model classifies no image as labelled"):
         masking(model, mm.Split(images, 1 - model(images).argmax(-1)))
+    with refuses("seed is -1", "0 to 2147483647"):
+        trial(Suspect(), seed=-1)
+    with refuses("others is a Suspect; it takes a list", error=TypeError):
+        trial(Suspect(), others=Suspect())
     with refuses("model is a int; it takes a callable", error=TypeError):
         trial(Suspect(), others=[3])

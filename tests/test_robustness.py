@@ -383,11 +383,29 @@ def test_an_attack_that_leaves_the_ball_or_the_box_is_refused(shift, words):
         ({"norm": "l1", "attacks": ["deepfool"]}, ["attack 'deepfool' has no norm 'l1'"]),
         ({"batch_size": 0}, ["batch_size is 0"]),
         ({"resamples": 0}, ["resamples is 0"]),
+        ({"seed": -1}, ["seed is -1", "0 to 2147483647"]),
+        ({"eps": ["a"]}, ["eps is ['a']", "one radius or more"]),
+        ({"attacks": None}, ["attacks is None"]),
+        ({"attacks": [["pgd"]]}, ["attacks is [['pgd']]"]),
     ],
 )
 def test_unfit_arguments_are_named(options, words):
     with refuses(*words):
         report_of(LINEAR, split(), **{"eps": [0.1]} | options)
+
+
+def test_a_model_that_was_changed_since_it_was_compiled_is_refused():
+    class Shifted:
+        shift = 0.0
+
+        def __call__(self, images):
+            return LINEAR(images) + jnp.array([[self.shift, 0.0]])
+
+    model, data = Shifted(), split()
+    report_of(model, data, [0.1])
+    model.shift = 5.0
+    with refuses("model answers differently once it is compiled", "wrap a changed model in a new function"):
+        report_of(model, data, [0.1])
 
 
 def test_data_of_another_kind_is_named():

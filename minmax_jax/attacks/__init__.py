@@ -1,4 +1,7 @@
-"""Attacks: ``attack(model, images, labels, eps, ...)`` gives adversarial images in [0, 1]."""
+"""Attacks: ``attack(model, images, labels, eps, ...)`` gives adversarial images in [0, 1].
+
+Shapes and settings are always checked; values (labels, pixels, logits) where they are known: outside jit.
+"""
 
 from minmax_jax.attacks.apgd import apgd as apgd
 from minmax_jax.attacks.apgd import apgd_targeted as apgd_targeted

@@ -75,7 +75,7 @@ def carlini_wagner(
     """
     one_of("norm", norm, ("l2",))
     model = evaluated(model)
-    x0, truth, _ = checked(model, images, labels, eps, norm, targets=targets)
+    x0, truth, _ = checked(model, images, labels, eps, norm, targets=targets, needs_eps=False)
     _check_settings(binary_search_steps, steps, confidence, learning_rate, initial_constant)
     aims = None if targets is None else jnp.asarray(targets)
     optimizer = optax.adam(learning_rate)

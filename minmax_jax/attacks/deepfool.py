@@ -36,7 +36,7 @@ def deepfool(
     "linf"), that reaches ``f_k = 0`` for the nearest k: ``|f_k| / |grad f_k|_2^2 grad f_k`` by "l2", and
     ``|f_k| / |grad f_k|_1 sign(grad f_k)`` by "linf". Classes are the ``candidates`` most likely ones of the
     image, the label among them; all, where there are fewer. An image is done once its class has changed,
-    after at most ``steps``; each step takes one pass forward and one backward for each class.
+    after at most ``steps``; each takes two passes forward, and one backward for each class but the label.
 
     An image that is misclassified to begin with, or whose class does not change within ``eps`` (None: at
     all), comes back as it was. A Flax module is attacked in evaluation mode. ``key`` is taken so that all
@@ -51,7 +51,7 @@ def deepfool(
     model = evaluated(model)
     if norm not in ("l2", "linf"):
         raise ValueError(f"norm is {norm!r}; DeepFool takes one of ('l2', 'linf')")
-    x0, truth, classes = checked(model, images, labels, eps, norm)
+    x0, truth, classes = checked(model, images, labels, eps, norm, needs_eps=False)
     check_count("steps", steps)
     check_count("candidates", candidates, 2)
     if is_known(overshoot) and not 0 <= overshoot < float("inf"):

@@ -53,8 +53,8 @@ def fab(
     found, and comes back as it was where there is none; ``eps=None`` finds the smallest change for all.
     Images that are misclassified to begin with come back as they are. A Flax module is attacked in evaluation
     mode. ``key`` is a jax random key, ``jax.random.key(0)`` if None; one restart alone does without. Pure and
-    jittable. A step takes one pass forward, and one backward for each class but the label's; steps of
-    ``fab_targeted`` take one of each.
+    jittable. A step takes two passes forward, and one backward for each class but the
+    label's.
 
     Raises ValueError for images or eps out of range, labels that name no class, steps or restarts < 1,
     alpha_max outside [0, 1], eta < 1, or beta outside [0, 1).
@@ -62,7 +62,7 @@ def fab(
     attack". Identity: on a linear model, the distance to the nearest face within the box.
     """
     model = evaluated(model)
-    x0, truth, classes = checked(model, images, labels, eps, norm, targets=targets)
+    x0, truth, classes = checked(model, images, labels, eps, norm, targets=targets, needs_eps=False)
     walk = Walk(model, norm, steps, alpha_max, eta, beta)
     check_count("restarts", restarts)
     logits = model(x0)
@@ -92,14 +92,14 @@ def fab_targeted(
     other classes (all others, where there are fewer), ``restarts`` times each. A change to any other class
     counts. With an ``eps``, each goes on with the images that are still standing only, at a cost that falls
     with their number; with ``eps=None`` all classes are tried on all images, and the smallest change is kept.
-    A step takes one pass forward and one backward, however many classes there are. AutoAttack's FAB-T.
+    A step takes two passes forward and one backward, however many classes there are. AutoAttack's FAB-T.
 
     All else, and what it raises, as ``fab``; target_classes is at least 1.
     Source: Croce and Hein 2020, "Reliable evaluation of adversarial robustness with an ensemble of diverse
     parameter-free attacks". Identity: ``fab``, on a model of two classes.
     """
     model = evaluated(model)
-    x0, truth, classes = checked(model, images, labels, eps, norm)
+    x0, truth, classes = checked(model, images, labels, eps, norm, needs_eps=False)
     walk = Walk(model, norm, steps, alpha_max, eta, beta)
     check_count("restarts", restarts)
     check_count("target_classes", target_classes)

@@ -68,14 +68,15 @@ def checked(
     *,
     targets: Int[AnyArray, "..."] | None = None,
     least_classes: int = 2,
+    needs_eps: bool = True,
 ) -> tuple[Float[Array, "n h w c"], Int[Array, " n"], int]:
-    """Images and labels as jax arrays, fit for an attack of radius eps (None: any), and how many classes.
+    """Images and labels as jax arrays, fit for an attack of radius eps, and how many classes.
 
-    ``model`` is one that ``evaluated`` gave. Raises ValueError for images outside [0, 1] or none, labels or
-    targets that do not match or name no class, an unknown norm, eps out of range, or a model of too few
-    classes, whose logits are not finite, or not the same twice; TypeError for images that are no floats,
-    labels that are no integers, or an eps that is no number. Values are looked at only outside jit; shapes
-    always.
+    An attack that looks for the smallest change does without an eps: None. ``model`` is one that
+    ``evaluated`` gave. Raises ValueError for images outside [0, 1] or none, labels or targets that do not
+    match or name no class, an unknown norm, eps out of range, or a model of too few classes, whose logits are
+    not finite, or not the same twice; TypeError for images that are no floats, labels that are no integers,
+    or an eps that is no number. Values are looked at only outside jit; shapes always.
     """
     one_of("norm", norm, NORMS)
     if jnp.ndim(images) != 4 or 0 in jnp.shape(images) or jnp.shape(labels) != jnp.shape(images)[:1]:
@@ -86,7 +87,7 @@ def checked(
     kinds = jnp.result_type(images), jnp.result_type(labels)
     if not (jnp.issubdtype(kinds[0], jnp.floating) and jnp.issubdtype(kinds[1], jnp.integer)):
         raise TypeError(f"images are {kinds[0]} and labels {kinds[1]}; an attack takes floats and integers")
-    if eps is not None:
+    if needs_eps or eps is not None:
         check_eps(eps, norm)
     inside = ((images >= 0) & (images <= 1)).all()
     if is_known(inside) and not bool(inside):

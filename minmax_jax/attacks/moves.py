@@ -5,6 +5,7 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Bool, Float, Int
 
 from minmax_jax.attacks.ball import Eps, Norm, per_image, project, size
@@ -30,20 +31,23 @@ class Moves(NamedTuple):
     draws: int
 
 
-def moves(norm: Norm, shape: tuple[int, ...], eps: Eps, queries: int, p_init: float) -> Moves:
+def moves(
+    norm: Norm, shape: tuple[int, ...], eps: Eps, queries: int, p_init: float, stretched: bool = True
+) -> Moves:
     """The moves in the ball of radius eps by ``norm``, and in [0, 1], for images of ``shape``.
 
     Source: Andriushchenko et al. 2020, algorithms 2 and 3; for "l1" Croce and Hein 2021.
     """
+    height, width, _ = shape
     if norm == "linf":
-        return _to_the_ends(shape, eps, queries, p_init)
-    return _of_patterns(norm, shape, eps, queries, p_init)
+        return _to_the_ends(shape, eps, sides(queries, p_init, height, width, stretched))
+    return _of_patterns(norm, shape, eps, odd_sides(queries, p_init, height, width, stretched))
 
 
-def _to_the_ends(shape: tuple[int, ...], eps: Eps, queries: int, p_init: float) -> Moves:
+def _to_the_ends(shape: tuple[int, ...], eps: Eps, chosen: Int[np.ndarray, " queries"]) -> Moves:
     """By "linf" all pixels are at an end of their range: in stripes at first, then square by square."""
     height, width, channels = shape
-    side = jnp.asarray(sides(queries, p_init, height, width))
+    side = jnp.asarray(chosen)
 
     def at(up: Bool[Array, "n y x c"], x: Float[Array, "n h w c"]) -> Float[Array, "n h w c"]:
         return jnp.clip(jnp.where(up, x + eps, x - eps), 0, 1)
@@ -61,12 +65,12 @@ def _to_the_ends(shape: tuple[int, ...], eps: Eps, queries: int, p_init: float) 
     return Moves(start, propose, 2 + channels)
 
 
-def _of_patterns(norm: Norm, shape: tuple[int, ...], eps: Eps, queries: int, p_init: float) -> Moves:
+def _of_patterns(norm: Norm, shape: tuple[int, ...], eps: Eps, chosen: Int[np.ndarray, " queries"]) -> Moves:
     """By "l2" and "l1" the change in one square moves to another, together with what is left of eps."""
     height, width, channels = shape
     order = 2 if norm == "l2" else 1
-    table, which = map(jnp.asarray, patterns(odd_sides(queries, p_init, height, width), order))
-    side = jnp.asarray(odd_sides(queries, p_init, height, width))
+    table, which = map(jnp.asarray, patterns(chosen, order))
+    side = jnp.asarray(chosen)
 
     def mass(change: Float[Array, "n h w c"]) -> Float[Array, "n 1 1 c"]:
         return (jnp.abs(change) ** order).sum((1, 2), keepdims=True)

@@ -1,7 +1,7 @@
 """The attacks by name, with their usual settings."""
 
 import inspect
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
@@ -72,8 +72,9 @@ def select(attacks: Sequence[str] | Mapping[str, Attack], norm: Norm) -> dict[st
     if isinstance(attacks, Mapping):
         chosen = {name: _own(name, function) for name, function in attacks.items()}
     else:
-        known = not isinstance(attacks, str) and all(name in NAMED for name in attacks)
-        chosen = {name: NAMED[name] for name in attacks} if known else {}
+        names = list(attacks) if isinstance(attacks, Iterable) and not isinstance(attacks, str) else []
+        known = all(isinstance(name, str) and name in NAMED for name in names)
+        chosen = {name: NAMED[name] for name in names} if known else {}
     if not chosen or WORST in chosen:
         raise ValueError(
             f"attacks is {attacks!r}; it takes names out of {list(NAMED)}, or a mapping from names "

@@ -65,8 +65,8 @@ def pgd(
 
     Raises ValueError for images or eps out of range, labels that name no class, too few classes for the loss,
     steps or restarts < 1, or step_size < 0.
-    Source: Madry et al. 2018. Identity: one step of size eps without random start is ``fgsm``, where that
-    raises the loss.
+    Source: Madry et al. 2018. Identity: one step of size eps without random start is ``fgsm``, where the
+    image is classified as labelled and that raises the loss.
     """
     model = evaluated(model)
     one_of("loss", loss, get_args(Loss))

@@ -32,6 +32,7 @@ def square(
     targets: Int[AnyArray, " n"] | None = None,
     queries: int = 5000,
     p_init: float = 0.8,
+    stretched: bool = True,
     restarts: int = 1,
     loss: SquareLoss = "margin",
     key: Array | None = None,
@@ -41,15 +42,16 @@ def square(
     By "linf" it starts at vertical stripes of -eps and eps, and sets a square to one of both in each channel.
     By "l2" and "l1" it starts at 5 x 5 patterns of a hill and a hollow, and moves the change in one square
     to another, where it adds a pattern. Squares shrink on a fixed schedule from the share ``p_init`` of the
-    image. ``loss`` is "margin" or "ce" (cross-entropy); with ``targets`` the attack climbs towards them. An
-    image that is misclassified (as the target, if there is one) is done, and costs no further ``queries``.
-    The result is the best, by that and then by the loss, of the image itself and the ends of all restarts.
+    image: one for 10,000 queries, ``stretched`` to their number or broken off there. ``loss`` is "margin" or
+    "ce" (cross-entropy); with ``targets`` the attack climbs towards them. An image that is misclassified (as
+    the target, if there is one) is done, and costs no further ``queries``. The result is the best, by that
+    and then by the loss, of the image itself and the ends of all restarts.
 
     More ``restarts`` are never worse for the same ``key`` (``jax.random.key(0)`` if None). More queries may
-    be: the schedule is stretched to their number, so that other squares are tried. Pure and jittable.
+    be, where the schedule is stretched to their number, so that other squares are tried. Pure and jittable.
     Raises ValueError for images or eps out of range, labels that name no class, queries or restarts < 1, or
     p_init outside (0, 1].
-    Source: Andriushchenko et al. 2020, with the schedule of Croce and Hein 2020; "l1" as Croce and Hein 2021.
+    Source: Andriushchenko et al. 2020; "l1" as Croce and Hein 2021. AutoAttack does not stretch the schedule.
     Identity: on a linear model, by "linf" and with queries enough, the worst case of the ball and the box, up
     to where the label is lost.
     """
@@ -61,7 +63,7 @@ def square(
     if not 0 < p_init <= 1:
         raise ValueError(f"p_init is {p_init}; it takes a share of the image in (0, 1]")
     aims = None if targets is None else jnp.asarray(targets)
-    start, propose, draws = moves(norm, x0.shape[1:], eps, queries, p_init)
+    start, propose, draws = moves(norm, x0.shape[1:], eps, queries, p_init, stretched)
 
     def quality(x: Array, y: Array, aim: Array | None) -> Float[Array, " n"]:
         return rank(model(x), y, aim, climbed(loss, y, aim))

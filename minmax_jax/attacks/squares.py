@@ -8,20 +8,25 @@ from jaxtyping import Array, Bool, Float, Int
 HALVED_AFTER = (10, 50, 200, 500, 1000, 2000, 4000, 6000, 8000)
 
 
-def sides(queries: int, p_init: float, height: int, width: int) -> Int[np.ndarray, " queries"]:
+def sides(
+    queries: int, p_init: float, height: int, width: int, stretched: bool = True
+) -> Int[np.ndarray, " queries"]:
     """Side of each query's square in pixels, ``round(sqrt(p h w))``, from 1 to the shorter side of the image.
 
-    The share p of the image is ``p_init`` at first, and is halved nine times on the way to the last query.
-    Source: Andriushchenko et al. 2020, section 4 (their schedule for 10,000 queries, stretched).
+    The share p of the image is ``p_init`` at first, and is halved nine times on the way to the last query, or
+    to the 10,000th if the schedule is not ``stretched``.
+    Source: Andriushchenko et al. 2020, section 4 (their schedule for 10,000 queries).
     """
-    passed = np.arange(queries) * 10_000 // queries
+    passed = np.arange(queries) * 10_000 // queries if stretched else np.arange(queries)
     share = p_init / 2.0 ** np.searchsorted(HALVED_AFTER, passed)
     return np.clip(np.rint(np.sqrt(share * height * width)), 1, min(height, width)).astype(int)
 
 
-def odd_sides(queries: int, p_init: float, height: int, width: int) -> Int[np.ndarray, " queries"]:
+def odd_sides(
+    queries: int, p_init: float, height: int, width: int, stretched: bool = True
+) -> Int[np.ndarray, " queries"]:
     """The same, odd and at least 3 as far as the image has room: for squares with a pattern in them."""
-    plain = np.maximum(sides(queries, p_init, height, width), 3)
+    plain = np.maximum(sides(queries, p_init, height, width, stretched), 3)
     return np.minimum(plain + 1 - plain % 2, min(height, width))
 
 

@@ -46,7 +46,7 @@ def torchattacks_autoattack(net: Any, norm: str = "linf", eps: float = EPS) -> A
             attacks.APGD(net, steps=100, loss="ce", **options),
             attacks.APGDT(net, steps=100, n_classes=10, **options),
             attacks.FAB(net, steps=100, multi_targeted=True, n_classes=10, **options),
-            attacks.Square(net, n_queries=5000, **options),
+            attacks.Square(net, n_queries=5000, resc_schedule=False, **options),
         ]
     )
 

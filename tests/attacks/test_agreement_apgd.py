@@ -1,7 +1,7 @@
 """Auto-PGD and APGD-T are as strong as torchattacks', on the same weights and 500 test images.
 
 Radii of the standard network are such that some images stand and some fall. Cases that take minutes run where
-MINMAX_JAX_ALL_PEERS is set.
+MINMAX_JAX_LONG_TESTS is set.
 """
 
 from functools import cache, partial

@@ -1,7 +1,7 @@
 """AutoAttack is as strong as torchattacks', on the same weights and 500 test images.
 
 Torchattacks' own AutoAttack takes ten steps where the published one takes a hundred; the full reference is
-made of its four parts with the published settings. Cases that take minutes run where MINMAX_JAX_ALL_PEERS is
+made of its four parts with the published settings. Cases that take minutes run where MINMAX_JAX_LONG_TESTS is
 set.
 """
 

@@ -104,9 +104,12 @@ def compare_in_turn(name, norm, eps, n=500, steps=FAB_STEPS):
     return [float((sizes(name, norm, attacked) > eps).mean()) for attacked in (mine, peer)]
 
 
-@pytest.mark.parametrize("norm", ["linf", long("l2")])
-def test_fab_finds_changes_as_small_as_the_references(norm):
-    check(*compare_fab("standard", norm))
+@pytest.mark.parametrize(
+    ("name", "norm"),
+    [("standard", "linf"), long("standard", "l2"), long("robust", "linf"), long("robust", "l2")],
+)
+def test_fab_finds_changes_as_small_as_the_references(name, norm):
+    check(*compare_fab(name, norm))
 
 
 @pytest.mark.long

@@ -2,6 +2,7 @@
 
 from functools import partial
 from importlib import import_module
+from inspect import signature
 
 import jax
 import jax.numpy as jnp
@@ -13,6 +14,8 @@ from linear import SHAPE, Curved, batch
 from minmax_jax.attacks.apgd import apgd, apgd_targeted
 from minmax_jax.attacks.autoattack import autoattack, standard
 from minmax_jax.attacks.ball import NORMS, per_image, size
+from minmax_jax.attacks.fab import fab_targeted
+from minmax_jax.attacks.square import square
 from refusal import refuses
 
 WEIGHTS = np.random.default_rng(5).normal(size=(*SHAPE, 4)).astype(np.float32)
@@ -124,8 +127,16 @@ def test_the_standard_settings():
         {"loss": "ce", "restarts": 5},
         {"target_classes": 5},
     ]
-    assert dense[3].keywords == {"queries": 5000}
-    assert standard("l2")[1].keywords == dense[1].keywords
+    assert [attack.func for attack in sparse[:2]] == [apgd, apgd_targeted]
+    for chain in (dense, sparse, standard("l2")):
+        assert len(chain) == 4 and chain[2] is fab_targeted and chain[3].func is square
+        assert chain[3].keywords == {"queries": 5000, "stretched": False}
+    assert [attack.keywords for attack in standard("l2")[:2]] == [attack.keywords for attack in dense[:2]]
+    for one, count in ((apgd, 100), (apgd_targeted, 100), (fab_targeted, 100)):
+        defaults = {name: field.default for name, field in signature(one).parameters.items()}
+        assert defaults["steps"] == count and defaults["restarts"] == 1
+    assert signature(fab_targeted).parameters["target_classes"].default == 9
+    assert signature(square).parameters["restarts"].default == 1
 
 
 @pytest.mark.parametrize("classes", [2, 3])

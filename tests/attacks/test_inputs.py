@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from flax import nnx
 
+import minmax_jax as mm
 from filled import filled
 from linear import Curved
 from minmax_jax.attacks.ball import NORMS
@@ -26,7 +27,7 @@ def check(images=IMAGES, labels=LABELS, eps=0.1, norm="linf", model=three, **opt
 
 
 @pytest.mark.parametrize("norm", NORMS)
-@pytest.mark.parametrize("eps", [0, 0.0, 0.3, 1, np.float32(1), np.asarray(0.5), jnp.float32(0.5), None])
+@pytest.mark.parametrize("eps", [0, 0.0, 0.3, 1, np.float32(1), np.asarray(0.5), jnp.float32(0.5)])
 def test_images_labels_and_eps_in_range_are_accepted_ends_included(norm, eps):
     for images in (jnp.zeros((2, 3, 3, 1)), jnp.ones((2, 3, 3, 1))):
         got, labels, classes = check(images, LABELS + 2, eps, norm)
@@ -69,6 +70,14 @@ def test_eps_of_another_kind_is_refused(eps):
         check(eps=eps)
     with refuses("eps is", "one radius"):
         check(eps=np.array([0.1, 0.2]))
+
+
+def test_only_attacks_for_the_smallest_change_do_without_eps():
+    assert check(eps=None, needs_eps=False)[2] == 3
+    for name, attack in mm.attacks.NAMED.items():
+        if not attack.minimal and name not in ("apgd_targeted", "autoattack"):  # which take four classes
+            with refuses("eps is None", "one radius", error=TypeError):
+                attack.function(three, IMAGES, LABELS, None)
 
 
 def test_an_unknown_norm_is_refused():

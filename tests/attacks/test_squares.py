@@ -22,6 +22,15 @@ def test_fewer_queries_run_through_the_same_schedule():
     np.testing.assert_array_equal(sides(500, 0.8, 28, 28), sides(10_000, 0.8, 28, 28)[::20])
 
 
+def test_a_schedule_that_is_not_stretched_is_broken_off_and_then_goes_on_at_its_end():
+    whole = sides(10_000, 0.8, 28, 28)
+    for chosen in (sides, odd_sides):
+        cut = chosen(5000, 0.8, 28, 28, stretched=False)
+        np.testing.assert_array_equal(cut, chosen(10_000, 0.8, 28, 28)[:5000])
+        assert cut[-1] > chosen(5000, 0.8, 28, 28)[-1] or chosen is odd_sides
+    assert (sides(12_000, 0.8, 28, 28, stretched=False)[10_000:] == whole[-1]).all()
+
+
 def test_squares_fit_into_images_of_any_shape_and_those_with_a_pattern_are_odd_as_far_as_there_is_room():
     for height, width in ((28, 28), (3, 4), (2, 9), (1, 1)):
         for p_init in (0.001, 0.8, 1.0):

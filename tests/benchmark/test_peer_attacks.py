@@ -103,4 +103,5 @@ def test_autoattack_has_the_published_settings(net):
     assert [type(part).__name__ for part in parts] == ["APGD", "APGDT", "FAB", "Square"]
     assert {(part.norm, part.eps) for part in parts} == {("Linf", EPS)}
     assert [part.steps for part in parts[:3]] == [100] * 3 and parts[3].n_queries == 5000
+    assert not parts[3].rescale_schedule
     assert [part.n_target_classes for part in parts[1:3]] == [9, 9] and parts[2].multi_targeted

@@ -132,6 +132,8 @@ def test_the_batch_size_changes_nothing(small):
         ({"methods": ["ibp", "ibp"]}, ["methods is", "different"]),
         ({"methods": []}, ["methods is"]),
         ({"methods": "ibp"}, ["methods is 'ibp'", "a sequence"]),
+        ({"methods": None}, ["methods is None", "a sequence"]),
+        ({"eps": ["a"]}, ["eps is ['a']", "one or more radii"]),
         ({"batch_size": 0}, ["batch_size is 0"]),
     ],
 )
