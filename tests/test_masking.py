@@ -192,7 +192,9 @@ def test_zero_gradients_are_counted_by_hand():
 
 def test_two_classes_and_l2_are_checked_too():
     model, w = linear_model()
-    images = batch(0, 1, n=50)[0] * (jnp.arange(50)[:, None, None, None] % 2 == (w > 0))  # of both classes
+    images = batch(0, 1, n=50)[0] * (
+        jnp.arange(50)[:, None, None, None] % 2 == (w > 0)[None]
+    )  # of both classes
     found = masking(model, mm.Split(images, model(images).argmax(-1)), 0.3, norm="l2", progress=False)
     assert found.passed and found["large_eps"].number == 0
     assert "on the margin" in found["logit_scale"].verdict
