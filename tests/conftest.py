@@ -23,6 +23,7 @@ FOLDERS = {
 
 settings.register_profile("local", deadline=None)
 settings.register_profile("ci", deadline=None, derandomize=True, database=None)
+settings.register_profile("few", settings.get_profile("ci"), max_examples=10)  # by --hypothesis-profile=few
 settings.load_profile("ci" if os.environ.get("CI") else "local")
 
 
