@@ -6,6 +6,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from flax import nnx
 from jax import lax
 from jaxtyping import Array, Bool, Float, Int
@@ -87,4 +88,5 @@ def accuracy(model: Model, data: Split, batch_size: int = 250) -> float:
 
     width = BATCHES * batch_size
     parts = [data[start : start + width] for start in range(0, len(data), width)]
-    return sum(int(found.sum()) for found in side_by_side(hits, parts)) / len(data)
+    right = sum(int(found.sum()) for found in side_by_side(hits, parts))
+    return float(np.float32(right) / np.float32(len(data)))  # in float32, as a sweep has it

@@ -32,6 +32,7 @@ FLOORS = [
     {"drawing"},
     {"study", "benchmark"},
     {"robustness", "masking", "sweep"},
+    {"signs"},
     {"training", "crew", "swept", "trial"},
     {"checkpoints", "lanes", "shelf", "victim", "verdicts"},
     {"trainer", "fingerprint", "bootstrap", "workload"},
@@ -39,14 +40,14 @@ FLOORS = [
     {"defences"},
     {"certify"},
     {"attacks", "minmax", "objective"},
-    {"fuzziness", "saved"},
+    {"fuzziness", "saved", "answers"},
     {"lenet"},
     {"intervals", "evaluation"},
     {"kernels", "convolution", "progress"},
     {"data"},
     {"prepared", "split", "tiles", "compilation"},
     {"prepare", "cache"},
-    {"arrays", "checks", "archive", "interrupts", "placement"},
+    {"arrays", "checks", "archive", "interrupts", "placement", "cores"},
 ]
 DRAWING = {"matplotlib", "ipywidgets", "IPython"}
 MAY_DRAW = {"drawing", "view", "plots", "widgets"}
