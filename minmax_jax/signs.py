@@ -10,7 +10,7 @@ from minmax_jax.attacks.losses import Loss
 from minmax_jax.attacks.named import NAMED, NamedAttack
 from minmax_jax.attacks.pgd import pgd
 from minmax_jax.trial import Mask, Trial
-from minmax_jax.verdicts import Check
+from minmax_jax.verdicts import Check, not_done
 from minmax_jax.victim import Victim
 
 WHITE = ("pgd", "apgd")
@@ -105,8 +105,7 @@ def large_eps(trial: Trial) -> Check:
     by_grey = victim.labels[trial.rows] != grey
     by_any = np.full(len(trial.rows), len({int(grey), *victim.answers.tolist()}) > 1)
     if not (by_grey | by_any).any():
-        words = "Not done: no image is known that the model classifies otherwise."
-        return Check("large_eps", float("nan"), float("nan"), "", words)
+        return not_done("large_eps", "no image is known that the model classifies otherwise.")
     found = {}
     for eps, breakable in ((width / 2, by_grey), (width, by_any)):
         found[eps] = breakable & ~trial.breaks("pgd", breakable, eps=eps)
@@ -126,8 +125,7 @@ def large_eps(trial: Trial) -> Check:
 def transfer(trial: Trial, standing: Mask, rivals: Sequence[Victim]) -> Check:
     """The share of images for which another model is the better guide to this one."""
     if not rivals:
-        words = "Not done: it takes other models for the same images, masking(..., others=[...])."
-        return Check("transfer", float("nan"), float("nan"), "", words)
+        return not_done("transfer", "it takes other models for the same images, masking(..., others=[...]).")
     found = [trial.transfers(rival, standing, "pgd") for rival in rivals]
     most = max(found, key=lambda broken: broken.sum())
     return trial.check(

@@ -34,6 +34,11 @@ class Check:
         return "alarm" if self.number > self.threshold else "passed"
 
 
+def not_done(name: str, why: str) -> Check:
+    """A check that was not done, and why."""
+    return Check(name, float("nan"), float("nan"), "", f"Not done: {why}")
+
+
 @dataclass(frozen=True, repr=False)
 class Masking:
     """What the checks for gradient masking found; shows itself as a table in a notebook.

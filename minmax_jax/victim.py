@@ -14,7 +14,7 @@ from jaxtyping import Array, Bool, Float, Int
 from minmax_jax.answers import Rows, answers, asked_twice, batches, check_same, same
 from minmax_jax.attacks.active import CHUNK, on_active
 from minmax_jax.attacks.ball import Norm, size
-from minmax_jax.attacks.inputs import check_eps, count_classes
+from minmax_jax.attacks.inputs import as_radii, check_eps, check_numbers, count_classes
 from minmax_jax.attacks.losses import ascent, cross_entropy
 from minmax_jax.attacks.named import Attack, NamedAttack, call
 from minmax_jax.checks import check_count, check_type
@@ -167,18 +167,14 @@ def take(model: Model, data: Split | Dataset, norm: Norm, batch_size: int) -> Vi
         return asked_twice(definition, weights, images)[0]
 
     classes = count_classes(logits, split.images[:width])
-    if split.labels.max() >= classes:
-        raise ValueError(f"labels hold values outside 0 to {classes - 1}, the classes of the model")
+    check_numbers("labels", split.labels, split.labels.shape, classes)
     classified = answers(definition, weights, split.images, width)
     return Victim(definition, weights, split.images, split.labels, classified, classes, norm, width)
 
 
 def radii(eps: Any, norm: Norm) -> list[float]:
     """Radii in rising order, each once. Raises ValueError unless there are some, all in the norm's range."""
-    try:
-        values = [float(value) for value in np.unique(np.asarray(eps, np.float64))]
-    except (TypeError, ValueError):
-        values = []
+    values = np.unique(as_radii(eps)).tolist()
     if not values:
         raise ValueError(f"eps is {eps}; it takes one radius or more, in pixel units of [0, 1]")
     for value in values:

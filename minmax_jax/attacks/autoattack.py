@@ -27,10 +27,10 @@ def autoattack(
 ) -> Float[Array, "n h w c"]:
     """AutoAttack, standard version: APGD-CE, APGD-T, FAB-T and Square, each on what is still standing.
 
-    The first three take 100 steps from one start, Square takes 5,000 queries, on
-    the schedule of 10,000 broken off there, as the authors' code has it. APGD-T and FAB-T go through
-    the nine most likely other classes, or all where there are fewer. By "l1" APGD-CE starts five times, and
-    APGD-T goes through five classes. For each image the result is the first point found that is
+    The first three take 100 steps from one start, Square takes 5,000 queries, on the schedule of 10,000
+    broken off there, as the authors' code has it. APGD-T and FAB-T go through the nine most likely other
+    classes, or all where there are fewer. By "l1" APGD-CE starts five times, and APGD-T goes through five
+    classes. For each image the result is the first point found that is
     misclassified, or the image itself where none of the four finds one. A Flax module is attacked in
     evaluation mode. ``key`` is a jax random key, ``jax.random.key(0)`` if None. Pure and jittable.
 

@@ -31,6 +31,14 @@ def check_eps(eps: Any, norm: Norm) -> None:
         raise ValueError(f"eps is {eps}; it takes one radius in {kind}, in pixel units of [0, 1]")
 
 
+def as_radii(eps: Any) -> list[float]:
+    """One radius or several as a list, in their order; an empty one where they are no numbers."""
+    try:
+        return [float(radius) for radius in np.atleast_1d(np.asarray(eps, np.float64))]
+    except (TypeError, ValueError):
+        return []
+
+
 def count_classes(model: Model, images: Float[AnyArray, "n h w c"]) -> int:
     """Number of logits of a model. Raises ValueError where it gives something else than (n, classes)."""
     try:
@@ -97,12 +105,12 @@ def checked(
         raise ValueError(f"model has {classes} classes; this attack takes at least {least_classes}")
     for name, numbers in (("labels", labels), ("targets", targets)):
         if numbers is not None:
-            _check_numbers(name, numbers, jnp.shape(labels), classes)
+            check_numbers(name, numbers, jnp.shape(labels), classes)
     check_logits(model, jnp.asarray(images))
     return jnp.asarray(images), jnp.asarray(labels), classes
 
 
-def _check_numbers(name: str, numbers: Any, shape: tuple[int, ...], classes: int) -> None:
+def check_numbers(name: str, numbers: Any, shape: tuple[int, ...], classes: int) -> None:
     """Raise ValueError unless these are numbers of classes, one for each image."""
     if jnp.shape(numbers) != shape or not jnp.issubdtype(jnp.result_type(numbers), jnp.integer):
         raise ValueError(f"{name} have shape {jnp.shape(numbers)}; it takes integers of shape {shape}")

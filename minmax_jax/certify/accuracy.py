@@ -10,7 +10,7 @@ import numpy as np
 from flax import nnx
 from jaxtyping import Array, Float, Int
 
-from minmax_jax.attacks.inputs import check_eps, checked
+from minmax_jax.attacks.inputs import as_radii, check_eps, check_numbers, checked
 from minmax_jax.certify.margins import PRECISION, Method, margins
 from minmax_jax.certify.network import box, layers_of
 from minmax_jax.certify.passes import forward
@@ -81,10 +81,7 @@ def verified(
 
     check_type("model", model, LeNet)
     check_type("data", data, Split)
-    try:
-        radii = [float(radius) for radius in np.atleast_1d(np.asarray(eps, np.float64))]
-    except (TypeError, ValueError):
-        radii = []
+    radii = as_radii(eps)
     if not radii:
         raise ValueError(f"eps is {eps}; it takes one or more radii in [0, 1], in pixel units of [0, 1]")
     for radius in radii:
@@ -98,8 +95,7 @@ def verified(
         check_count("batch_size", batch_size)
     first = slice(0, BATCH["ibp"])  # the rest of the images are of the same kind, and no split holds bad ones
     _, _, classes = checked(model, data.images[first], data.labels[first], 0.0)
-    if data.labels.max() >= classes:
-        raise ValueError(f"labels hold values outside 0 to {classes - 1}, the classes of the model")
+    check_numbers("labels", data.labels, data.labels.shape, classes)
     definition, weights = nnx.split(model)
     images, labels = jnp.asarray(data.images), jnp.asarray(data.labels)
     margin = np.zeros((len(chosen) + 1, len(radii), len(data)), np.float32)

@@ -132,9 +132,9 @@ def test_the_standard_settings():
         assert len(chain) == 4 and chain[2] is fab_targeted and chain[3].func is square
         assert chain[3].keywords == {"queries": 5000, "stretched": False}
     assert [attack.keywords for attack in standard("l2")[:2]] == [attack.keywords for attack in dense[:2]]
-    for one, count in ((apgd, 100), (apgd_targeted, 100), (fab_targeted, 100)):
+    for one in (apgd, apgd_targeted, fab_targeted):
         defaults = {name: field.default for name, field in signature(one).parameters.items()}
-        assert defaults["steps"] == count and defaults["restarts"] == 1
+        assert defaults["steps"] == 100 and defaults["restarts"] == 1
     assert signature(fab_targeted).parameters["target_classes"].default == 9
     assert signature(square).parameters["restarts"].default == 1
 
