@@ -1,5 +1,6 @@
 """Checks of what ``fit`` and ``sweep`` are called with."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import jax
@@ -11,6 +12,7 @@ from jax.tree_util import keystr, tree_leaves_with_path
 
 from minmax_jax.checks import SEEDS, check_count, check_type
 from minmax_jax.data import Dataset
+from minmax_jax.kernels import RANKS, kernels
 from minmax_jax.objective import Objective
 
 # What a seed may be: a number that every file format holds.
@@ -67,3 +69,12 @@ def check_defence(model: nnx.Module, data: Dataset, objective: Objective) -> Non
             f"defence is {objective.defence!r}, which gives {shapes}; it takes one that gives three numbers: "
             "loss, cross-entropy and accuracy"
         )
+
+
+def check_layers(model: nnx.Module, record: Sequence[str]) -> Sequence[str]:
+    """``record`` if its names are layers of the model, each once, dense ones too; else a ValueError."""
+    known = kernels(model, rank=RANKS)
+    names = list(record) if isinstance(record, list | tuple) else []
+    if not names or len(set(names)) < len(names) or set(names) - set(known):
+        raise ValueError(f"record is {record!r}; it takes names out of {list(known)}, each once, or None")
+    return names

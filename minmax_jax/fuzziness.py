@@ -1,8 +1,10 @@
 """Fuzziness: how far the weights of a kernel are from the ends of their intervals."""
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any, Literal, get_args
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
@@ -116,12 +118,14 @@ def fuzziness(
     return jnp.stack(totals).sum() / sum(kernel.size for kernel in named.values())
 
 
+@partial(jax.jit, static_argnames="readings")
 def fuzziness_table(
-    kernel: Float[Array, "..."], readings: Sequence[Reading], extremes: Interval | None = None
+    kernel: Float[AnyArray, "..."], readings: tuple[Reading, ...], extremes: Interval | None = None
 ) -> Float[Array, "reading membership measure"]:
     """Fuzziness of one kernel by each of the readings, both memberships and every measure.
 
-    ``extremes`` are for the reading "trajectory". Identity: each entry equals ``fuzziness`` of that kernel.
+    ``extremes`` are for the reading "trajectory". Jitted, so that nothing is checked: an interval of zero
+    width gives NaN or 1/2, and no error. Identity: each entry equals ``fuzziness`` of that kernel.
     """
     kinds = [(reading, membership) for reading in readings for membership in MEMBERSHIPS]
     spans = [interval(kernel, *kind, extremes=extremes) for kind in kinds]

@@ -2,7 +2,6 @@
 
 from typing import TYPE_CHECKING, Any
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
@@ -13,7 +12,7 @@ from minmax_jax.intervals import MEMBERSHIPS, READINGS, Interval
 if TYPE_CHECKING:
     import xarray as xr
 
-KERNEL_AXES = ("row", "column", "in", "out")
+KERNEL_AXES = ("depth", "row", "column", "in", "out")  # the last of them for kernels of fewer
 
 
 def recording_steps(steps: int, points: int) -> np.ndarray:
@@ -22,9 +21,6 @@ def recording_steps(steps: int, points: int) -> np.ndarray:
     Identity: sorted, without repetition, at most ``points`` of them.
     """
     return np.unique(np.linspace(0, steps, points).round().astype(int))
-
-
-_table = jax.jit(fuzziness_table, static_argnames=("readings",))
 
 
 def fuzziness_course(
@@ -36,7 +32,7 @@ def fuzziness_course(
     Identity: each entry equals ``fuzziness`` of that kernel.
     """
     # one kernel at a time: memory stays flat however many are recorded
-    return np.stack([_table(kernel, READINGS, extremes) for kernel in snapshots])
+    return np.stack([fuzziness_table(kernel, READINGS, extremes) for kernel in snapshots])
 
 
 def build_history(
@@ -81,7 +77,7 @@ def build_history(
         "fuzziness": (dims, np.stack(courses, axis=1), {"long_name": "fuzziness F"}),
     }
     for name, rows in snapshots.items():
-        axes = tuple(f"{name}_{axis}" for axis in KERNEL_AXES)
+        axes = tuple(f"{name}_{axis}" for axis in KERNEL_AXES[1 - rows.ndim :])
         variables[f"kernel_{name}"] = (("snapshot", *axes), rows, {"long_name": f"kernel of {name}"})
         for end in ("low", "high"):
             note = {"long_name": f"{end} end of each weight's path over all steps"}

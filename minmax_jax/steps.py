@@ -1,5 +1,6 @@
 """Training steps as one pure, jitted scan: the functional core of ``fit``."""
 
+from collections.abc import Sequence
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -12,7 +13,7 @@ from jax import lax
 from jaxtyping import Array, Float, Int
 
 from minmax_jax.intervals import Interval
-from minmax_jax.kernels import kernels
+from minmax_jax.kernels import RANKS, kernels
 from minmax_jax.objective import Measured, Objective
 
 Kernels = dict[str, Float[Array, "..."]]
@@ -24,7 +25,7 @@ class State(NamedTuple):
     params: nnx.State
     rest: nnx.State  # batch statistics, dropout's counters: what is neither parameter nor structure
     optimiser: optax.OptState
-    extremes: dict[str, Interval]  # each kernel weight's own minimum and maximum so far
+    extremes: dict[str, Interval]  # each recorded weight's own minimum and maximum so far
     snapshots: Kernels  # (points + 1, *kernel.shape); the last row takes the steps not asked for
 
 
@@ -47,13 +48,19 @@ class Course(NamedTuple):
 
 
 def initial_state(
-    model: nnx.Module, optimiser: optax.GradientTransformation, points: int
+    model: nnx.Module,
+    optimiser: optax.GradientTransformation,
+    points: int,
+    record: Sequence[str] | None = None,
 ) -> tuple[nnx.GraphDef, State]:
-    """The model in training mode as a graph definition, and the state before the first step."""
+    """The model in training mode as a graph definition, and the state before the first step.
+
+    ``record`` names the layers whose kernels are recorded, None all convolutions.
+    """
     training = nnx.clone(model)  # the caller's module keeps its weights and its mode
     training.train()
     definition, *(params, rest) = nnx.split(training, nnx.Param, ...)
-    found = kernels(params)
+    found = kernels(params) if record is None else kernels(params, record, RANKS)
     rows = {name: jnp.asarray(np.broadcast_to(k, (points + 1, *k.shape))) for name, k in found.items()}
     extremes = {name: Interval(k, k) for name, k in found.items()}
     return definition, State(params, rest, optimiser.init(params), extremes, rows)
@@ -109,7 +116,7 @@ def train_steps(
         grads, (measured, rest) = gradient(state.params, state.rest, rows, number)
         updates, memory = optimiser.update(grads, state.optimiser, state.params)
         params = optax.apply_updates(state.params, updates)
-        found = kernels(params)
+        found = kernels(params, rank=RANKS)
         extremes = {
             name: Interval(jnp.minimum(span.low, found[name]), jnp.maximum(span.high, found[name]))
             for name, span in state.extremes.items()

@@ -1,5 +1,6 @@
 """A run in the making: its state and its measurements, whole at every moment."""
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import jax
@@ -37,7 +38,8 @@ class Trainer:
     """Trains a copy of a model a few batches at a time and records it.
 
     ``points`` are the numbers of the steps after which the kernels are recorded, 0 the first of them;
-    ``seed`` and ``total``, the number of steps of the whole run, are for the objective's defence.
+    ``seed`` and ``total``, the number of steps of the whole run, are for the objective's defence. ``record``
+    names the layers that are recorded, None all convolutions.
     """
 
     def __init__(
@@ -50,12 +52,13 @@ class Trainer:
         placement: Placement,
         seed: int,
         total: int,
+        record: Sequence[str] | None = None,
     ):
         self.data, self.objective, self.optimiser, self.points = data, objective, optimiser, points
         self.placement, self.seed, self.total = placement, seed, total
         pictures = jnp.asarray(data.train.images), jnp.asarray(data.train.labels)
         self.images, self.labels = placement.everywhere(pictures)
-        self.definition, state = initial_state(model, optimiser, len(points))
+        self.definition, state = initial_state(model, optimiser, len(points), record)
         self.test_accuracy: list[float] = []
         # State and measurements change together, by one assignment: an interrupt finds both or neither.
         self._now: tuple[State, tuple[Measured, ...]] = (placement.everywhere(state), ())

@@ -13,7 +13,7 @@ import optax
 from flax import nnx
 from jaxtyping import Int
 
-from minmax_jax.arguments import check_arguments, check_defence
+from minmax_jax.arguments import check_arguments, check_defence, check_layers
 from minmax_jax.checkpoints import keeping
 from minmax_jax.data import Dataset
 from minmax_jax.history import recording_steps
@@ -95,6 +95,7 @@ def fit(
     optimiser: optax.GradientTransformation = ADAM,
     seed: int = 0,
     snapshots: int = 25,
+    record: Sequence[str] | None = None,
     segments: int | None = None,
     progress: bool | Callable[[Progress], Any] = True,
     checkpoint: str | os.PathLike[str] | None = None,
@@ -129,6 +130,9 @@ def fit(
       ``low_<layer>``, ``high_<layer>``: each weight's extremes over all steps;
     - ``fuzziness`` by snapshot, layer, reading, membership and measure.
 
+    ``record`` names the layers whose kernels these are, dense layers too (``["conv1", "dense1"]``); None
+    records all convolutions. It changes nothing in what is learned.
+
     With a defence in the objective, its schedule runs over all steps of the run, and its random numbers come
     from ``key(seed)`` and the number of the step. ``cross_entropy`` and ``train_accuracy`` are then what the
     defence gives: ``train_accuracy`` of those of ``mm.defences`` is under attack, ``test_accuracy`` never is.
@@ -136,10 +140,17 @@ def fit(
     Raises ValueError or TypeError for unfit arguments. Raises ``Diverged``, which keeps the last weights
     that gave a good loss, if the loss is NaN, infinite or its cross-entropy over 50 times that of guessing.
     """
-    counts = {"epochs": epochs, "batch_size": batch_size, "snapshots": snapshots, "seed": seed}
+    counts: dict[str, Any] = {
+        "epochs": epochs,
+        "batch_size": batch_size,
+        "snapshots": snapshots,
+        "seed": seed,
+    }
     segmented = counts if segments is None else counts | {"segments": segments}
     check_arguments(model, data, objective, optimiser, segmented)
     check_defence(model, data, objective)
+    if record is not None:
+        counts["record"] = list(check_layers(model, record))
     images = len(data.train)
     per_epoch = images // batch_size
     total = epochs * per_epoch
@@ -147,8 +158,10 @@ def fit(
     placement = Placement(devices)
     placement.check(batch_size)
     points = recording_steps(total, snapshots)
-    trainer = Trainer(model, data, objective, optimiser, points, placement, seed, total)
+    trainer = Trainer(model, data, objective, optimiser, points, placement, seed, total, record)
     labels = {"dataset": data.name, "model": type(model).__name__, **counts, **describe(objective)}
+    if record is not None:
+        labels["record"] = ", ".join(record)
 
     def end(outcome: Outcome) -> Run:
         with uninterrupted():

@@ -8,7 +8,7 @@ from flax import linen, nnx
 
 from filled import fill, filled
 from minmax_jax import Conv, LeNet, kernels
-from minmax_jax.kernels import is_array
+from minmax_jax.kernels import RANKS, is_array
 from refusal import refuses
 
 
@@ -130,6 +130,14 @@ def test_an_unknown_layer_is_refused(layers, lenet):
 def test_a_model_without_convolution_kernels_is_refused(build, words):
     with refuses("weights hold no convolution kernel", "rank 4", *words):
         kernels(build())
+
+
+def test_kernels_of_several_ranks_are_found_together(lenet):
+    names = ["conv1", "conv2", "dense1", "dense2", "dense3"]
+    assert list(kernels(lenet, rank=RANKS)) == list(kernels(lenet, rank=(4, 2))) == names
+    assert list(kernels(lenet, ["dense2", "conv1"], RANKS)) == ["dense2", "conv1"]
+    with refuses("rank 3 or 5"):
+        kernels(lenet, rank=(3, 5))
 
 
 def test_one_kernel_is_told_from_a_pytree_of_kernels():

@@ -302,3 +302,37 @@ def test_a_model_without_convolutions_is_named():
     model = nnx.Sequential(lambda x: x.reshape(len(x), -1), nnx.Linear(784, 10, rngs=nnx.Rngs(0)))
     with refuses("no convolution kernel"):
         train(model)
+
+
+# Recording
+
+
+@pytest.fixture(scope="module")
+def recorded():
+    return train(record=["conv2", "dense3"])
+
+
+def test_dense_layers_are_recorded_if_asked_for(recorded):
+    history = recorded.history
+    assert history.layer.values.tolist() == ["conv2", "dense3"]
+    assert history.attrs["record"] == "conv2, dense3"
+    assert history.kernel_dense3.dims == ("snapshot", "dense3_in", "dense3_out")
+    for at, model in ((0, lenet()), (-1, recorded.model)):
+        np.testing.assert_array_equal(history.kernel_dense3[at], model.dense3.kernel[...])
+        np.testing.assert_array_equal(history.kernel_conv2[at], model.conv2.kernel[...])
+    assert (history.low_dense3 <= history.kernel_dense3).all()
+    assert (history.high_dense3 >= history.kernel_dense3).all()
+    last = history.fuzziness.sel(layer="dense3", reading="layer", membership="signed", measure="entropy")
+    assert float(last[-1]) == pytest.approx(float(mm.fuzziness(recorded.model.dense3.kernel)), abs=1e-6)
+
+
+def test_what_is_recorded_changes_nothing_in_what_is_learned(recorded, run):
+    assert same_weights(recorded.model, run.model)
+    xr.testing.assert_equal(recorded.history.kernel_conv2, run.history.kernel_conv2)
+    xr.testing.assert_equal(recorded.history.loss, run.history.loss)
+
+
+@pytest.mark.parametrize("record", [[], ["conv9"], ["conv1", "conv1"], "conv1", ["dense1.bias"]])
+def test_what_cannot_be_recorded_is_named(record):
+    with refuses("record is", repr(record), "conv1", "dense3"):
+        train(record=record)
