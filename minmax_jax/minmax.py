@@ -1,13 +1,14 @@
 """Statistics of the Min-Max property over a recorded history: do weights leave the centres?"""
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Array, Float
 
-from minmax_jax.checks import one_of
+from minmax_jax.checks import check_count, one_of
 from minmax_jax.fuzziness import MEASURES
 from minmax_jax.intervals import MEMBERSHIPS, READINGS, Interval, Membership, Reading, interval, memberships
 
@@ -30,14 +31,22 @@ def membership_course(
     that of the whole run, as in the history's ``fuzziness``. Raises ValueError for an unknown layer.
     """
     layer = layer_name(history, layer)
-    kernels = jnp.asarray(history[f"kernel_{layer}"].values)
     extremes = Interval(*(jnp.asarray(history[f"{end}_{layer}"].values) for end in ("low", "high")))
+    return memberships_over(history[f"kernel_{layer}"].values, extremes, reading, membership)
 
-    def of_one(kernel: jax.Array) -> jax.Array:
-        span = interval(kernel, reading, membership, extremes=extremes)
-        return memberships(kernel, span, membership).ravel()
 
-    return np.asarray(jax.vmap(of_one)(kernels))
+def memberships_over(
+    rows: Float[np.ndarray, "snapshot ..."],
+    extremes: Interval,
+    reading: Reading = "layer",
+    membership: Membership = "signed",
+) -> Float[np.ndarray, "snapshot weights"]:
+    """Membership mu of each weight in each of some kernels: one kernel at several times of a run.
+
+    ``extremes`` are each weight's own ends over the run, for the reading "trajectory". Jitted, so that the
+    weights are not checked. Raises ValueError for an unknown name.
+    """
+    return np.asarray(_memberships(jnp.asarray(rows), extremes, reading, membership))
 
 
 def moved_away(mu: Float[np.ndarray, "snapshot weights"]) -> Float[np.ndarray, " snapshot"]:
@@ -51,6 +60,73 @@ def moved_away(mu: Float[np.ndarray, "snapshot weights"]) -> Float[np.ndarray, "
     """
     distance = np.abs(mu - 0.5)
     return (np.sign(distance - distance[:1]) / 2 + 0.5).mean(axis=1)
+
+
+def near_zero(rows: Float[np.ndarray, "snapshot ..."], within: float = 0.1) -> Float[np.ndarray, " snapshot"]:
+    """Share of weights with ``abs(w) <= within * max abs(w)`` of the same kernel, in [0, 1].
+
+    The follow-up's wording of the property, "most approach zero", makes it rise. Weights drawn evenly from
+    [-m, m] give ``within``; a fresh kernel of Flax (a normal cut off at two deviations) gives 0.166.
+    Raises ValueError for a share outside (0, 1). Source: this study, after Shen et al. 2021
+    (arXiv 2101.12372).
+    """
+    if not 0 < within < 1:
+        raise ValueError(f"within is {within}; it takes a share of the largest weight, in (0, 1)")
+    sizes = np.abs(np.reshape(rows, (len(rows), -1)))
+    return (sizes <= within * sizes.max(1, keepdims=True)).mean(1)
+
+
+def kurtosis(rows: Float[np.ndarray, "snapshot ..."]) -> Float[np.ndarray, " snapshot"]:
+    """Excess kurtosis of each kernel's weights, ``mean (w - mean w)^4 / var(w)^2 - 3``, at least -2.
+
+    -2 for two heaps of equal size (the Min-Max property in full, signed), -1.2 for even spread, 0 for a
+    normal distribution, more where a few weights are far out (the property by magnitude).
+    Identity: ``scipy.stats.kurtosis``; unchanged by ``a w + b``.
+    """
+    weights = np.reshape(np.asarray(rows, np.float64), (len(rows), -1))
+    away = weights - weights.mean(1, keepdims=True)
+    return (away**4).mean(1) / (away**2).mean(1) ** 2 - 3
+
+
+def sign_test(away: int, towards: int) -> float:
+    """Probability in [0, 1] of counts at least as uneven if both directions were equally likely.
+
+    The exact two-sided test by the binomial distribution with p = 1/2; ties are left out before. It takes
+    its counts for independent. Weights of one kernel are not, as they learn together: count seeds.
+    Raises ValueError for negative counts. Identity: ``scipy.stats.binomtest(away, away + towards).pvalue``;
+    1 for equal counts, and for none.
+    """
+    from scipy.stats import binomtest  # heavy to import, so only where it is used
+
+    for name, count in (("away", away), ("towards", towards)):
+        check_count(name, count, least=0)
+    return float(binomtest(away, away + towards).pvalue) if away + towards else 1.0
+
+
+def random_walk(
+    rows: Float[np.ndarray, "snapshot ..."], generator: np.random.Generator
+) -> Float[np.ndarray, "snapshot ..."]:
+    """The same steps in random directions: each weight's change between snapshots with a random sign.
+
+    ``w'(0) = w(0)``, ``w'(t+1) - w'(t) = +-(w(t+1) - w(t))``. The control for what wandering alone does to
+    fuzziness: each weight goes as far in each interval as it did in training, but without direction. It is
+    matched at the spacing of the snapshots; what a weight went to and fro between two of them is not seen.
+    Source: this study. Identity: the first row, and the size of every change, are those of ``rows``.
+    """
+    changes = np.diff(rows, axis=0)
+    signs = generator.choice(np.array([-1, 1], changes.dtype), changes.shape)
+    return np.concatenate([rows[:1], rows[:1] + np.cumsum(changes * signs, axis=0)])
+
+
+@partial(jax.jit, static_argnames=("reading", "membership"))
+def _memberships(
+    rows: Float[Array, "snapshot ..."], extremes: Interval, reading: Reading, membership: Membership
+) -> Float[Array, "snapshot weights"]:
+    def of_one(kernel: Array) -> Array:
+        span = interval(kernel, reading, membership, extremes=extremes)
+        return memberships(kernel, span, membership).ravel()
+
+    return jax.vmap(of_one)(rows)
 
 
 def summary(history: "xr.Dataset", measure: str = "entropy") -> "xr.Dataset":

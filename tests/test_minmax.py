@@ -1,12 +1,24 @@
 """Statistics of the Min-Max property on histories with a known answer."""
 
+import math
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
+from scipy import stats
 
-from minmax_jax.minmax import membership_course, moved_away, summary
+from minmax_jax.minmax import (
+    kurtosis,
+    membership_course,
+    moved_away,
+    near_zero,
+    random_walk,
+    sign_test,
+    summary,
+)
+from refusal import refuses
 from small import run
 
 
@@ -68,3 +80,70 @@ def test_summary_is_start_end_and_share(history):
 def test_an_unknown_layer_is_named(history):
     with pytest.raises(ValueError, match="layer is 'conv7'; it takes one of"):
         membership_course(history, "conv7")
+
+
+weights = arrays(np.float64, (2, 3, 3, 1, 4), elements=st.floats(-5, 5), unique=True)
+
+
+@given(weights)
+def test_kurtosis_is_that_of_scipy(rows):
+    expected = stats.kurtosis(rows.reshape(2, -1), axis=1)
+    np.testing.assert_allclose(kurtosis(rows), expected, rtol=1e-8, atol=1e-8)
+
+
+def test_kurtosis_of_known_shapes():
+    heaps = np.array([[-1.0, -1.0, 1.0, 1.0], [0.0, 0.0, 0.0, 4.0]])
+    # two heaps: -2; one in n apart from equal others: (n - 1) + 1 / (n - 1) - 1 - 3 = 1/3 for n = 4 ...
+    n = 4
+    assert kurtosis(heaps) == pytest.approx([-2, (n - 1) + 1 / (n - 1) - 1 - 3])
+    assert kurtosis(7 - 3 * heaps) == pytest.approx(kurtosis(heaps))
+    even = np.linspace(-1, 1, 200_001)[None]
+    assert kurtosis(even) == pytest.approx([-1.2], abs=1e-4)
+
+
+def test_near_zero_by_hand():
+    rows = np.array([[1.0, -0.1, 0.05, 0.2], [10.0, 1.0, -1.1, 9.0]])
+    assert near_zero(rows).tolist() == [0.5, 0.25]
+    assert near_zero(rows, within=0.5).tolist() == [0.75, 0.5]
+    with refuses("within is 1.0", "in (0, 1)"):
+        near_zero(rows, within=1.0)
+
+
+def test_near_zero_of_even_spread_and_of_fresh_kernels():
+    random = np.random.default_rng(0)
+    even = random.uniform(-1, 1, (1, 500_000))
+    cut = stats.truncnorm(-2, 2).rvs((1, 500_000), random_state=random)
+    assert near_zero(even) == pytest.approx([0.1], abs=2e-3)
+    assert near_zero(cut) == pytest.approx([0.166], abs=2e-3)
+
+
+@given(st.integers(0, 60), st.integers(0, 60))
+def test_sign_test_counts_the_outcomes_as_uneven(away, towards):
+    n = away + towards
+    ways = [math.comb(n, k) for k in range(n + 1)]
+    uneven = sum(way for k, way in enumerate(ways) if abs(2 * k - n) >= abs(away - towards))
+    assert sign_test(away, towards) == pytest.approx(uneven / 2**n)
+    assert sign_test(away, towards) == sign_test(towards, away)
+
+
+def test_sign_test_refuses_negative_counts():
+    with refuses("towards is -1", "at least 0"):
+        sign_test(3, -1)
+
+
+@given(weights, st.integers(0, 9))
+def test_a_random_walk_takes_the_same_steps(rows, seed):
+    walk = random_walk(rows, np.random.default_rng(seed))
+    assert (walk[0] == rows[0]).all()
+    sizes = [np.abs(np.diff(path, axis=0)) for path in (walk, rows)]
+    np.testing.assert_allclose(*sizes, rtol=1e-6, atol=1e-12)
+
+
+def test_a_random_walk_has_no_direction():
+    """A weight's mean place over walks is where it began, its variance the sum of squared steps."""
+    steps = np.array([0.3, -0.1, 0.2])
+    rows = np.concatenate([[0.5], 0.5 + steps.cumsum()])[:, None]
+    many = np.repeat(rows, 100_000, axis=1)
+    last = random_walk(many, np.random.default_rng(0))[-1]
+    assert last.mean() == pytest.approx(0.5, abs=5e-3)
+    assert last.var() == pytest.approx((steps**2).sum(), rel=1e-2)
