@@ -27,6 +27,7 @@ from minmax_jax.kernels import kernels as kernels
 from minmax_jax.lenet import LeNet as LeNet
 from minmax_jax.masking import masking as masking
 from minmax_jax.objective import Objective as Objective
+from minmax_jax.projection import keep_in_interval as keep_in_interval
 from minmax_jax.robustness import robustness as robustness
 from minmax_jax.saved import open as open
 from minmax_jax.saved import save as save
@@ -39,7 +40,7 @@ from minmax_jax.training import fit as fit
 
 
 def __getattr__(name: str) -> _Any:
-    """Import ``plots`` and ``widgets`` when they are first named: they are heavy."""
-    if name in ("plots", "widgets"):
+    """Import ``plots``, ``study`` and ``widgets`` when they are first named: not everybody needs them."""
+    if name in ("plots", "study", "widgets"):
         return _import_module(f"minmax_jax.{name}")
     raise AttributeError(f"module 'minmax_jax' has no attribute {name!r}")
