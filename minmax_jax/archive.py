@@ -3,7 +3,8 @@
 import hashlib
 import secrets
 import zipfile
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -23,15 +24,29 @@ def write(file: Path, arrays: Mapping[str, np.ndarray], about: str = "") -> None
     """
     if unfit := [name for name, array in arrays.items() if array.dtype.hasobject]:
         raise TypeError(f"arrays {unfit} hold Python objects; an archive takes plain numbers only")
+    with (
+        replacing(file) as temporary,
+        temporary.open("xb") as stream,
+        zipfile.ZipFile(stream, "w") as archive,
+    ):
+        for name, array in arrays.items():
+            with archive.open(name + ARRAY, "w", force_zip64=True) as member:
+                np.lib.format.write_array(member, array, allow_pickle=False)
+        if about:
+            archive.writestr(TEXT, about)
+        archive.comment = _listing(archive.namelist())
+
+
+@contextmanager
+def replacing(file: Path) -> Iterator[Path]:
+    """The name of a temporary file, which takes the place of ``file`` at the end of the body.
+
+    If the body fails, ``file`` stays what it was, and the temporary file is removed; if the process is
+    killed, ``file`` stays what it was.
+    """
     temporary = file.with_name(f"{file.name}.{secrets.token_hex(4)}.tmp")
     try:
-        with temporary.open("xb") as stream, zipfile.ZipFile(stream, "w") as archive:
-            for name, array in arrays.items():
-                with archive.open(name + ARRAY, "w", force_zip64=True) as member:
-                    np.lib.format.write_array(member, array, allow_pickle=False)
-            if about:
-                archive.writestr(TEXT, about)
-            archive.comment = _listing(archive.namelist())
+        yield temporary
         temporary.replace(file)
     except BaseException:
         temporary.unlink(missing_ok=True)

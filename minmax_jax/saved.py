@@ -2,6 +2,7 @@
 
 import json
 import os
+from collections.abc import Mapping
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, get_args
@@ -37,11 +38,11 @@ def save(model: LeNet, path: str | os.PathLike[str]) -> Path:
         "classes": int(model.dense3.out_features),
         "variant": model.variant,
     }
-    parameters = {name: np.asarray(value) for name, value in _parameters(model).items()}
-    if wrong := _mismatch(parameters, options):
+    arrays = {name: np.asarray(value) for name, value in parameters(model).items()}
+    if wrong := _mismatch(arrays, options):
         raise ValueError(f"model cannot be saved: {wrong}")
     about = {"format": FORMAT, "version": VERSION, "minmax_jax": version("minmax_jax")} | options
-    archive.write(file, parameters, json.dumps(about))
+    archive.write(file, arrays, json.dumps(about))
     return file
 
 
@@ -56,12 +57,26 @@ def open(path: str | os.PathLike[str]) -> LeNet:
     options = _options(file, text)
     if wrong := _mismatch(arrays, options):
         raise ValueError(f"{file} holds no whole LeNet: {wrong}")
-    definition, state = nnx.split(_abstract(options))
+    return with_parameters(_abstract(options), arrays)
+
+
+def parameters(model: nnx.Module) -> dict[str, Any]:
+    """Every parameter by its path in the model: "conv1.kernel"."""
+    nested = nnx.to_pure_dict(nnx.state(model))
+    return {_name(path): leaf for path, leaf in tree_leaves_with_path(nested)}
+
+
+def with_parameters(model: LeNet, arrays: Mapping[str, np.ndarray]) -> LeNet:
+    """A copy of a LeNet, or of the shapes of one, with other parameters, in evaluation mode.
+
+    Identity: ``with_parameters(model, parameters(model))`` has the parameters of the model.
+    """
+    definition, state = nnx.split(model)
     filled = tree_map_with_path(lambda path, _: jnp.asarray(arrays[_name(path)]), nnx.to_pure_dict(state))
     nnx.replace_by_pure_dict(state, filled)
-    model = nnx.merge(definition, state)
-    model.eval()
-    return model
+    found = nnx.merge(definition, state)
+    found.eval()
+    return found
 
 
 def _path(path: str | os.PathLike[str]) -> Path:
@@ -105,19 +120,13 @@ def _abstract(options: dict[str, Any]) -> LeNet:
     return nnx.eval_shape(lambda: LeNet(**options, rngs=nnx.Rngs(0)))
 
 
-def _parameters(model: nnx.Module) -> dict[str, Any]:
-    """Every parameter by its path in the model: "conv1.kernel"."""
-    nested = nnx.to_pure_dict(nnx.state(model))
-    return {_name(path): leaf for path, leaf in tree_leaves_with_path(nested)}
-
-
 def _name(path: Any) -> str:
     return keystr(path, simple=True, separator=".")
 
 
 def _mismatch(arrays: dict[str, np.ndarray], options: dict[str, Any]) -> str | None:
     """In words, the first thing that keeps ``arrays`` from being the parameters of such a LeNet."""
-    wanted = _parameters(_abstract(options))
+    wanted = parameters(_abstract(options))
     if missing := [name for name in wanted if name not in arrays]:
         return f"it lacks {', '.join(missing)}"
     if extra := [name for name in arrays if name not in wanted]:

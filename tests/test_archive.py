@@ -187,3 +187,15 @@ def test_members_that_are_no_arrays_are_passed_over(file):
     with zipfile.ZipFile(file, "a") as more:
         more.writestr("picture.png", b"no array")
     assert same(archive.unpack(file), ARRAYS)
+
+
+def test_a_file_is_replaced_at_the_end_or_not_at_all(tmp_path):
+    file = tmp_path / "some.txt"
+    with archive.replacing(file) as temporary:
+        temporary.write_text("first")
+        assert not file.exists() and temporary.parent == tmp_path
+    assert file.read_text() == "first"
+    with pytest.raises(KeyboardInterrupt), archive.replacing(file) as temporary:
+        temporary.write_text("sec")
+        raise KeyboardInterrupt
+    assert file.read_text() == "first" and list(tmp_path.iterdir()) == [file]

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 import minmax_jax as mm
 from minmax_jax import archive
+from minmax_jax.saved import parameters, with_parameters
 from refusal import refuses
 from small import Norm, lenet, same_weights
 
@@ -178,3 +179,13 @@ def test_other_arrays_are_named(file, changes, words):
     archive.write(file, changed, about)
     with refuses(file, words):
         mm.open(file)
+
+
+def test_parameters_go_from_one_model_to_another():
+    moved = with_parameters(lenet(1), parameters(lenet(0)))
+    assert same_weights(moved, lenet(0)) and not same_weights(moved, lenet(1))
+    assert list(parameters(lenet())) == [
+        f"{layer}.{part}"
+        for layer in ("conv1", "conv2", "dense1", "dense2", "dense3")
+        for part in ("bias", "kernel")
+    ]

@@ -6,7 +6,7 @@ import threading
 import numpy as np
 import pytest
 
-from minmax_jax.shelf import KIND, VERSION, Shelf
+from minmax_jax.shelf import VERSION, Shelf, kind
 from refusal import refuses
 
 ASKED = {"epochs": 2, "seeds": [0, 1], "name": "digits"}
@@ -38,7 +38,7 @@ def test_a_damaged_group_is_a_warning(tmp_path, damage):
     shelf.write(0, ARRAYS)
     file = tmp_path / "group-00000.npz"
     file.write_bytes(damage(file.read_bytes()))
-    with pytest.warns(UserWarning, match=r"group-00000\.npz is .*trained again"):
+    with pytest.warns(UserWarning, match=r"group-00000\.npz is .*this group is done again"):
         assert shelf.read(0) is None
     shelf.write(0, ARRAYS)
     np.testing.assert_array_equal(shelf.read(0)["loss"], ARRAYS["loss"])
@@ -102,9 +102,9 @@ def test_what_a_killed_writer_left_is_no_hindrance(tmp_path):
         "[]",
         "{}",
         '"text"',
-        json.dumps({"kind": KIND, "version": None, "asked": {}}),
-        json.dumps({"kind": KIND, "version": 1, "asked": [1]}),
-        json.dumps({"kind": KIND, "version": "one", "asked": ASKED}),
+        json.dumps({"kind": kind("sweep"), "version": None, "asked": {}}),
+        json.dumps({"kind": kind("sweep"), "version": 1, "asked": [1]}),
+        json.dumps({"kind": kind("sweep"), "version": "one", "asked": ASKED}),
     ],
 )
 def test_a_damaged_note_is_named(tmp_path, content):
@@ -124,7 +124,7 @@ def test_another_kind_and_a_newer_version_are_named(tmp_path):
     note.write_text(json.dumps({"kind": "broom", "version": 1, "asked": ASKED}))
     with refuses("is a 'broom' of version 1"):
         Shelf(tmp_path, ASKED)
-    note.write_text(json.dumps({"kind": KIND, "version": VERSION + 1, "asked": ASKED}))
+    note.write_text(json.dumps({"kind": kind("sweep"), "version": VERSION + 1, "asked": ASKED}))
     with refuses(f"of version {VERSION + 1}; this is version {VERSION}"):
         Shelf(tmp_path, ASKED)
 

@@ -183,7 +183,7 @@ def test_a_sweep_with_a_folder_is_gone_on_with(tmp_path, calls):
     assert len(files) == 4
     files[1].unlink()
     files[2].write_bytes(files[2].read_bytes()[:500])
-    with pytest.warns(UserWarning, match=r"group-00002\.npz is cut off.*trained again"):
+    with pytest.warns(UserWarning, match=r"group-00002\.npz is cut off.*this group is done again"):
         again = sweep(folder=tmp_path / "runs")
     assert sorted(seed for (seed,) in calls) == [0, 3]  # the cells (0.0, 3) and (0.5, 0)
     assert_equal(again, first)
