@@ -17,6 +17,11 @@ from minmax_jax.victim import radii, take
 from minmax_jax.workload import workload
 
 MaskingNorm = Literal["linf", "l2"]
+# The checks by name, in the order in which they are made.
+CHECKS = (
+    *("zero_gradient", "black_box", "random_direction", "one_step", "logit_scale", "large_eps"),
+    "transfer",
+)
 
 
 def masking(

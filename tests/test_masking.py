@@ -10,18 +10,13 @@ from flax import nnx
 
 import minmax_jax as mm
 from linear import Curved, batch, linear_model
-from minmax_jax.masking import masking
+from minmax_jax.masking import CHECKS, masking
 from minmax_jax.signs import zero_gradient
 from minmax_jax.trial import Trial
 from minmax_jax.verdicts import Check, Masking
 from minmax_jax.victim import take
 from minmax_jax.workload import Workload
 from refusal import refuses
-
-NAMES = [
-    *("zero_gradient", "black_box", "random_direction", "one_step"),
-    *("logit_scale", "large_eps", "transfer"),
-]
 
 
 @jax.custom_vjp
@@ -144,7 +139,7 @@ def test_without_other_models_transfer_is_not_done(saturated):
 
 def test_every_check_has_a_number_a_threshold_its_reason_and_a_sentence(honest, saturated):
     for found in (honest, saturated):
-        assert [check.name for check in found.checks] == NAMES
+        assert [check.name for check in found.checks] == list(CHECKS)
         for check in found.checks:
             assert check.verdict.endswith(".") and "{" not in check.verdict
             if check.outcome != "not done":
@@ -230,7 +225,7 @@ def test_it_is_a_labelled_table_too(saturated, tmp_path):
     import xarray as xr
 
     table = saturated.to_dataset()
-    assert table.check.values.tolist() == NAMES
+    assert table.check.values.tolist() == list(CHECKS)
     for check in saturated.checks[:-1]:
         one = table.sel(check=check.name)
         assert float(one.number) == check.number and str(one.outcome.values) == check.outcome
