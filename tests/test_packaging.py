@@ -39,7 +39,7 @@ FLOORS = [
     {"steps", "history", "arguments", "grid"},
     {"defences"},
     {"certify"},
-    {"attacks", "minmax", "objective"},
+    {"attacks", "minmax", "objective", "projection"},
     {"fuzziness", "saved", "answers"},
     {"lenet"},
     {"intervals", "evaluation"},

@@ -1,0 +1,101 @@
+"""Cause and effect: what each penalty changes, paired by seed, and what explains the change in robustness."""
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+from jaxtyping import Float
+
+from minmax_jax.attacks.named import WORST
+from minmax_jax.study.arm import Arm
+from minmax_jax.study.condition import CONVOLUTIONS
+from minmax_jax.study.result import about
+from minmax_jax.study.verdict import Effect, effect
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+
+def arms_of(table: "xr.Dataset") -> list[Arm]:
+    """The arms of a table of the regularisation or the confirmation, in their order."""
+    return [Arm(**facts) for facts in about(table)["config"]["arms"]]
+
+
+def paired(table: "xr.Dataset", values: "xr.DataArray") -> "xr.DataArray":
+    """``values`` of each arm less those of its base, seed by seed; the bases are left out.
+
+    ``values`` lie along ``arm`` and ``seed``, and along whatever else. A network and its base had the same
+    initial weights and the same batches. Arms of which a network diverged are left out, too.
+    """
+    finished = table.finished.all("seed")
+    arms = [arm for arm in arms_of(table) if arm != arm.base and finished.sel(arm=arm.name)]
+    own = values.sel(arm=[arm.name for arm in arms])
+    base = values.sel(arm=[arm.base.name for arm in arms]).assign_coords(arm=own.arm)
+    return own - base
+
+
+def paired_effect(table: "xr.Dataset", values: "xr.DataArray") -> "xr.Dataset":
+    """The effect of each arm on ``values``: mean, low, high and size of ``paired`` over seeds."""
+    import xarray as xr  # heavy to import, so only where it is used
+
+    differences = paired(table, values).transpose(..., "seed")
+    found = effect(differences.values)
+    dims = differences.dims[:-1]
+    variables = {name: (dims, getattr(found, name)) for name in Effect._fields}
+    return xr.Dataset(variables, {name: differences[name] for name in dims})
+
+
+def robust(table: "xr.Dataset", eps: float = 0.1, attack: str = WORST) -> "xr.DataArray":
+    """Accuracy under an attack at the radius nearest to ``eps``, by arm and seed."""
+    return table.accuracy.sel(attack=attack).sel(eps=eps, method="nearest")
+
+
+def own_fuzziness(table: "xr.Dataset") -> "xr.DataArray":
+    """Change of F against the base, by each arm's own reading, membership and measure, over its weights.
+
+    By "layer, signed, entropy" for arms that do not push fuzziness. The mean over both convolutions, each
+    weight counting the same.
+    """
+    import xarray as xr  # heavy to import, so only where it is used
+
+    weights = xr.DataArray([150, 2400], {"convolution": list(CONVOLUTIONS)}, ("convolution",))
+    mean = table.fuzziness.weighted(weights).mean("convolution")
+    change = paired(table, mean)
+    arms = {arm.name: arm for arm in arms_of(table)}
+    pushed = [arms[str(name)] for name in change.arm.values]
+    own = {
+        axis: xr.DataArray(np.array([getattr(arm, axis) for arm in pushed], str), dims="arm")
+        for axis in ("reading", "membership", "measure")
+    }
+    return change.sel(own).drop_vars(list(own))
+
+
+def explained(
+    outcome: Float[np.ndarray, " n"], causes: Mapping[str, Float[np.ndarray, " n"]]
+) -> dict[str, float]:
+    """Share of the variance of ``outcome`` that a straight line in each cause explains, and all together.
+
+    R^2 of least squares with a constant, for each cause ``alone``, for "all", and for each cause what it adds
+    to all others, as "<cause> added". In [0, 1]. Raises ValueError for fewer rows than unknowns.
+    Identity: alone, the square of Pearson's correlation.
+    """
+    names = list(causes)
+    if len(outcome) < len(names) + 2:
+        raise ValueError(
+            f"outcome has {len(outcome)} rows; {len(names)} causes take {len(names) + 2} or more"
+        )
+
+    def share(chosen: Sequence[str]) -> float:
+        columns = np.stack([np.ones_like(outcome), *(causes[name] for name in chosen)], axis=1)
+        fitted = columns @ np.linalg.lstsq(columns, outcome, rcond=None)[0]
+        return float(1 - np.square(outcome - fitted).sum() / np.square(outcome - outcome.mean()).sum())
+
+    found = {name: share([name]) for name in names} | {"all": share(names)}
+    return found | {f"{one} added": found["all"] - share([n for n in names if n != one]) for one in names}
+
+
+def rank_correlation(first: np.ndarray, second: np.ndarray) -> float:
+    """Spearman's correlation of two variables over the same rows, in [-1, 1]."""
+    from scipy.stats import spearmanr  # heavy to import, so only where it is used
+
+    return float(spearmanr(first.ravel(), second.ravel()).statistic)

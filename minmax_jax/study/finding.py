@@ -1,0 +1,51 @@
+"""A finding, and results in words and figures as the table of findings has them."""
+
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple
+
+import numpy as np
+from jaxtyping import Bool
+
+from minmax_jax.study.verdict import Effect
+
+
+class Finding(NamedTuple):
+    """A claim, the reading of it that was tested, the result, its size with an interval, and its basis."""
+
+    claim: str
+    reading: str
+    result: str
+    effect: str
+    attack: str
+    seeds: int
+    experiment: str
+
+
+def markdown(found: Iterable[Finding]) -> str:
+    """The findings as a table for the README."""
+    rows = [list(Finding._fields), ["---"] * len(Finding._fields), *([str(v) for v in one] for one in found)]
+    return "\n".join(f"| {' | '.join(row)} |" for row in rows)
+
+
+def counted(holds: Bool[np.ndarray, " n"], what: str) -> str:
+    """In how many of some conditions something holds."""
+    if holds.all():
+        return f"holds in all {len(holds)} {what}"
+    return f"holds in {holds.sum()} of {len(holds)} {what}" if holds.any() else "does not hold"
+
+
+def direction(effects: Sequence[Effect], *, falls: str, rises: str) -> str:
+    """``falls`` if all intervals lie below 0, ``rises`` if all lie above, else "no clear effect"."""
+    if all(one.high < 0 for one in effects):
+        return falls
+    return rises if all(one.low > 0 for one in effects) else "no clear effect"
+
+
+def number(one: Effect) -> str:
+    """A mean with its interval: -0.012 [-0.015, -0.010]."""
+    return f"{float(one.mean):+.3f} [{float(one.low):+.3f}, {float(one.high):+.3f}]"
+
+
+def points(one: Effect) -> str:
+    """A difference of accuracies in percentage points: +1.2 [+0.3, +2.0] points."""
+    return f"{100 * float(one.mean):+.1f} [{100 * float(one.low):+.1f}, {100 * float(one.high):+.1f}] points"

@@ -1,0 +1,91 @@
+"""The flow of fuzziness alone, and how much of the paths of trained weights it explains."""
+
+from collections.abc import Sequence
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+from jaxtyping import Array, Float
+
+from minmax_jax.data import Dataset
+from minmax_jax.fuzziness import Measure, degree
+from minmax_jax.intervals import initial_bound, interval, memberships
+from minmax_jax.kernels import kernels
+from minmax_jax.lenet import LeNet
+from minmax_jax.objective import Objective
+from minmax_jax.study.condition import CONVOLUTIONS
+from minmax_jax.study.experiment import Arrays
+from minmax_jax.training import Diverged, fit
+
+FLOW: tuple[Measure, ...] = ("quadratic", "entropy")
+RATE = 0.02  # of the gradient descent that is compared with the flow
+SGD = optax.sgd(RATE)
+BATCH = 128
+
+
+def flow(start: LeNet, data: Dataset, seed: int, strengths: Sequence[float], steps: int) -> Arrays:
+    """Statement 2: how far the weights' paths are those of fuzziness alone, by its strength.
+
+    Plain gradient descent on cross-entropy plus ``strength`` F (fixed interval, signed), from one start.
+    ``explained`` is R^2 of the trained memberships by the descent on F alone: 1 where the loss does not
+    matter; NaN where training diverged. For the quadratic measure the flow has a closed form:
+    mu - 1/2 grows by ``predicted`` = exp(8 r t), r the rate and t the number of steps; ``growth`` is the
+    slope of trained on initial mu - 1/2 through the origin, over weights that so stay inside (NaN for none).
+    """
+    shape = len(strengths), len(CONVOLUTIONS)
+    found = {name: np.full(shape, np.nan) for name in ("growth", "predicted")}
+    found["explained"] = np.full((len(FLOW), *shape), np.nan)
+    short = Dataset(data.name, data.train[: steps * BATCH], data.test[:250], data.class_names)
+    count = sum(kernel.size for kernel in kernels(start).values())
+    for j, strength in enumerate(strengths):
+        for i, measure in enumerate(FLOW):
+            trained = _trained(start, short, Objective(strength, "fixed", measure=measure), seed)
+            for k, name in enumerate(CONVOLUTIONS):
+                width = 2 * initial_bound(kernels(start)[name].shape)
+                rate = RATE * strength / (count * width**2)
+                if measure == "quadratic":
+                    found["predicted"][j, k] = np.exp(8 * rate * steps)
+                if trained is None:
+                    continue
+                before, after = (_memberships(model, name) for model in (start, trained))
+                rest = after - descend(before, measure, rate, steps)
+                found["explained"][i, j, k] = 1 - np.square(rest).sum() / np.square(after - before).sum()
+                if measure == "quadratic":
+                    inside = np.abs(before - 0.5) * found["predicted"][j, k] < 0.5
+                    first, last = before[inside] - 0.5, after[inside] - 0.5
+                    if inside.any():
+                        found["growth"][j, k] = (first * last).sum() / np.square(first).sum()
+    return found
+
+
+def _trained(start: LeNet, data: Dataset, aim: Objective, seed: int) -> LeNet | None:
+    """The network after one pass of plain gradient descent; None if it diverged."""
+    try:
+        run = fit(start, data, aim, batch_size=BATCH, optimiser=SGD, seed=seed, snapshots=2, progress=False)
+    except Diverged:
+        return None
+    if run.outcome == "stopped":
+        raise KeyboardInterrupt
+    assert isinstance(run.model, LeNet)
+    return run.model
+
+
+def _memberships(model: LeNet, layer: str) -> Float[np.ndarray, " n"]:
+    kernel = kernels(model)[layer]
+    return np.asarray(memberships(kernel, interval(kernel, "fixed")), np.float64).ravel()
+
+
+def descend(
+    mu: Float[np.ndarray, " n"], measure: Measure, rate: float, steps: int
+) -> Float[np.ndarray, " n"]:
+    """Memberships after gradient descent on the sum of f(mu), in steps of ``rate``, held at the ends.
+
+    Identity: while inside, for "quadratic" ``1/2 + (mu - 1/2) (1 + 8 rate)^steps``.
+    """
+    slope = jax.vmap(jax.grad(lambda one: degree(one, measure)))
+
+    def step(mu: Array, _: None) -> tuple[Array, None]:
+        return jnp.clip(mu - rate * slope(mu), 0, 1), None
+
+    return np.asarray(jax.lax.scan(step, jnp.asarray(mu, jnp.float32), None, steps)[0], np.float64)

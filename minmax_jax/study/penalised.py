@@ -1,0 +1,136 @@
+"""Findings on what penalties do to robustness."""
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from minmax_jax.attacks.named import WORST
+from minmax_jax.study import confirmation
+from minmax_jax.study.arm import ATTACKED, PAIR, Arm
+from minmax_jax.study.cause import (
+    arms_of,
+    explained,
+    own_fuzziness,
+    paired,
+    rank_correlation,
+    robust,
+)
+from minmax_jax.study.condition import CONVOLUTIONS
+from minmax_jax.study.finding import Finding, direction, number, points
+from minmax_jax.study.verdict import effect
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+MEASURE = "entropy"
+
+
+def regularised(table: "xr.Dataset", name: str) -> list[Finding]:
+    """What fuzziness terms and their controls did to accuracy under the strongest attack, at eps 0.1.
+
+    A row for each arm that is shown (all of a confirmation; of the regularisation one strength to each side,
+    by both memberships), and one on all arms.
+    """
+    attack = " + ".join(str(one) for one in table.attack.values if one != WORST)
+    change, fuzzier = paired(table, robust(table)), own_fuzziness(table)
+    clean = paired(table, table.clean_accuracy)
+    found = []
+    for arm in arms_of(table):
+        if arm.name not in change.arm.values or not (name == confirmation.NAME or _is_shown(arm)):
+            continue
+        robustness, fuzziness, cost = (
+            effect(one.sel(arm=arm.name).values) for one in (change, fuzzier, clean)
+        )
+        found.append(
+            Finding(
+                _claim(arm),
+                _reading(arm),
+                direction([robustness], falls="less robust", rises="more robust"),
+                f"accuracy under attack {points(robustness)}, clean {points(cost)}, F {number(fuzziness)}",
+                f"{attack}, eps 0.1",
+                table.sizes["seed"],
+                name,
+            )
+        )
+    if change.sizes["arm"] > 2:
+        correlation = rank_correlation(fuzzier.mean("seed").values, change.mean("seed").values)
+        found.append(
+            Finding(
+                "The less fuzzy, the more robust, over all arms",
+                "each by its own",
+                "supported" if correlation < -0.5 else "not supported",
+                f"rank correlation of F and accuracy under attack {correlation:.2f}",
+                f"{attack}, eps 0.1",
+                table.sizes["seed"],
+                name,
+            )
+        )
+    return found
+
+
+def explanations(table: "xr.Dataset", name: str) -> list[Finding]:
+    """What the changes of robustness and of sensitivity go with, over all arms and seeds.
+
+    Robustness at eps 0.1 with: fuzziness by the arm's own reading, the L1 norm of the convolutions, their
+    share of weights near zero, and the margin over its gradient (the radius at which a linear network would
+    break). Empirical sensitivity, the L1 norm of that gradient, with the worst cases of both convolutions
+    (statement 4). All as paired differences, norms and ratios as differences of logarithms.
+    """
+    convolutions = {"layer": list(CONVOLUTIONS)}
+    with np.errstate(divide="ignore", invalid="ignore"):  # a network that diverged can have a margin below 0
+        causes = {
+            "fuzziness": own_fuzziness(table),
+            "L1 norm": paired(table, np.log(table.l1.sel(convolutions).sum("layer"))),
+            "share near zero": paired(table, table.near_zero.sel(convolutions).mean("layer")),
+            "margin over gradient": paired(table, np.log(table.margin / table.sensitivity)),
+        }
+        gains = {
+            f"gain of {layer}": paired(table, np.log(table.gain.sel(convolution=layer)))
+            for layer in CONVOLUTIONS
+        }
+        outcomes = [
+            ("Changes of robustness go with", robust(table), causes),
+            ("Changes of empirical sensitivity go with", np.log(table.sensitivity), gains),
+        ]
+    found = []
+    for claim, outcome, by in outcomes:
+        change = paired(table, outcome)
+        rows = {one: values.transpose(*change.dims).values.ravel() for one, values in by.items()}
+        known = np.isfinite(change.values.ravel())
+        for values in rows.values():
+            known &= np.isfinite(values)
+        if known.sum() < len(rows) + 2:
+            continue
+        shares = explained(change.values.ravel()[known], {one: v[known] for one, v in rows.items()})
+        listed = ", ".join(f"{one} {shares[one]:.0%} (adds {shares[f'{one} added']:.0%})" for one in by)
+        found.append(
+            Finding(
+                claim,
+                "linear in paired differences",
+                f"{shares['all']:.0%} of variance explained",
+                listed,
+                "see the rows above",
+                table.sizes["seed"],
+                name,
+            )
+        )
+    return found
+
+
+def _is_shown(arm: Arm) -> bool:
+    usual = (arm.penalty, arm.reading, arm.measure) == ("fuzziness", "layer", MEASURE)
+    return usual and abs(arm.strength) == (abs(ATTACKED[0]) if arm.eps else abs(PAIR[0]))
+
+
+def _claim(arm: Arm) -> str:
+    if arm.penalty != "fuzziness":
+        return f"Control: a penalty on {'absolute' if arm.penalty == 'l1' else 'squared'} weights"
+    towards = "lower" if arm.strength > 0 else "higher"
+    return f"A term for {towards} fuzziness makes a network more robust"
+
+
+def _reading(arm: Arm) -> str:
+    trained = f", adversarial training at {arm.eps:g}" if arm.eps else ""
+    if arm.penalty != "fuzziness":
+        return f"{arm.penalty} {arm.strength:g}{trained}"
+    return f"{arm.reading}, {arm.membership}, {arm.measure}, lambda {arm.strength:g}{trained}"

@@ -1,0 +1,139 @@
+"""Regularisation: what becomes of robustness if fuzziness is pushed down, or up?"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cache, partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+from flax import nnx
+
+from minmax_jax.lenet import LeNet
+from minmax_jax.study import gauge
+from minmax_jax.study.arm import Arm, coordinates, full_arms
+from minmax_jax.study.experiment import Arrays, Experiment, Tell, Unit, telling
+from minmax_jax.study.pictures import pictures
+from minmax_jax.training import Diverged, fit
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+NAME = "regularisation"
+DATASET = "mnist"
+RIVAL = 1000  # its seed, apart from those that are reported
+
+
+@dataclass(frozen=True)
+class Setting:
+    """How much is tried: which arms, from which seeds, how long, and on how many images each.
+
+    ``part`` says of which part of the data the images are that accuracies are measured on.
+    """
+
+    arms: tuple[Arm, ...]
+    seeds: tuple[int, ...] = tuple(range(5))
+    part: Literal["validation", "test"] = "validation"
+    epochs: int = 3
+    images: int = 64
+    attacks: tuple[str, ...] = gauge.ATTACKS
+    checks: bool = True
+    small: bool = False
+
+
+FULL = Setting(full_arms())
+QUICK = Setting(
+    (Arm(), Arm("fuzziness", 30.0)),
+    seeds=(0, 1),
+    epochs=1,
+    images=8,
+    attacks=("fgsm",),
+    checks=False,
+    small=True,
+)
+
+
+def plan(quick: bool = False) -> Experiment:
+    """The experiment, whole or quick."""
+    question = "Does a fuzziness term in the loss make a network more robust, or less?"
+    return experiment(NAME, question, QUICK if quick else FULL)
+
+
+def experiment(name: str, question: str, setting: Setting) -> Experiment:
+    """The experiment of a setting: one unit for each arm and seed. Every seed attacks images of its own.
+
+    By default everything is measured on validation images: choices made by these results can be confirmed
+    on test images that they have not seen.
+    """
+    units = [
+        Unit(f"{arm.name}, seed {seed}", partial(train, arm, seed, setting), cost=3.0 if arm.eps else 1.0)
+        for arm in setting.arms
+        for seed in setting.seeds
+    ]
+    config = {
+        "arms": [arm.facts for arm in setting.arms],
+        "seeds": list(setting.seeds),
+        "part": setting.part,
+        "epochs": setting.epochs,
+        "attacked images of each seed": setting.images,
+        "attacks": list(setting.attacks),
+        "checks for masking": setting.checks,
+        "eps": list(gauge.RADII),
+        "small": setting.small,
+    }
+    data = {DATASET: pictures(DATASET, setting.small).checksum}
+    return Experiment(name, question, config, data, units, partial(tabulate, setting))
+
+
+def train(arm: Arm, seed: int, setting: Setting, _: Path, tell: Tell) -> Arrays:
+    """Train and measure one network; one that diverges is measured as it last was, with ``finished`` 0."""
+    chosen = pictures(DATASET, setting.small)
+    model = LeNet(chosen.data.image_shape, chosen.data.classes, rngs=nnx.Rngs(seed))
+    try:
+        run = fit(
+            model,
+            chosen.data,
+            epochs=setting.epochs,
+            seed=seed,
+            snapshots=2,
+            progress=telling(tell, 0.4),
+            **arm.training(),
+        )
+    except Diverged as error:
+        run = error.run
+    if run.outcome == "stopped":
+        raise KeyboardInterrupt
+    part = chosen.validation if setting.part == "validation" else chosen.data.test
+    first = setting.seeds.index(seed) * setting.images
+    attacked = part[first : first + setting.images]
+    assert isinstance(run.model, LeNet)
+    found = gauge.gauge(
+        run.model, part, attacked, seed, setting.attacks, rival(setting.small) if setting.checks else None
+    )
+    return found | {"finished": np.array(run.outcome == "finished")}
+
+
+@cache
+def rival(small: bool) -> LeNet:
+    """A plainly trained network, whose adversarial images are tried on all others."""
+    data = pictures(DATASET, small).data
+    run = fit(LeNet(data.image_shape, data.classes, rngs=nnx.Rngs(RIVAL)), data, seed=RIVAL, progress=False)
+    if run.outcome == "stopped":
+        raise KeyboardInterrupt
+    assert isinstance(run.model, LeNet)
+    return run.model
+
+
+def tabulate(setting: Setting, found: Sequence[Arrays]) -> "xr.Dataset":
+    """One labelled table of all arms and seeds."""
+    import xarray as xr  # heavy to import, so only where it is used
+
+    shape = len(setting.arms), len(setting.seeds)
+    variables: dict[str, Any] = {}
+    for name, dims in (gauge.DIMENSIONS | {"finished": ()}).items():
+        values = np.stack([one[name] for one in found])
+        note = gauge.NOTES.get(name, "whether training came to its end, without diverging")
+        values = values.reshape(*shape, *values.shape[1:])
+        variables[name] = (("arm", "seed", *dims), values, {"long_name": note})
+    labels = coordinates(setting.arms) | {"seed": list(setting.seeds)} | gauge.coordinates(setting.attacks)
+    return xr.Dataset(variables, labels)

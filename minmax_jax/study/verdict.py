@@ -1,0 +1,100 @@
+"""Verdicts on the Min-Max property: in which conditions does fuzziness fall, and more than by wandering?"""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+from jaxtyping import Float
+
+from minmax_jax.bootstrap import interval
+from minmax_jax.checks import one_of
+from minmax_jax.minmax import sign_test
+from minmax_jax.study.condition import CONVOLUTIONS
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+RESAMPLES = 10_000
+
+
+class Effect(NamedTuple):
+    """A mean over seeds, its 95 % bootstrap interval, and its size in standard deviations of the seeds."""
+
+    mean: np.ndarray
+    low: np.ndarray
+    high: np.ndarray
+    size: np.ndarray
+
+
+def effect(values: Float[np.ndarray, "*cells seed"]) -> Effect:
+    """The effect that ``values`` show, one for each seed along the last axis, such as paired differences.
+
+    The interval is the percentile bootstrap's over seeds. For few seeds it is narrow: of five from a normal
+    distribution it holds the mean in some 83 % of cases, of ten in 90 %. ``size`` is Cohen's d,
+    ``mean / std`` with n - 1, infinite where all seeds agree on a value other than 0. NaN where a seed is.
+    Raises ValueError for fewer than two seeds.
+    """
+    values = np.asarray(values, np.float64)
+    if values.shape[-1] < 2:
+        raise ValueError(f"values are of {values.shape[-1]} seed; an effect takes two or more")
+    low, high = interval(values, RESAMPLES)
+    mean, spread = values.mean(-1), values.std(-1, ddof=1)
+    spread = np.where(np.ptp(values, -1) == 0, 0.0, spread)  # without the rounding of the mean
+    with np.errstate(divide="ignore", invalid="ignore"):
+        size = np.where(mean == 0, 0.0, mean / spread)
+    return Effect(mean, low, high, size)
+
+
+def minmax_effects(table: "xr.Dataset", measure: str = "entropy") -> "xr.Dataset":
+    """How fuzziness changes in training, by condition, layer, reading and membership.
+
+    ``change`` is F at the end less F at the start, and ``excess`` that less the same of the random walk with
+    the steps of training, paired by seed; each with the ends ``low`` and ``high`` of its 95 % interval over
+    seeds and its ``size`` (see ``effect``). ``fell`` is the number of seeds in which F fell, ``p`` its sign
+    test, ``moved_away`` the mean share of weights that did, and ``accuracy`` the mean test accuracy at the
+    end: what a network that has not learned shows is no finding about learning.
+    ``holds``: F fell, and by more than by wandering (both intervals lie below 0).
+    """
+    import xarray as xr  # heavy to import, so only where it is used
+
+    one_of("measure", measure, tuple(table.measure.values.tolist()))
+    axes = ("condition", "layer", "reading", "membership", "seed")
+
+    def change(name: str) -> np.ndarray:
+        course = table[name].sel(measure=measure)
+        return (course.isel(snapshot=-1) - course.isel(snapshot=0)).transpose(*axes).values
+
+    trained = change("fuzziness")
+    found = {"change": effect(trained), "excess": effect(trained - change("walk_fuzziness"))}
+    fell, rose = (trained < 0).sum(-1), (trained > 0).sum(-1)
+    p = np.vectorize(sign_test, otypes=[float])(fell, rose)
+    moved = table.moved_away.isel(snapshot=-1).transpose(*axes).values.mean(-1)
+    variables: dict[str, Any] = {
+        f"{name}{'' if part == 'mean' else '_' + part}": (axes[:-1], getattr(one, part))
+        for name, one in found.items()
+        for part in Effect._fields
+    }
+    holds = (found["change"].high < 0) & (found["excess"].high < 0)
+    variables |= {
+        "fell": (axes[:-1], fell),
+        "p": (axes[:-1], p),
+        "moved_away": (axes[:-1], moved),
+        "accuracy": (("condition",), table.test_accuracy.isel(epoch=-1).mean("seed").values),
+        "holds": (axes[:-1], holds),
+    }
+    labels = {name: table[name] for name in axes[:-1]}
+    return xr.Dataset(variables, labels, {"measure": measure, "seeds": table.sizes["seed"]})
+
+
+def in_words(
+    effects: "xr.Dataset", reading: str, membership: str, layers: Sequence[str] = CONVOLUTIONS
+) -> str:
+    """The verdict on one reading: "holds", "does not hold", or "holds only in ...", over all conditions.
+
+    A condition counts where the property holds in all of ``layers``.
+    """
+    cell = effects.holds.sel(reading=reading, membership=membership, layer=list(layers)).all("layer")
+    names = [str(name) for name, yes in zip(cell.condition.values, cell.values, strict=True) if yes]
+    if len(names) == cell.size:
+        return "holds"
+    return f"holds only in: {', '.join(names)}" if names else "does not hold"

@@ -1,0 +1,53 @@
+"""The arms: what they are called, what they train by, and that the design is the one stated."""
+
+from dataclasses import replace
+
+import pytest
+
+from minmax_jax.defences import Adversarial
+from minmax_jax.study.arm import CURVE, PROJECTED, Arm, coordinates, full_arms
+from minmax_jax.training import ADAM
+
+
+def test_the_design_is_the_one_stated():
+    arms = full_arms()
+    assert len(arms) == len(set(arms)) == len({arm.name for arm in arms}) == 59
+    fuzzy = [arm for arm in arms if arm.penalty == "fuzziness"]
+    curve = [arm for arm in fuzzy if (arm.reading, arm.measure) == ("layer", "entropy")]
+    for membership in ("signed", "magnitude"):
+        strengths = [arm.strength for arm in curve if arm.membership == membership and not arm.eps]
+        assert tuple(strengths) == CURVE
+    assert max(CURVE) / min(one for one in CURVE if one > 0) == pytest.approx(1e4)  # four decades
+    kinds = {(arm.reading, arm.membership, arm.measure) for arm in fuzzy}
+    assert len(kinds) == 3 * 2 * 2
+    for kind in kinds:  # each is pushed down and up
+        signs = {a.strength > 0 for a in fuzzy if (a.reading, a.membership, a.measure) == kind}
+        assert signs == {True, False}
+    assert all(arm.base in arms for arm in arms)
+
+
+def test_an_arm_trains_by_its_fields():
+    arm = Arm("fuzziness", -30.0, "fixed", "magnitude", "quadratic", eps=0.1)
+    training = arm.training()
+    objective = training["objective"]
+    assert (objective.strength, objective.reading, objective.membership, objective.measure) == (
+        *(-30.0, "fixed", "magnitude", "quadratic"),
+    )
+    assert isinstance(objective.defence, Adversarial) and objective.defence.eps == 0.1
+    assert training["optimiser"] is PROJECTED
+    assert arm.name == "fuzziness -30 fixed magnitude quadratic eps 0.1"
+    assert arm.base == Arm(reading="fixed", eps=0.1)
+
+
+def test_the_other_penalties():
+    objective = Arm("l1", 1e-3).training()["objective"]
+    assert (objective.l1, objective.l2, objective.strength) == (1e-3, 0, 0)
+    plain = Arm().training()
+    assert plain["optimiser"] is ADAM and plain["objective"].defence is None
+    assert Arm("l2", 0.01).name == "l2 0.01" and Arm(reading="fixed").name == "none fixed"
+
+
+def test_labels_tell_the_fields():
+    labels = coordinates([Arm(), replace(Arm(), eps=0.1)])
+    assert labels["arm"] == ["none", "none eps 0.1"]
+    assert labels["trained_eps"][1].tolist() == [0.0, 0.1]

@@ -1,0 +1,108 @@
+"""Cause and effect on made-up tables whose answer is known."""
+
+import json
+
+import numpy as np
+import pytest
+import xarray as xr
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy import stats
+
+from minmax_jax.study import cause
+from minmax_jax.study.arm import Arm
+from refusal import refuses
+
+ARMS = [Arm(), Arm(reading="fixed"), Arm("fuzziness", 30.0), Arm("fuzziness", 30.0, "fixed", "magnitude")]
+SEEDS = 4
+
+
+def table() -> xr.Dataset:
+    """Robust accuracy is 0.1 for the base, 0.2 for the fixed one, and 0.3 more with a penalty on each."""
+    random = np.random.default_rng(0)
+    noise = random.normal(0, 0.05, SEEDS)  # of the seed: the same in all arms, so pairing removes it
+    level = np.array([0.1, 0.2, 0.4, 0.5])
+    accuracy = (level[:, None] + noise)[:, :, None, None] + np.array([0.2, 0.0])
+    fuzziness = random.uniform(0, 1, (4, SEEDS, 2, 3, 2, 4))
+    labels = {
+        "arm": [arm.name for arm in ARMS],
+        "seed": range(SEEDS),
+        "attack": ["worst"],
+        "eps": np.float32([0.05, 0.1]),
+        "convolution": ["conv1", "conv2"],
+        "reading": ["layer", "filter", "fixed"],
+        "membership": ["signed", "magnitude"],
+        "measure": ["entropy", "quadratic", "linear", "yager"],
+    }
+    notes = {"about": json.dumps({"config": {"arms": [arm.facts for arm in ARMS]}})}
+    variables = {
+        "accuracy": (("arm", "seed", "attack", "eps"), accuracy),
+        "finished": (("arm", "seed"), np.ones((4, SEEDS), bool)),
+        "fuzziness": (
+            ("arm", "seed", "convolution", "reading", "membership", "measure"),
+            fuzziness,
+        ),
+    }
+    return xr.Dataset(variables, labels, notes)
+
+
+def test_arms_come_back_as_they_were():
+    assert cause.arms_of(table()) == ARMS
+
+
+def test_differences_are_against_the_own_base_and_seed():
+    found = cause.paired(table(), cause.robust(table()))
+    assert found.arm.values.tolist() == [arm.name for arm in ARMS[2:]]
+    np.testing.assert_allclose(found, 0.3)
+
+
+def test_effects_have_the_axes_of_their_values():
+    found = cause.paired_effect(table(), table().accuracy)
+    assert found["mean"].dims == ("arm", "attack", "eps")
+    np.testing.assert_allclose(found["mean"], 0.3)
+    np.testing.assert_allclose(found.low, 0.3)
+
+
+def test_fuzziness_is_by_the_arms_own_reading():
+    one = table()
+    found = cause.own_fuzziness(one)
+    place = {"reading": "fixed", "membership": "magnitude", "measure": "entropy"}
+    cells = one.fuzziness.sel(place).transpose("arm", "seed", "convolution").values
+    means = (cells * [150, 2400]).sum(-1) / 2550
+    np.testing.assert_allclose(found.sel(arm=ARMS[3].name), means[3] - means[1])
+
+
+@given(st.integers(0, 99))
+def test_explained_alone_is_the_squared_correlation(seed):
+    x, y, z = np.random.default_rng(seed).normal(size=(3, 30))
+    found = cause.explained(z, {"x": x, "y": y})
+    assert found["x"] == pytest.approx(stats.pearsonr(x, z).statistic ** 2)
+    assert found["all"] >= max(found["x"], found["y"]) - 1e-12
+
+
+def test_an_arm_that_diverged_is_left_out():
+    one = table()
+    one.finished[2, 1] = False
+    assert cause.paired(one, cause.robust(one)).arm.values.tolist() == [ARMS[3].name]
+
+
+def test_causes_at_right_angles_add_what_they_explain_alone():
+    x = np.array([1.0, 1.0, -1.0, -1.0, 0.0, 0.0])
+    y = np.array([1.0, -1.0, 1.0, -1.0, 0.0, 0.0])
+    found = cause.explained(2 * x + y, {"x": x, "y": y})
+    assert found["x added"] == pytest.approx(found["x"]) and found["x"] == pytest.approx(0.8)
+    assert found["y added"] == pytest.approx(0.2)
+
+
+def test_explained_by_hand():
+    x, y = np.random.default_rng(1).normal(size=(2, 50))
+    found = cause.explained(3 * x - 1, {"x": x, "y": y})
+    assert found["x"] == pytest.approx(1) and found["y added"] == pytest.approx(0, abs=1e-9)
+    with refuses("outcome has 3 rows; 2 causes take 4"):
+        cause.explained(x[:3], {"x": x[:3], "y": y[:3]})
+
+
+def test_rank_correlation():
+    x = np.array([1.0, 2.0, 3.0, 4.0])
+    assert cause.rank_correlation(x, np.exp(x)) == pytest.approx(1)
+    assert cause.rank_correlation(x, -x) == pytest.approx(-1)

@@ -1,0 +1,77 @@
+"""The flow of fuzziness alone: its closed form, and networks in which nothing else matters."""
+
+import numpy as np
+import optax
+import pytest
+
+import minmax_jax as mm
+from minmax_jax.intervals import initial_bound
+from minmax_jax.study.flow import FLOW, descend, flow
+from minmax_jax.training import Diverged, Run
+from small import digits, lenet
+
+
+def test_the_quadratic_flow_has_a_closed_form():
+    mu = np.array([0.5, 0.51, 0.45, 0.9])
+    found = descend(mu, "quadratic", 0.01, 20)
+    np.testing.assert_allclose(found, np.clip(0.5 + (mu - 0.5) * 1.08**20, 0, 1), atol=1e-5)
+
+
+def test_the_entropy_flow_goes_with_the_logit():
+    """dmu = rate log2(mu / (1 - mu)) in a step, since f' = log2((1 - mu) / mu)."""
+    mu = np.array([0.5, 0.3, 0.8, 0.99])
+    expected = mu + 1e-3 * np.log2(mu / (1 - mu))
+    np.testing.assert_allclose(descend(mu, "entropy", 1e-3, 1), expected, atol=1e-6)
+
+
+def test_weights_that_meet_an_end_stay():
+    found = descend(np.array([0.4, 0.6]), "quadratic", 0.5, 50)
+    assert found.tolist() == [0, 1]
+
+
+@pytest.fixture(scope="module")
+def found():
+    return flow(lenet(), digits(), 0, (0.0, 1000.0), 4)
+
+
+def test_a_strong_term_explains_the_paths_and_none_explains_nothing(found):
+    explained = found["explained"]
+    assert explained.shape == (len(FLOW), 2, 2)
+    np.testing.assert_allclose(explained[:, 0], 0, atol=1e-6)
+    assert (explained[:, 1] > 0.99).all()
+
+
+def test_trained_weights_grow_as_the_flow_predicts(found):
+    """Many steps of a small rate would be the flow; four of a larger one lie a little below it."""
+    assert found["predicted"][0].tolist() == [1, 1]  # strength 0
+    assert (found["predicted"][1] > 1.1).all()
+    assert (found["growth"][1] < found["predicted"][1]).all()
+    assert (found["growth"][1] > found["growth"][0]).all()
+
+
+def test_the_growth_in_discrete_steps(found):
+    """(1 + 8 r)^4 with r of the layer is what four steps give; the loss adds a little."""
+    for k, shape in enumerate([(5, 5, 1, 6), (5, 5, 6, 16)]):
+        rate = 0.02 * 1000 / (2550 * (2 * initial_bound(shape)) ** 2)
+        assert found["predicted"][1, k] == pytest.approx(np.exp(8 * rate * 4))
+        assert found["growth"][1, k] == pytest.approx((1 + 8 * rate) ** 4, rel=0.02)
+
+
+def test_where_training_diverges_there_is_a_hole(monkeypatch):
+    def diverge(*_, **__):
+        raise Diverged("too far", Run(lenet(), None, "diverged"))
+
+    monkeypatch.setattr("minmax_jax.study.flow.fit", diverge)
+    found = flow(lenet(), digits(), 0, (1.0,), 4)
+    assert np.isnan(found["explained"]).all() and np.isfinite(found["predicted"]).all()
+
+
+def test_descent_on_fuzziness_is_what_fit_does():
+    """With a loss that does not matter, ``descend`` predicts the trained memberships themselves."""
+    short = mm.Dataset("short", digits().train[:512], digits().test, digits().class_names)
+    aim = mm.Objective(strength=200_000.0, reading="fixed", measure="quadratic")
+    run = mm.fit(lenet(), short, aim, optimiser=optax.sgd(2e-4), snapshots=2, progress=False)
+    kernels = [mm.kernels(model)["conv2"] for model in (lenet(), run.model)]
+    mu = [np.asarray(mm.memberships(w, mm.interval(w, "fixed"))).ravel() for w in kernels]
+    rate = 2e-4 * 200_000.0 / (2550 * (2 * initial_bound(kernels[0].shape)) ** 2)
+    np.testing.assert_allclose(descend(mu[0], "quadratic", rate, 4), mu[1], atol=2e-3)

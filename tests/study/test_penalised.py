@@ -1,0 +1,84 @@
+"""What penalties do, on the made-up table of ``test_cause`` with clean accuracies."""
+
+import json
+
+import numpy as np
+import pytest
+import xarray as xr
+
+from minmax_jax.study import penalised
+from minmax_jax.study.arm import Arm
+from minmax_jax.study.result import write
+
+
+@pytest.fixture
+def table(tmp_path):
+    """Fuzziness down makes networks less robust, up more so, and L1 more so too."""
+    arms = [Arm(), Arm("fuzziness", 30.0), Arm("fuzziness", -30.0), Arm("fuzziness", 1.0), Arm("l1", 1e-3)]
+    level = np.array([0.4, 0.1, 0.6, 0.39, 0.5])
+    fuzzy = np.array([0.9, 0.5, 0.95, 0.89, 0.8])
+    random = np.random.default_rng(0)
+    noise, gain = random.normal(0, 1e-3, (5, 3)), 1 + random.random((5, 3, 2))
+    shape = (5, 3, 2, 3, 2, 4)
+    one = xr.Dataset(
+        {
+            "accuracy": (("arm", "seed", "attack", "eps"), (level[:, None] + noise)[:, :, None, None]),
+            "clean_accuracy": (("arm", "seed"), 0.98 + noise),
+            "finished": (("arm", "seed"), np.ones((5, 3), bool)),
+            "l1": (("arm", "seed", "layer"), 1 + random.random((5, 3, 2))),
+            "near_zero": (("arm", "seed", "layer"), random.random((5, 3, 2))),
+            "margin": (("arm", "seed"), level[:, None] * np.exp(noise)),
+            "sensitivity": (("arm", "seed"), gain[..., 0] ** 2 * gain[..., 1]),
+            "gain": (("arm", "seed", "convolution"), gain),
+            "fuzziness": (
+                ("arm", "seed", "convolution", "reading", "membership", "measure"),
+                np.broadcast_to(fuzzy[:, None, None, None, None, None], shape),
+            ),
+        },
+        {
+            "arm": [arm.name for arm in arms],
+            "seed": range(3),
+            "attack": ["worst"],
+            "eps": [0.1],
+            "convolution": ["conv1", "conv2"],
+            "layer": ["conv1", "conv2"],
+            "reading": ["layer", "filter", "fixed"],
+            "membership": ["signed", "magnitude"],
+            "measure": ["entropy", "quadratic", "linear", "yager"],
+        },
+    )
+    return write(tmp_path / "any.nc", one, {"config": {"arms": [arm.facts for arm in arms]}})
+
+
+def test_of_the_regularisation_a_pair_is_shown_and_all_are_ranked(table):
+    down, up, rank = penalised.regularised(table, "regularisation")
+    assert (down.result, up.result) == ("less robust", "more robust")
+    assert down.claim == "A term for lower fuzziness makes a network more robust"
+    assert down.reading == "layer, signed, entropy, lambda 30"
+    assert "accuracy under attack -30." in down.effect and "F -0.400" in down.effect
+    assert rank.result == "not supported" and "over all arms" in rank.claim
+
+
+def test_of_the_confirmation_all_are_shown(table):
+    found = penalised.regularised(table, "confirmation")
+    assert len(found) == 5 and found[3].claim == "Control: a penalty on absolute weights"
+
+
+def test_sensitivity_is_explained_by_what_it_was_made_of(table):
+    """Its logarithm is 2 log gain of conv1 + log gain of conv2."""
+    robustness, sensitivity = penalised.explanations(table, "regularisation")
+    assert sensitivity.result == "100% of variance explained"
+    assert "gain of conv1" in sensitivity.effect and "(adds " in sensitivity.effect
+    assert "fuzziness" in robustness.effect and "margin over gradient" in robustness.effect
+
+
+def test_without_enough_rows_nothing_is_explained(table):
+    few = table.isel(seed=[0]).sel(arm=table.arm[:2]).assign_attrs(table.attrs)
+    about = json.loads(few.attrs["about"])
+    about["config"]["arms"] = about["config"]["arms"][:2]
+    assert penalised.explanations(few.assign_attrs(about=json.dumps(about)), "regularisation") == []
+
+
+def test_a_margin_below_zero_is_left_out(table):
+    table.margin[1, 0] = -1.0
+    assert len(penalised.explanations(table, "regularisation")) == 2

@@ -1,0 +1,69 @@
+"""The regularisation experiment in quick mode: paired arms, labelled, each seed with images of its own."""
+
+import numpy as np
+import pytest
+from flax import nnx
+
+import minmax_jax as mm
+from minmax_jax.study import gauge, regularisation
+from minmax_jax.study.arm import Arm
+from minmax_jax.study.pictures import pictures
+from minmax_jax.study.result import about, read
+from minmax_jax.study.runner import run
+from minmax_jax.training import Diverged, Run
+from small import lenet, same_weights
+
+
+@pytest.fixture(scope="module")
+def table(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("results")
+    return read(run(regularisation.plan(quick=True), folder, "a test", progress=False)[0])
+
+
+def test_the_table_is_labelled(table):
+    assert table.arm.values.tolist() == ["none", "fuzziness 30 layer signed entropy"]
+    assert table.accuracy.dims == ("arm", "seed", "attack", "eps")
+    assert table.eps.values.tolist() == pytest.approx(gauge.RADII)
+    assert table.trained_strength.values.tolist() == [0, 30]
+    assert all(table[name].attrs["long_name"] for name in table.data_vars)
+    assert table.finished.all()
+    assert about(table)["config"]["attacked images of each seed"] == 8
+
+
+def test_networks_are_those_that_fit_trains(table):
+    data = pictures("mnist", small=True)
+    model = mm.LeNet(rngs=nnx.Rngs(1))
+    objective = mm.Objective(strength=30.0)
+    trained = mm.fit(model, data.data, objective, seed=1, snapshots=2, progress=False).model
+    cell = table.isel(arm=1, seed=1)
+    assert float(cell.clean_accuracy) == pytest.approx(mm.accuracy(trained, data.validation))
+    own = data.validation[8:16]
+    report = mm.robustness(trained, own, gauge.RADII, attacks=["fgsm"], seed=1, progress=False)
+    np.testing.assert_allclose(cell.accuracy, report.accuracy)
+    expected = mm.fuzziness(trained, layers=["conv1"])
+    found = cell.fuzziness.sel(convolution="conv1", reading="layer", membership="signed", measure="entropy")
+    assert float(found) == pytest.approx(float(expected), abs=1e-6)
+
+
+def test_a_network_that_diverges_is_measured_and_marked(monkeypatch, tmp_path):
+    model = mm.LeNet(rngs=nnx.Rngs(0))
+
+    def diverge(*_, **__):
+        raise Diverged("too far", Run(model, None, "diverged"))
+
+    monkeypatch.setattr(regularisation, "fit", diverge)
+    setting = regularisation.QUICK
+    found = regularisation.train(Arm(), 0, setting, tmp_path, print)
+    assert not found["finished"] and np.isfinite(found["clean_accuracy"])
+
+
+def test_a_stopped_run_is_not_taken_for_a_finished_one(monkeypatch, tmp_path):
+    monkeypatch.setattr(regularisation, "fit", lambda *_, **__: Run(lenet(), None, "stopped"))
+    with pytest.raises(KeyboardInterrupt):
+        regularisation.train(Arm(), 0, regularisation.QUICK, tmp_path, print)
+
+
+def test_the_rival_is_plainly_trained():
+    data = pictures("mnist", small=True).data
+    plain = mm.fit(lenet(1000), data, seed=1000, progress=False).model
+    assert same_weights(regularisation.rival(True), plain)
