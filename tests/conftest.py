@@ -1,6 +1,7 @@
 """Set-up shared by all tests: types checked at run time, nothing written in the user's home."""
 
 import os
+import signal
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -22,6 +23,13 @@ FOLDERS = {
     "JUPYTERLAB_WORKSPACES_DIR": "jupyter/workspaces",
 }
 
+# Where the files that take minutes are: begun last, one of them would run on while all other workers wait.
+LONGEST = (
+    *("browser/", "study/test_command", "test_notebooks", "attacks/test_agreement", "benchmark/test_command"),
+    *("test_prepared", "test_robustness", "test_masking", "test_sweep", "certify/", "attacks/", "study/"),
+    *("defences/", "benchmark/", "test_distributed", "test_training", "test_checkpoints"),
+)
+
 settings.register_profile("local", deadline=None)
 settings.register_profile("ci", deadline=None, derandomize=True, database=None)
 settings.register_profile("few", settings.get_profile("ci"), max_examples=10)  # by --hypothesis-profile=few
@@ -34,15 +42,24 @@ def pytest_configure(config: pytest.Config) -> None:
     config.add_cleanup(home.cleanup)
     set_environment(Path(home.name))
     check_types()
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # started in the background of a shell
+        signal.signal(signal.SIGINT, signal.default_int_handler)  # tests press Ctrl-C all the same
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leave out the tests marked long, unless they are asked for."""
+    """Begin with what takes longest; leave out the tests marked long, unless they are asked for."""
+    items.sort(key=lambda item: rank(item.path))  # stable: tests of a file stay together, in their order
     if os.environ.get("MINMAX_JAX_LONG_TESTS"):
         return
     left_out = [item for item in items if item.get_closest_marker("long")]
     config.hook.pytest_deselected(items=left_out)
     items[:] = [item for item in items if item not in left_out]
+
+
+def rank(file: Path) -> int:
+    """The place of a test file in ``LONGEST``; the last for those that are not in it."""
+    name = file.relative_to(ROOT / "tests").as_posix()
+    return next((place for place, start in enumerate(LONGEST) if name.startswith(start)), len(LONGEST))
 
 
 @pytest.fixture(scope="module", autouse=True)
