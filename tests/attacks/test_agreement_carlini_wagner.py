@@ -59,6 +59,7 @@ def test_no_more_images_stand_within_a_radius_than_under_foolboxs(eps):
     assert np.mean(ours() > eps) <= np.mean(foolboxs() > eps) + 0.01
 
 
+@pytest.mark.long
 def test_changes_are_as_small_as_those_of_art():
     from art.attacks.evasion import CarliniL2Method
     from art.estimators.classification import PyTorchClassifier
