@@ -13,8 +13,8 @@ import xarray as xr
 from minmax_jax.study import __main__ as command
 from minmax_jax.study.result import about, read
 
-# One that stands alone, one that keeps its state in checkpoints, and one that builds on another's result. Each
-# experiment's own test runs its quick mode, too.
+# One that stands alone, one that keeps its state in checkpoints, and one that builds on another's result.
+# Each experiment's own test runs its quick mode, too.
 NAMES = ["observation", "robust_search", "robust"]
 QUICK = [sys.executable, "-m", "minmax_jax.study", "--quick", "--only", ",".join(NAMES), "--folder"]
 
