@@ -13,6 +13,7 @@ from flax import nnx
 from jax.tree_util import keystr, tree_leaves_with_path, tree_map_with_path
 
 from minmax_jax import archive
+from minmax_jax.arrays import AnyArray
 from minmax_jax.lenet import LeNet, Variant
 
 FORMAT = "minmax_jax.LeNet"
@@ -66,7 +67,7 @@ def parameters(model: nnx.Module) -> dict[str, Any]:
     return {_name(path): leaf for path, leaf in tree_leaves_with_path(nested)}
 
 
-def with_parameters(model: LeNet, arrays: Mapping[str, np.ndarray]) -> LeNet:
+def with_parameters(model: LeNet, arrays: Mapping[str, AnyArray]) -> LeNet:
     """A copy of a LeNet, or of the shapes of one, with other parameters, in evaluation mode.
 
     Identity: ``with_parameters(model, parameters(model))`` has the parameters of the model.
