@@ -74,13 +74,12 @@ def controls(table: "xr.Dataset") -> list[Finding]:
         "weight decay": (replace(REFERENCE, optimiser="adamw"), CONVOLUTIONS),
         "dense layers": (REFERENCE, ("dense1", "dense2")),
     }
-    there = [(control, one.name, layers) for control, (one, layers) in chosen.items()]
     found = []
-    for control, condition, layers in there:
-        if condition not in effects.condition.values:  # in a quick run
+    for control, (one, layers) in chosen.items():
+        if one.name not in effects.condition.values:  # in a quick run
             continue
         for reading, membership in CONTROLLED:
-            place = {"condition": condition, "reading": reading, "membership": membership}
+            place = {"condition": one.name, "reading": reading, "membership": membership}
             cells = {layer: effects.sel(place | {"layer": layer}) for layer in layers}
             found.append(
                 Finding(

@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
-from flax import nnx
 
 from minmax_jax.lenet import LeNet
 from minmax_jax.study import gauge
 from minmax_jax.study.arm import Arm, coordinates, full_arms
+from minmax_jax.study.condition import REFERENCE
 from minmax_jax.study.experiment import Arrays, Experiment, Tell, Unit, telling
 from minmax_jax.study.pictures import pictures
 from minmax_jax.training import Diverged, fit
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     import xarray as xr
 
 NAME = "regularisation"
-DATASET = "mnist"
+DATASET = REFERENCE.dataset
 RIVAL = 1000  # its seed, apart from those that are reported
 
 
@@ -88,10 +88,9 @@ def experiment(name: str, question: str, setting: Setting) -> Experiment:
 def train(arm: Arm, seed: int, setting: Setting, _: Path, tell: Tell) -> Arrays:
     """Train and measure one network; one that diverges is measured as it last was, with ``finished`` 0."""
     chosen = pictures(DATASET, setting.small)
-    model = LeNet(chosen.data.image_shape, chosen.data.classes, rngs=nnx.Rngs(seed))
     try:
         run = fit(
-            model,
+            REFERENCE.model(seed, setting.small),
             chosen.data,
             epochs=setting.epochs,
             seed=seed,
@@ -117,7 +116,7 @@ def train(arm: Arm, seed: int, setting: Setting, _: Path, tell: Tell) -> Arrays:
 def rival(small: bool) -> LeNet:
     """A plainly trained network, whose adversarial images are tried on all others."""
     data = pictures(DATASET, small).data
-    run = fit(LeNet(data.image_shape, data.classes, rngs=nnx.Rngs(RIVAL)), data, seed=RIVAL, progress=False)
+    run = fit(REFERENCE.model(RIVAL, small), data, seed=RIVAL, progress=False)
     if run.outcome == "stopped":
         raise KeyboardInterrupt
     assert isinstance(run.model, LeNet)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from flax import nnx
 
+from minmax_jax.attacks.named import WORST
 from minmax_jax.certify import verified
 from minmax_jax.evaluation import accuracy
 from minmax_jax.lenet import LeNet
@@ -117,7 +118,7 @@ def tabulate(setting: Setting, found: Sequence[Arrays]) -> "xr.Dataset":
         variables[name] = (("seed", *dims), np.stack([one[name] for one in found]), {"long_name": note})
     labels = {
         "seed": np.arange(setting.seeds),
-        "attack": [*setting.attacks, "worst"],
+        "attack": [*setting.attacks, WORST],
         "eps": list(RADII),
         "end": ["low", "high"],
     }

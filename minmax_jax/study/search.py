@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
-from flax import nnx
 
 from minmax_jax.data import Dataset
 from minmax_jax.defences import TRADES, Adversarial
@@ -21,6 +20,7 @@ from minmax_jax.intervals import Membership
 from minmax_jax.lenet import LeNet
 from minmax_jax.objective import Objective
 from minmax_jax.robustness import robustness
+from minmax_jax.study.condition import REFERENCE
 from minmax_jax.study.experiment import Arrays, Experiment, Tell, Unit, telling
 from minmax_jax.study.pictures import pictures
 from minmax_jax.training import Diverged, fit
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     import xarray as xr
 
 NAME = "robust_search"
-DATASET = "mnist"
+DATASET = REFERENCE.dataset
 EPS = 0.3  # radius of the attack
 SEED = 100  # apart from the seeds that are reported
 BATCH = 128
@@ -132,9 +132,8 @@ def experiment(setting: Setting) -> Experiment:
 def trained(candidate: Candidate, seed: int, epochs: int, small: bool, folder: Path, tell: Tell) -> LeNet:
     """The network of a candidate and a seed, which goes on from ``folder`` if it was stopped there."""
     data = pictures(DATASET, small).data
-    model = LeNet(data.image_shape, data.classes, rngs=nnx.Rngs(seed))
     run = fit(
-        model,
+        REFERENCE.model(seed, small),
         data,
         seed=seed,
         snapshots=2,

@@ -8,14 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 import jax.numpy as jnp
 import numpy as np
-from flax import nnx
 
 from minmax_jax.certify.amplification import amplification_parts
 from minmax_jax.fuzziness import MEASURES, degree, fuzziness
 from minmax_jax.intervals import interval, memberships
 from minmax_jax.kernels import kernels
 from minmax_jax.lenet import LeNet
-from minmax_jax.study.condition import CONVOLUTIONS
+from minmax_jax.study.condition import CONVOLUTIONS, REFERENCE
 from minmax_jax.study.drift import drift
 from minmax_jax.study.experiment import Arrays, Experiment, Tell, Unit
 from minmax_jax.study.flow import FLOW, flow
@@ -25,7 +24,7 @@ if TYPE_CHECKING:
     import xarray as xr
 
 NAME = "theory"
-DATASET = "mnist"
+DATASET = REFERENCE.dataset
 SHARPNESS = (0.5, 0.75, 1.0, 1.25, 1.5, 2.0, 4.0, 100.0)
 
 
@@ -71,7 +70,7 @@ def experiment(setting: Setting) -> Experiment:
 def compare(seed: int, setting: Setting, _: Path, tell: Tell) -> Arrays:
     """All comparisons for the network of one seed."""
     data = pictures(DATASET, setting.small).data
-    start = LeNet(data.image_shape, data.classes, rngs=nnx.Rngs(seed))
+    start = REFERENCE.model(seed, setting.small)
     trained, found = drift(start, data, seed, setting.epochs, setting.looks, setting.images)
     tell(0.6)
     found |= flow(start, data, seed, setting.strengths, setting.steps)
