@@ -4,6 +4,7 @@ import argparse
 import shlex
 import sys
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 
 from minmax_jax.study import confirmation, observation, regularisation, robust, search, theory
@@ -14,11 +15,17 @@ from minmax_jax.study.result import about, read
 from minmax_jax.study.runner import run
 
 RESULTS = Path("notebooks/results")
+
+
+def _part(part: str, _: Path, quick: bool) -> Experiment:
+    return regularisation.plan(part, quick)
+
+
 PLANS: Mapping[str, Callable[[Path, bool], Experiment]] = {
     observation.NAME: lambda _, quick: observation.plan(observation.NAME, quick),
     observation.ATTACKED: lambda _, quick: observation.plan(observation.ATTACKED, quick),
     theory.NAME: lambda _, quick: theory.plan(quick),
-    regularisation.NAME: lambda _, quick: regularisation.plan(quick),
+    **{name: partial(_part, part) for part, name in regularisation.NAMES.items()},
     confirmation.NAME: confirmation.plan,
     search.NAME: lambda _, quick: search.plan(quick),
     robust.NAME: robust.plan,

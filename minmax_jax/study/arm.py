@@ -1,29 +1,31 @@
-"""The arms of the regularisation experiment: which objective a network is trained with."""
+"""The arms of the regularisation experiments: which objective a network is trained with."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
-from typing import Any, Literal
+from dataclasses import asdict, dataclass, fields
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import optax
 
-from minmax_jax.defences import Adversarial
 from minmax_jax.fuzziness import Measure
 from minmax_jax.intervals import Membership, Reading
 from minmax_jax.objective import Objective
 from minmax_jax.projection import keep_in_interval
-from minmax_jax.study.condition import STEPS, WARMUP
+from minmax_jax.study.condition import defence
 from minmax_jax.training import ADAM
+
+if TYPE_CHECKING:
+    import xarray as xr
 
 Penalty = Literal["none", "fuzziness", "l1", "l2"]
 PROJECTED = optax.chain(ADAM, keep_in_interval())
 # The strength curve: four decades up, and the causal control downwards.
-CURVE = (-100.0, -30.0, -10.0, -1.0, 0.1, 1.0, 10.0, 30.0, 100.0, 1000.0)
+CURVE = (-100.0, -30.0, -10.0, 0.1, 1.0, 10.0, 30.0, 100.0, 1000.0)
 PAIR = (-30.0, 30.0)
 ATTACKED = (-10.0, 10.0)
 NORMS: Mapping[Literal["l1", "l2"], tuple[float, ...]] = {
-    "l1": (3e-5, 1e-4, 3e-4, 1e-3, 3e-3, 1e-2),
-    "l2": (3e-4, 1e-3, 3e-3, 1e-2, 3e-2, 1e-1),
+    "l1": (1e-4, 3e-4, 1e-3, 3e-3, 1e-2),
+    "l2": (1e-3, 3e-3, 1e-2, 3e-2, 1e-1),
 }
 
 
@@ -75,42 +77,44 @@ class Arm:
         elif self.penalty != "none":
             terms = {self.penalty: self.strength}
         if self.eps:
-            terms["defence"] = Adversarial(self.eps, steps=STEPS, warmup=WARMUP)
+            terms["defence"] = defence(self.eps)
         return {
             "objective": Objective(**terms),
             "optimiser": PROJECTED if self.reading == "fixed" else ADAM,
         }
 
 
-def full_arms() -> tuple[Arm, ...]:
-    """The design: a curve of strengths by both memberships, and a pair of strengths in all other readings.
-
-    The curve takes the interval of the layer and entropy. Filter and fixed intervals, and the quadratic
-    measure, have one strength to each side. L1 and L2 have six strengths each, to be compared at equal clean
-    accuracy. With adversarial training at eps 0.1 there is a pair by each membership.
-    """
-    signs: tuple[Membership, ...] = ("signed", "magnitude")
-    readings: tuple[Reading, ...] = ("layer", "filter", "fixed")
-    measures: tuple[Measure, ...] = ("entropy", "quadratic")
-    arms = [Arm(), Arm(reading="fixed")]
-    arms += [Arm("fuzziness", strength, "layer", sign) for sign in signs for strength in CURVE]
-    arms += [
-        Arm("fuzziness", strength, reading, sign, measure)
-        for reading in readings
-        for measure in measures
-        for sign in signs
-        for strength in PAIR
-        if (reading, measure) != ("layer", "entropy")
-    ]
-    arms += [Arm(penalty, strength) for penalty, strengths in NORMS.items() for strength in strengths]
-    arms += [Arm(eps=0.1)]
-    arms += [Arm("fuzziness", s, "layer", sign, eps=0.1) for sign in signs for s in ATTACKED]
-    return tuple(arms)
+SIGNS: tuple[Membership, ...] = ("signed", "magnitude")
+# The design, one factor at a time: parts of under an hour each, with the arms that each compares with.
+PARTS: Mapping[str, tuple[Arm, ...]] = {
+    # a curve of strengths by both memberships, by the interval of the layer and entropy
+    "strengths": (Arm(), *(Arm("fuzziness", s, membership=sign) for sign in SIGNS for s in CURVE)),
+    # other intervals and another measure, one strength to each side
+    "readings": (
+        Arm(),
+        Arm(reading="fixed"),
+        *(Arm("fuzziness", s, "filter", sign) for sign in SIGNS for s in PAIR),
+        *(Arm("fuzziness", s, "fixed", sign) for sign in SIGNS for s in PAIR),
+        *(Arm("fuzziness", s, "layer", sign, "quadratic") for sign in SIGNS for s in PAIR),
+    ),
+    # controls, to be compared at equal clean accuracy
+    "norms": (Arm(), *(Arm(penalty, s) for penalty, strengths in NORMS.items() for s in strengths)),
+    # on top of adversarial training
+    "defended": (
+        Arm(eps=0.1),
+        *(Arm("fuzziness", s, membership=sign, eps=0.1) for sign in SIGNS for s in ATTACKED),
+    ),
+}
 
 
 def coordinates(arms: Sequence[Arm]) -> dict[str, Any]:
     """Labels along an axis of arms: their names, and each of their fields (radius as ``trained_eps``)."""
-    names = {name: "trained_eps" if name == "eps" else f"trained_{name}" for name in arms[0].facts}
     return {"arm": [one.name for one in arms]} | {
-        label: ("arm", np.array([one.facts[name] for one in arms])) for name, label in names.items()
+        f"trained_{name}": ("arm", np.array([one.facts[name] for one in arms])) for name in arms[0].facts
     }
+
+
+def arms_of(table: "xr.Dataset") -> list[Arm]:
+    """The arms along the axis of a table that has these labels."""
+    columns = [table[f"trained_{field.name}"].values.tolist() for field in fields(Arm)]
+    return [Arm(*row) for row in zip(*columns, strict=True)]

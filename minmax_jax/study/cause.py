@@ -7,18 +7,14 @@ import numpy as np
 from jaxtyping import Float
 
 from minmax_jax.attacks.named import WORST
-from minmax_jax.study.arm import Arm
+from minmax_jax.study.arm import arms_of
 from minmax_jax.study.condition import CONVOLUTIONS
-from minmax_jax.study.result import about
 from minmax_jax.study.verdict import Effect, effect
 
 if TYPE_CHECKING:
     import xarray as xr
 
-
-def arms_of(table: "xr.Dataset") -> list[Arm]:
-    """The arms of a table of the regularisation or the confirmation, in their order."""
-    return [Arm(**facts) for facts in about(table)["config"]["arms"]]
+SIZES = [5 * 5 * 1 * 6, 5 * 5 * 6 * 16]  # numbers of weights of its convolutions
 
 
 def paired(table: "xr.Dataset", values: "xr.DataArray") -> "xr.DataArray":
@@ -53,12 +49,12 @@ def robust(table: "xr.Dataset", eps: float = 0.1, attack: str = WORST) -> "xr.Da
 def own_fuzziness(table: "xr.Dataset") -> "xr.DataArray":
     """Change of F against the base, by each arm's own reading, membership and measure, over its weights.
 
-    By "layer, signed, entropy" for arms that do not push fuzziness. The mean over both convolutions, each
-    weight counting the same.
+    By "layer, signed, entropy" for arms that do not push fuzziness. The mean over both convolutions of a
+    LeNet-5, each weight counting the same.
     """
     import xarray as xr  # heavy to import, so only where it is used
 
-    weights = xr.DataArray([150, 2400], {"convolution": list(CONVOLUTIONS)}, ("convolution",))
+    weights = xr.DataArray(SIZES, {"convolution": list(CONVOLUTIONS)}, ("convolution",))
     mean = table.fuzziness.weighted(weights).mean("convolution")
     change = paired(table, mean)
     arms = {arm.name: arm for arm in arms_of(table)}

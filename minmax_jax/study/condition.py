@@ -67,11 +67,16 @@ class Condition:
 
     def training(self) -> dict[str, Any]:
         """Arguments of ``fit``: objective and optimiser."""
-        defence = Adversarial(self.eps, steps=STEPS, warmup=WARMUP) if self.eps else None
-        return {"objective": Objective(defence=defence), "optimiser": OPTIMISERS[self.optimiser]}
+        attacked = defence(self.eps) if self.eps else None
+        return {"objective": Objective(defence=attacked), "optimiser": OPTIMISERS[self.optimiser]}
 
 
 REFERENCE = Condition()
+
+
+def defence(eps: float) -> Adversarial:
+    """The adversarial training of the study: PGD of 5 steps, its radius rising for 0.3 of the run."""
+    return Adversarial(eps, steps=STEPS, warmup=WARMUP)
 
 
 def coordinates(conditions: list[Condition]) -> dict[str, Any]:

@@ -1,13 +1,12 @@
 """Confirmation: the best of the regularised networks, chosen on validation images, once on test images."""
 
-from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from minmax_jax.attacks.named import WORST
 from minmax_jax.study import regularisation
-from minmax_jax.study.arm import Arm
+from minmax_jax.study.arm import Arm, arms_of
 from minmax_jax.study.experiment import Experiment
 from minmax_jax.study.runner import check
 
@@ -15,13 +14,14 @@ if TYPE_CHECKING:
     import xarray as xr
 
 NAME = "confirmation"
+CHOSEN_FROM = ("strengths", "readings", "norms")  # parts of the regularisation
 SACRIFICE = 0.005  # of clean accuracy, below which an arm counts as equally accurate
 RADIUS = 0.1  # at which arms are compared
 SEEDS = tuple(range(100, 105))  # others than those of the choice
 IMAGES = 128  # test images of each seed
 
 
-def choose(table: "xr.Dataset", arms: Sequence[Arm]) -> tuple[Arm, ...]:
+def choose(table: "xr.Dataset") -> tuple[Arm, ...]:
     """The arms to confirm: no penalty, and the most robust arm of each penalty that costs no accuracy.
 
     By the means over seeds on the images of ``table``, the result of the regularisation: of each penalty
@@ -39,7 +39,7 @@ def choose(table: "xr.Dataset", arms: Sequence[Arm]) -> tuple[Arm, ...]:
         return float(row.sel(eps=RADIUS, method="nearest")), float(row.mean())
 
     least = float(clean.sel(arm=Arm().name)) - SACRIFICE
-    known = [one for one in arms if not one.eps and one.penalty != "none"]
+    known = [one for one in arms_of(table) if not one.eps and one.penalty != "none"]
     kinds: dict[tuple[str, bool], list[Arm]] = {}
     for one in known:
         if finished.sel(arm=one.name) and float(clean.sel(arm=one.name)) >= least:
@@ -49,11 +49,20 @@ def choose(table: "xr.Dataset", arms: Sequence[Arm]) -> tuple[Arm, ...]:
 
 
 def plan(folder: Path, quick: bool = False) -> Experiment:
-    """The experiment, whole or quick; the regularisation's result has to be in ``folder``."""
-    setting = regularisation.QUICK if quick else regularisation.FULL
-    table = check(folder / f"{regularisation.NAME}.nc", regularisation.plan(quick))
-    arms = choose(table, setting.arms)
+    """The experiment, whole or quick; the results of the regularisation have to be in ``folder``.
+
+    They are all but that with adversarial training.
+    """
+    parts = {
+        name: check(folder / f"{name}.nc", regularisation.plan(part, quick))
+        for part, name in regularisation.NAMES.items()
+        if part in CHOSEN_FROM
+    }
+    table = regularisation.together(parts.values())
+    arms = choose(table)
+    setting = (regularisation.QUICK if quick else regularisation.FULL)[CHOSEN_FROM[0]]
     more = replace(setting, arms=arms, part="test", seeds=SEEDS[: len(setting.seeds)])
     question = "Does the best fuzziness term make a network more robust on images it was not chosen by?"
     planned = regularisation.experiment(NAME, question, more if quick else replace(more, images=IMAGES))
-    return replace(planned, config=planned.config | {"chosen by": table.attrs["checksum"]})
+    checksums = [one.attrs["checksum"] for one in parts.values()]
+    return replace(planned, config=planned.config | {"chosen by": checksums})

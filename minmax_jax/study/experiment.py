@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from minmax_jax.lenet import LeNet
 from minmax_jax.progress import Progress
+from minmax_jax.training import Run
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -66,6 +68,14 @@ def telling(tell: Tell, share: float = 1.0) -> Callable[[Progress], None]:
         tell(share * now.step / now.steps)
 
     return told
+
+
+def network(run: Run) -> LeNet:
+    """The network of a run; a run that was stopped stops the study, by KeyboardInterrupt."""
+    if run.outcome == "stopped":
+        raise KeyboardInterrupt
+    assert isinstance(run.model, LeNet)
+    return run.model
 
 
 def stacked(found: Sequence[Arrays], name: str) -> np.ndarray:

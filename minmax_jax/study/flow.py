@@ -15,7 +15,7 @@ from minmax_jax.kernels import kernels
 from minmax_jax.lenet import LeNet
 from minmax_jax.objective import Objective
 from minmax_jax.study.condition import CONVOLUTIONS
-from minmax_jax.study.experiment import Arrays
+from minmax_jax.study.experiment import Arrays, network
 from minmax_jax.training import Diverged, fit
 
 FLOW: tuple[Measure, ...] = ("quadratic", "entropy")
@@ -65,10 +65,7 @@ def _trained(start: LeNet, data: Dataset, aim: Objective, seed: int) -> LeNet | 
         run = fit(start, data, aim, batch_size=BATCH, optimiser=SGD, seed=seed, snapshots=2, progress=False)
     except Diverged:
         return None
-    if run.outcome == "stopped":
-        raise KeyboardInterrupt
-    assert isinstance(run.model, LeNet)
-    return run.model
+    return network(run)
 
 
 def _memberships(model: LeNet, layer: str) -> Float[np.ndarray, " n"]:

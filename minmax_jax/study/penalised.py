@@ -6,9 +6,8 @@ import numpy as np
 
 from minmax_jax.attacks.named import WORST
 from minmax_jax.study import confirmation
-from minmax_jax.study.arm import ATTACKED, PAIR, Arm
+from minmax_jax.study.arm import ATTACKED, PAIR, Arm, arms_of
 from minmax_jax.study.cause import (
-    arms_of,
     explained,
     own_fuzziness,
     paired,

@@ -1,6 +1,6 @@
-"""Regularisation: what becomes of robustness if fuzziness is pushed down, or up?"""
+"""Regularisation: what becomes of robustness if fuzziness is pushed down, or up? In parts, by arms."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache, partial
 from pathlib import Path
@@ -10,9 +10,9 @@ import numpy as np
 
 from minmax_jax.lenet import LeNet
 from minmax_jax.study import gauge
-from minmax_jax.study.arm import Arm, coordinates, full_arms
+from minmax_jax.study.arm import PARTS, Arm, coordinates
 from minmax_jax.study.condition import REFERENCE
-from minmax_jax.study.experiment import Arrays, Experiment, Tell, Unit, telling
+from minmax_jax.study.experiment import Arrays, Experiment, Tell, Unit, network, telling
 from minmax_jax.study.pictures import pictures
 from minmax_jax.training import Diverged, fit
 
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     import xarray as xr
 
 NAME = "regularisation"
+NAMES: Mapping[str, str] = {part: f"{NAME}_{part}" for part in PARTS}  # of the experiments
 DATASET = REFERENCE.dataset
 RIVAL = 1000  # its seed, apart from those that are reported
 
@@ -41,22 +42,34 @@ class Setting:
     small: bool = False
 
 
-FULL = Setting(full_arms())
-QUICK = Setting(
-    (Arm(), Arm("fuzziness", 30.0)),
-    seeds=(0, 1),
-    epochs=1,
-    images=8,
-    attacks=("fgsm",),
-    checks=False,
-    small=True,
-)
+FULL = {part: Setting(arms) for part, arms in PARTS.items()}
+QUICK = {
+    part: Setting(arms, seeds=(0, 1), epochs=1, images=8, attacks=("fgsm",), checks=False, small=True)
+    for part, arms in {
+        "strengths": (Arm(), Arm("fuzziness", 30.0)),
+        "readings": (Arm(reading="fixed"), Arm("fuzziness", 30.0, "fixed")),
+        "norms": (Arm(), Arm("l1", 1e-3)),
+        "defended": (Arm(eps=0.1), Arm("fuzziness", 10.0, eps=0.1)),
+    }.items()
+}
+QUESTIONS: Mapping[str, str] = {
+    "strengths": "Does a fuzziness term in the loss make a network more robust, or less?",
+    "readings": "Is it the same by other intervals, and another measure of fuzziness?",
+    "norms": "Do penalties on the norm of the weights do the same?",
+    "defended": "Does a fuzziness term add to adversarial training?",
+}
 
 
-def plan(quick: bool = False) -> Experiment:
-    """The experiment, whole or quick."""
-    question = "Does a fuzziness term in the loss make a network more robust, or less?"
-    return experiment(NAME, question, QUICK if quick else FULL)
+def plan(part: str, quick: bool = False) -> Experiment:
+    """The experiment of a part, whole or quick."""
+    return experiment(NAMES[part], QUESTIONS[part], (QUICK if quick else FULL)[part])
+
+
+def together(tables: Iterable["xr.Dataset"]) -> "xr.Dataset":
+    """One table of the arms of several parts; arms that more than one of them has are there once."""
+    import xarray as xr  # heavy to import, so only where it is used
+
+    return xr.concat(list(tables), "arm", join="exact", combine_attrs="drop").drop_duplicates("arm")
 
 
 def experiment(name: str, question: str, setting: Setting) -> Experiment:
@@ -100,14 +113,12 @@ def train(arm: Arm, seed: int, setting: Setting, _: Path, tell: Tell) -> Arrays:
         )
     except Diverged as error:
         run = error.run
-    if run.outcome == "stopped":
-        raise KeyboardInterrupt
+    model = network(run)
     part = chosen.validation if setting.part == "validation" else chosen.data.test
     first = setting.seeds.index(seed) * setting.images
     attacked = part[first : first + setting.images]
-    assert isinstance(run.model, LeNet)
     found = gauge.gauge(
-        run.model, part, attacked, seed, setting.attacks, rival(setting.small) if setting.checks else None
+        model, part, attacked, seed, setting.attacks, rival(setting.small) if setting.checks else None
     )
     return found | {"finished": np.array(run.outcome == "finished")}
 
@@ -117,10 +128,7 @@ def rival(small: bool) -> LeNet:
     """A plainly trained network, whose adversarial images are tried on all others."""
     data = pictures(DATASET, small).data
     run = fit(REFERENCE.model(RIVAL, small), data, seed=RIVAL, progress=False)
-    if run.outcome == "stopped":
-        raise KeyboardInterrupt
-    assert isinstance(run.model, LeNet)
-    return run.model
+    return network(run)
 
 
 def tabulate(setting: Setting, found: Sequence[Arrays]) -> "xr.Dataset":

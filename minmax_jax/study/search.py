@@ -21,7 +21,7 @@ from minmax_jax.lenet import LeNet
 from minmax_jax.objective import Objective
 from minmax_jax.robustness import robustness
 from minmax_jax.study.condition import REFERENCE
-from minmax_jax.study.experiment import Arrays, Experiment, Tell, Unit, telling
+from minmax_jax.study.experiment import Arrays, Experiment, Tell, Unit, network, telling
 from minmax_jax.study.pictures import pictures
 from minmax_jax.training import Diverged, fit
 
@@ -141,10 +141,7 @@ def trained(candidate: Candidate, seed: int, epochs: int, small: bool, folder: P
         checkpoint=folder,
         **candidate.training(data, epochs),
     )
-    if run.outcome == "stopped":
-        raise KeyboardInterrupt
-    assert isinstance(run.model, LeNet)
-    return run.model
+    return network(run)
 
 
 def attempt(candidate: Candidate, setting: Setting, folder: Path, tell: Tell) -> Arrays:

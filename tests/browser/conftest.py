@@ -129,7 +129,8 @@ def end(server: subprocess.Popen[bytes]) -> None:
         server.wait()
 
 
-@pytest.fixture(scope="session")
+# Closed before other files of tests: Playwright keeps an event loop, in which no test could start its own.
+@pytest.fixture(scope="package")
 def browser(chromium: str) -> Iterator["Browser"]:
     from playwright.sync_api import sync_playwright
 

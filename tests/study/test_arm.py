@@ -3,15 +3,18 @@
 from dataclasses import replace
 
 import pytest
+import xarray as xr
 
 from minmax_jax.defences import Adversarial
-from minmax_jax.study.arm import CURVE, PROJECTED, Arm, coordinates, full_arms
+from minmax_jax.study.arm import CURVE, PARTS, PROJECTED, Arm, arms_of, coordinates
 from minmax_jax.training import ADAM
 
 
 def test_the_design_is_the_one_stated():
-    arms = full_arms()
-    assert len(arms) == len(set(arms)) == len({arm.name for arm in arms}) == 59
+    sizes = {part: len(arms) for part, arms in PARTS.items()}
+    assert sizes == {"strengths": 19, "readings": 14, "norms": 11, "defended": 5}
+    arms = list(dict.fromkeys(arm for part in PARTS.values() for arm in part))
+    assert len(arms) == len({arm.name for arm in arms}) == 47  # the base is in three of the parts
     fuzzy = [arm for arm in arms if arm.penalty == "fuzziness"]
     curve = [arm for arm in fuzzy if (arm.reading, arm.measure) == ("layer", "entropy")]
     for membership in ("signed", "magnitude"):
@@ -19,11 +22,16 @@ def test_the_design_is_the_one_stated():
         assert tuple(strengths) == CURVE
     assert max(CURVE) / min(one for one in CURVE if one > 0) == pytest.approx(1e4)  # four decades
     kinds = {(arm.reading, arm.membership, arm.measure) for arm in fuzzy}
-    assert len(kinds) == 3 * 2 * 2
+    assert len(kinds) == 2 * (3 + 1)  # three readings by entropy, one also by another measure
     for kind in kinds:  # each is pushed down and up
         signs = {a.strength > 0 for a in fuzzy if (a.reading, a.membership, a.measure) == kind}
         assert signs == {True, False}
-    assert all(arm.base in arms for arm in arms)
+
+
+@pytest.mark.parametrize("part", PARTS)
+def test_every_part_holds_what_it_compares_with(part):
+    assert all(arm.base in PARTS[part] for arm in PARTS[part])
+    assert any(arm != arm.base for arm in PARTS[part])
 
 
 def test_an_arm_trains_by_its_fields():
@@ -51,3 +59,8 @@ def test_labels_tell_the_fields():
     labels = coordinates([Arm(), replace(Arm(), eps=0.1)])
     assert labels["arm"] == ["none", "none eps 0.1"]
     assert labels["trained_eps"][1].tolist() == [0.0, 0.1]
+
+
+def test_arms_come_back_as_they_were():
+    arms = PARTS["readings"] + PARTS["norms"] + PARTS["defended"]
+    assert arms_of(xr.Dataset(coords=coordinates(arms))) == list(arms)

@@ -7,7 +7,7 @@ import pytest
 import xarray as xr
 
 from minmax_jax.study import confirmation, regularisation
-from minmax_jax.study.arm import Arm
+from minmax_jax.study.arm import Arm, coordinates
 from minmax_jax.study.result import write
 from refusal import refuses
 
@@ -20,9 +20,9 @@ ARMS = (BASE, BASE.base, DOWN, MORE, UP, FIXED, FIXED.base, L1, HARD)
 
 
 def table(clean: dict[Arm, float], robust: dict[Arm, float]) -> xr.Dataset:
-    names = [arm.name for arm in dict.fromkeys(ARMS)]
+    arms = list(dict.fromkeys(ARMS))
     spread = np.array([-0.001, 0.001])
-    values = [[clean.get(arm, 0.98) + spread, robust.get(arm, 0.3) + spread] for arm in dict.fromkeys(ARMS)]
+    values = [[clean.get(arm, 0.98) + spread, robust.get(arm, 0.3) + spread] for arm in arms]
     cleans, robusts = np.moveaxis(np.array(values), 1, 0)
     accuracy = np.stack([robusts, robusts + 0.2], axis=-1)[:, :, None]  # at eps 0.1 and 0.05
     return xr.Dataset(
@@ -31,56 +31,64 @@ def table(clean: dict[Arm, float], robust: dict[Arm, float]) -> xr.Dataset:
             "finished": (("arm", "seed"), np.ones(cleans.shape, bool)),
             "accuracy": (("arm", "seed", "attack", "eps"), accuracy),
         },
-        {"arm": names, "seed": [0, 1], "attack": ["worst"], "eps": np.float32([0.1, 0.05])},
+        coordinates(arms) | {"seed": [0, 1], "attack": ["worst"], "eps": np.float32([0.1, 0.05])},
     )
 
 
 def test_the_most_robust_of_each_kind():
-    found = confirmation.choose(table({}, {MORE: 0.5, DOWN: 0.4, UP: 0.6, L1: 0.1, HARD: 0.9}), ARMS)
+    found = confirmation.choose(table({}, {MORE: 0.5, DOWN: 0.4, UP: 0.6, L1: 0.1, HARD: 0.9}))
     assert found == (BASE, MORE, UP, L1)  # adversarial training is another question
 
 
 def test_accuracy_is_not_given_away():
-    found = confirmation.choose(table({MORE: 0.974, L1: 0.976}, {MORE: 0.9, DOWN: 0.4, L1: 0.9}), ARMS)
+    found = confirmation.choose(table({MORE: 0.974, L1: 0.976}, {MORE: 0.9, DOWN: 0.4, L1: 0.9}))
     assert found == (BASE, DOWN, UP, L1)
 
 
 def test_a_kind_that_costs_accuracy_is_left_out():
-    found = confirmation.choose(table({UP: 0.9}, {}), ARMS)
+    found = confirmation.choose(table({UP: 0.9}, {}))
     assert not any(arm.strength < 0 for arm in found)
 
 
 def test_an_arm_that_diverged_is_not_chosen():
     one = table({}, {MORE: 0.5, DOWN: 0.4})
     one.finished.loc[{"arm": MORE.name, "seed": 1}] = False
-    assert DOWN in confirmation.choose(one, ARMS) and MORE not in confirmation.choose(one, ARMS)
+    assert DOWN in confirmation.choose(one) and MORE not in confirmation.choose(one)
 
 
 def test_of_equals_the_better_one_at_other_radii():
     one = table({}, {MORE: 0.0, DOWN: 0.0, FIXED: 0.0, UP: 0.0})
     one.accuracy.loc[{"arm": MORE.name}] += np.array([0.0, 0.1])
-    assert MORE in confirmation.choose(one, ARMS)
+    assert MORE in confirmation.choose(one)
 
 
 def test_bases_come_along():
-    assert confirmation.choose(table({}, {FIXED: 0.9}), ARMS)[:2] == (BASE, FIXED.base)
+    assert confirmation.choose(table({}, {FIXED: 0.9}))[:2] == (BASE, FIXED.base)
 
 
 def test_the_plan_takes_new_seeds_and_test_images(tmp_path, monkeypatch):
-    setting = replace(regularisation.QUICK, arms=tuple(dict.fromkeys(ARMS)))
-    monkeypatch.setattr(regularisation, "QUICK", setting)
-    planned = regularisation.plan(quick=True)
-    notes = {"experiment": planned.name, "config": planned.config, "data": planned.data}
-    chosen_by = write(tmp_path / "regularisation.nc", table({}, {MORE: 0.5}), notes).checksum
+    kept = {
+        "strengths": (BASE, DOWN, MORE, UP),
+        "readings": (FIXED, FIXED.base),
+        "norms": (L1,),
+    }
+    settings = {part: replace(regularisation.QUICK[part], arms=arms) for part, arms in kept.items()}
+    monkeypatch.setattr(regularisation, "QUICK", settings)
+    whole, checksums = table({}, {MORE: 0.5, L1: 0.2}), []
+    for part, arms in kept.items():
+        planned = regularisation.plan(part, quick=True)
+        notes = {"experiment": planned.name, "config": planned.config, "data": planned.data}
+        rows = whole.sel(arm=[arm.name for arm in dict.fromkeys(arms)])
+        checksums.append(write(tmp_path / f"{planned.name}.nc", rows, notes).checksum)
     config = confirmation.plan(tmp_path, quick=True).config
-    assert config["chosen by"] == chosen_by
+    assert config["chosen by"] == checksums
     assert config["seeds"] == [100, 101] and config["part"] == "test"
     assert [one["strength"] for one in config["arms"]] == [0, 30, -10, 1e-3]
 
 
 def test_without_the_regularisation(tmp_path):
-    with pytest.raises(FileNotFoundError, match=r"regularisation\.nc does not exist"):
+    with pytest.raises(FileNotFoundError, match=r"regularisation_strengths\.nc does not exist"):
         confirmation.plan(tmp_path)
-    with refuses("regularisation.nc is no netCDF file"):
-        (tmp_path / "regularisation.nc").touch()
+    with refuses("regularisation_strengths.nc is no netCDF file"):
+        (tmp_path / "regularisation_strengths.nc").touch()
         confirmation.plan(tmp_path)

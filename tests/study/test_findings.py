@@ -98,11 +98,25 @@ def test_theory_is_read_off_the_weights():
             for layer in ("conv1", "conv2")
         }
         | {f"identity_{name}": (("seed", "layer"), np.full((2, 2), 2e-7)) for name in ("magnitude", "signed")}
+        | {
+            "explained": (
+                ("seed", "flow", "strength", "layer"),
+                np.tile(np.array([0.0, 0.5, 0.95, np.nan])[:, None], (2, 1, 1, 2)),
+            )
+        },
+        {
+            "flow": ["entropy"],
+            "strength": [0.0, 10.0, 100.0, 1000.0],
+            "layer": ["conv1", "conv2"],
+        },
     )
-    identity, first, _ = findings.predicted(table)
+    identity, first, _, flow, _ = findings.predicted(table)
     assert identity.effect == "largest error 2e-07"
-    assert first.result == "holds" and first.effect == "100% of these weights do (100% to 100%)"
-    assert "67% of weights" in first.reading
+    assert (
+        first.result == "holds" and "of the tenth with the steadiest sign 100% (100% to 100%)" in first.effect
+    )
+    assert "of all weights 67% do" in first.effect
+    assert flow.result == "holds" and flow.effect.endswith("0.50 at lambda 10, 0.95 at lambda 100")
 
 
 def test_the_most_robust_is_judged_by_the_worst_attack():

@@ -6,18 +6,27 @@ from flax import nnx
 
 import minmax_jax as mm
 from minmax_jax.study import gauge, regularisation
-from minmax_jax.study.arm import Arm
+from minmax_jax.study.arm import Arm, arms_of
 from minmax_jax.study.pictures import pictures
 from minmax_jax.study.result import about, read
 from minmax_jax.study.runner import run
 from minmax_jax.training import Diverged, Run
 from small import lenet, same_weights
 
+QUICK = regularisation.QUICK["strengths"]
+
 
 @pytest.fixture(scope="module")
-def table(tmp_path_factory):
+def results(tmp_path_factory):
+    """The quick result of each part."""
     folder = tmp_path_factory.mktemp("results")
-    return read(run(regularisation.plan(quick=True), folder, "a test", progress=False)[0])
+    plans = {part: regularisation.plan(part, quick=True) for part in regularisation.NAMES}
+    return {part: read(run(one, folder, "a test", progress=False)[0]) for part, one in plans.items()}
+
+
+@pytest.fixture
+def table(results):
+    return results["strengths"]
 
 
 def test_the_table_is_labelled(table):
@@ -52,15 +61,34 @@ def test_a_network_that_diverges_is_measured_and_marked(monkeypatch, tmp_path):
         raise Diverged("too far", Run(model, None, "diverged"))
 
     monkeypatch.setattr(regularisation, "fit", diverge)
-    setting = regularisation.QUICK
-    found = regularisation.train(Arm(), 0, setting, tmp_path, print)
+    found = regularisation.train(Arm(), 0, QUICK, tmp_path, print)
     assert not found["finished"] and np.isfinite(found["clean_accuracy"])
 
 
 def test_a_stopped_run_is_not_taken_for_a_finished_one(monkeypatch, tmp_path):
     monkeypatch.setattr(regularisation, "fit", lambda *_, **__: Run(lenet(), None, "stopped"))
     with pytest.raises(KeyboardInterrupt):
-        regularisation.train(Arm(), 0, regularisation.QUICK, tmp_path, print)
+        regularisation.train(Arm(), 0, QUICK, tmp_path, print)
+
+
+def test_parts_make_one_table(results):
+    whole = regularisation.together(results.values())
+    assert arms_of(whole) == list(
+        dict.fromkeys(arm for one in regularisation.QUICK.values() for arm in one.arms)
+    )
+    for one in results.values():
+        same = whole.sel(arm=one.arm)
+        np.testing.assert_array_equal(same.clean_accuracy, one.clean_accuracy)
+        np.testing.assert_array_equal(same.fuzziness, one.fuzziness)
+
+
+def test_every_part_trains_by_its_arms(results):
+    one = results["readings"]
+    assert arms_of(one) == [Arm(reading="fixed"), Arm("fuzziness", 30.0, "fixed")]
+    largest = one.largest.sel(layer="conv2").values
+    assert (largest <= mm.intervals.initial_bound((5, 5, 6, 16)) + 1e-6).all()  # projected
+    assert (results["norms"].l1.sum("layer").diff("arm") < 0).all()
+    assert results["defended"].trained_eps.values.tolist() == [0.1, 0.1]
 
 
 def test_the_rival_is_plainly_trained():
