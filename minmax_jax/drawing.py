@@ -102,6 +102,13 @@ def draw_memberships(ax: Axes, start: Float[np.ndarray, " weights"], reading: st
     return bars
 
 
+def draw_parts(ax: Axes, places: Any, energy: Any, fuzzy: Any) -> tuple[Any, Any]:
+    """Bars of the two parts of a worst case; both are returned to be moved."""
+    lower = ax.bar(places, energy, color=COLOURS[0], label="energy, ||w||² / m")
+    upper = ax.bar(places, fuzzy, bottom=energy, color=COLOURS[4], hatch="//", label="fuzziness, n m F / 4")
+    return lower, upper
+
+
 def draw_courses(ax: Axes, courses: "xr.DataArray", reading: str | None = None) -> None:
     """Fuzziness over training by each reading; the one named is drawn strongly."""
     for name, colour, style in zip(READINGS, COLOURS, STYLES, strict=False):

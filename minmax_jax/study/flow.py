@@ -2,14 +2,13 @@
 
 from collections.abc import Sequence
 
-import jax
-import jax.numpy as jnp
 import numpy as np
 import optax
-from jaxtyping import Array, Float
+from jaxtyping import Float
 
 from minmax_jax.data import Dataset
-from minmax_jax.fuzziness import Measure, degree
+from minmax_jax.flow import descend
+from minmax_jax.fuzziness import Measure
 from minmax_jax.intervals import initial_bound, interval, memberships
 from minmax_jax.kernels import kernels
 from minmax_jax.lenet import LeNet
@@ -71,18 +70,3 @@ def _trained(start: LeNet, data: Dataset, aim: Objective, seed: int) -> LeNet | 
 def _memberships(model: LeNet, layer: str) -> Float[np.ndarray, " n"]:
     kernel = kernels(model)[layer]
     return np.asarray(memberships(kernel, interval(kernel, "fixed")), np.float64).ravel()
-
-
-def descend(
-    mu: Float[np.ndarray, " n"], measure: Measure, rate: float, steps: int
-) -> Float[np.ndarray, " n"]:
-    """Memberships after gradient descent on the sum of f(mu), in steps of ``rate``, held at the ends.
-
-    Identity: while inside, for "quadratic" ``1/2 + (mu - 1/2) (1 + 8 rate)^steps``.
-    """
-    slope = jax.vmap(jax.grad(lambda one: degree(one, measure)))
-
-    def step(mu: Array, _: None) -> tuple[Array, None]:
-        return jnp.clip(mu - rate * slope(mu), 0, 1), None
-
-    return np.asarray(jax.lax.scan(step, jnp.asarray(mu, jnp.float32), None, steps)[0], np.float64)

@@ -2,6 +2,7 @@
 
 from minmax_jax.widgets.figure import FigureImage as FigureImage
 from minmax_jax.widgets.job import Job as Job
+from minmax_jax.widgets.kernel import KernelExplorer as KernelExplorer
 from minmax_jax.widgets.latest import Latest as Latest
 from minmax_jax.widgets.status import Status as Status
 from minmax_jax.widgets.strength import StrengthExplorer as StrengthExplorer

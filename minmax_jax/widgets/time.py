@@ -6,7 +6,7 @@ import ipywidgets
 
 from minmax_jax.fuzziness import MEASURES
 from minmax_jax.intervals import MEMBERSHIPS, READINGS
-from minmax_jax.plots import MinMaxView
+from minmax_jax.view import MinMaxView
 from minmax_jax.widgets.figure import FigureImage
 from minmax_jax.widgets.latest import Latest
 from minmax_jax.widgets.status import Status

@@ -5,6 +5,7 @@ import pytest
 import xarray as xr
 
 import minmax_jax as mm
+from drawn import labelled
 from minmax_jax import plots
 from minmax_jax.drawing import mosaic
 from minmax_jax.view import MinMaxView
@@ -15,12 +16,6 @@ from small import digits, lenet, run, train
 @pytest.fixture(scope="module")
 def history():
     return run().history
-
-
-def labelled(figure) -> bool:
-    """Every axes that shows numbers says what they are."""
-    shown = [ax for ax in figure.axes if ax.axison and ax.get_label() != "<colorbar>"]
-    return bool(shown) and all(ax.get_xlabel() for ax in shown) and bool(shown[0].get_ylabel())
 
 
 def test_every_figure_is_labelled_and_can_be_drawn(history):

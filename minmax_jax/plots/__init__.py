@@ -1,0 +1,15 @@
+"""Figures, one function each; all return a matplotlib Figure and draw on no global state."""
+
+from minmax_jax.plots.practice import drift as drift
+from minmax_jax.plots.practice import explained as explained
+from minmax_jax.plots.robustness import robustness as robustness
+from minmax_jax.plots.robustness import strengths as strengths
+from minmax_jax.plots.run import fuzziness as fuzziness
+from minmax_jax.plots.run import learning as learning
+from minmax_jax.plots.run import minmax as minmax
+from minmax_jax.plots.run import trajectories as trajectories
+from minmax_jax.plots.theory import amplification as amplification
+from minmax_jax.plots.theory import flow as flow
+from minmax_jax.plots.theory import matrices as matrices
+from minmax_jax.plots.theory import measures as measures
+from minmax_jax.plots.theory import sharpening as sharpening

@@ -1,0 +1,86 @@
+"""An explorer of one small kernel, a slider for each tap."""
+
+from typing import Any
+
+import ipywidgets
+import numpy as np
+from jaxtyping import Float
+
+from minmax_jax.arrays import AnyArray
+from minmax_jax.fuzziness import MEASURES
+from minmax_jax.intervals import MEMBERSHIPS
+from minmax_jax.kernel_view import LIMIT, KernelView
+from minmax_jax.widgets.figure import FigureImage
+from minmax_jax.widgets.latest import Latest
+from minmax_jax.widgets.status import Status
+
+EDGE = ((-0.5, 0.0, 0.5), (-1.0, 0.0, 1.0), (-0.5, 0.0, 0.5))  # Sobel's kernel, halved
+
+
+class KernelExplorer(ipywidgets.VBox):
+    """Slide the taps of a kernel and see y, membership, fuzziness and the worst case follow.
+
+    ``kernel`` (kh, kw) is where the taps begin, in [-1, 1] (half of Sobel's by default); ``patch``, of the
+    same shape, is the part of an image under the kernel (by default a dark-to-bright edge). Raises
+    ValueError for a kernel that has other than two axes, more than 25 taps or taps outside [-1, 1], or a
+    patch of another shape.
+    """
+
+    def __init__(
+        self, kernel: Float[AnyArray, "kh kw"] | None = None, patch: Float[AnyArray, "kh kw"] | None = None
+    ):
+        start = np.asarray(EDGE if kernel is None else kernel, np.float32)
+        if start.ndim != 2 or not 1 <= start.size <= 25:
+            raise ValueError(f"kernel has the shape {start.shape}; it takes two axes and at most 25 taps")
+        if not (np.abs(start) <= LIMIT).all():
+            raise ValueError(f"kernel has taps from {start.min():g} to {start.max():g}; it takes -1 to 1")
+        edge = np.broadcast_to(np.linspace(0, 1, start.shape[1], dtype=np.float32), start.shape)
+        view = self._view = KernelView(edge if patch is None else np.asarray(patch, np.float32))
+        view.show(start)
+        self.status = Status()
+        self._worker = Latest(self._draw, self.status.error)
+        self.figure = FigureImage(view.figure)
+        self.taps = [
+            ipywidgets.FloatSlider(
+                value=float(start[i, j]),
+                min=-LIMIT,
+                max=LIMIT,
+                step=0.05,
+                description=f"w[{i}, {j}]",
+                style={"description_width": "50px"},
+                layout={"width": "220px"},
+            )
+            for i, j in np.ndindex(start.shape)
+        ]
+        self.eps = ipywidgets.FloatSlider(value=0.1, min=0, max=0.5, step=0.01, description="eps")
+        self.membership = ipywidgets.Dropdown(options=MEMBERSHIPS, description="membership")
+        self.measure = ipywidgets.Dropdown(options=MEASURES, description="measure")
+        for dropdown in (self.membership, self.measure):
+            dropdown.style.description_width = "initial"
+            dropdown.layout.width = "190px"
+        for control in (*self.taps, self.eps, self.membership, self.measure):
+            control.observe(self._changed, "value")
+        grid = ipywidgets.GridBox(
+            self.taps, layout={"grid_template_columns": f"repeat({start.shape[1]}, 230px)"}
+        )
+        row = ipywidgets.HBox([self.membership, self.measure, self.eps])
+        super().__init__([row, grid, self.figure, self.status])
+        self._changed()
+
+    @property
+    def kernel(self) -> np.ndarray:
+        """The taps as the sliders say."""
+        values = np.array([slider.value for slider in self.taps], np.float32)
+        return values.reshape(self._view.patch.shape)
+
+    def wait(self) -> None:
+        """Wait until the figure shows what the controls say."""
+        self._worker.flush()
+
+    def _changed(self, _: Any = None) -> None:
+        self._worker.push((self.kernel, self.membership.value, self.measure.value, self.eps.value))
+
+    def _draw(self, task: tuple[Any, ...]) -> None:
+        self._view.show(*task)
+        self.figure.refresh(self._view.caption)
+        self.status.value = ""

@@ -1,0 +1,58 @@
+"""Figures of the theory: what stands on them is what the formulas give."""
+
+import numpy as np
+import pytest
+
+import minmax_jax as mm
+from drawn import labelled
+from minmax_jax import plots
+from minmax_jax.drawing import COLOURS
+from small import lenet
+
+KERNEL = np.random.default_rng(0).normal(0, 0.3, (3, 3, 1, 2)).astype(np.float32)
+
+
+@pytest.mark.parametrize(
+    "draw",
+    [
+        lambda: plots.matrices(KERNEL),
+        plots.measures,
+        lambda: plots.sharpening(KERNEL, "magnitude"),
+        plots.flow,
+        lambda: plots.flow("yager"),
+        lambda: plots.amplification(lenet(), 0.1),
+        lambda: plots.amplification(KERNEL),
+    ],
+    ids=["matrices", "measures", "sharpening", "flow", "yager", "model", "kernel"],
+)
+def test_every_figure_is_labelled_and_can_be_drawn(draw):
+    figure = draw()
+    assert labelled(figure)
+    assert figure._repr_png_().startswith(b"\x89PNG")
+
+
+def test_a_matrix_holds_the_weights_of_its_tile():
+    figure = plots.matrices(KERNEL, [(1, 1), (2, 2)])
+    plain, tiled = (ax.images[0].get_array().filled(np.nan) for ax in figure.axes[:2])
+    np.testing.assert_array_equal(plain, KERNEL.reshape(9, 2))
+    assert np.isfinite(tiled).sum() == 4 * 9 * 2  # every output of the tile has all weights
+    assert "16 x 8" in figure.axes[1].get_title()
+
+
+def test_sharpening_is_drawn_through_the_kernels_own_fuzziness():
+    line = plots.sharpening(KERNEL, factors=(1.0, 100.0)).axes[0].lines[0]
+    start, end = line.get_ydata()
+    assert start == pytest.approx(float(mm.fuzziness(KERNEL)), abs=1e-6) and end < 0.1
+
+
+def test_the_flow_ends_where_the_closed_form_does():
+    figure = plots.flow("linear", 0.12, [0.2, 0.6])
+    lines = [line for line in figure.axes[0].lines if line.get_color() == COLOURS[0]]
+    assert [line.get_ydata()[-1] for line in lines] == pytest.approx([0, 0.84], abs=1e-4)
+    assert "50% of these are at an end" in figure.axes[0].get_title()
+
+
+def test_bars_are_as_high_as_the_worst_case():
+    axes = plots.amplification(KERNEL, 0.5).axes[0]
+    tops = [bar.get_y() + bar.get_height() for bar in axes.containers[1]]
+    np.testing.assert_allclose(tops, mm.certify.amplification(KERNEL, 0.5), rtol=1e-5)

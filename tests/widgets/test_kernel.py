@@ -1,0 +1,73 @@
+"""The kernel explorer: every control changes the picture, and the words agree."""
+
+import numpy as np
+import pytest
+
+import minmax_jax as mm
+from refusal import refuses
+
+
+@pytest.fixture
+def explorer():
+    explorer = mm.widgets.KernelExplorer()
+    explorer.wait()
+    return explorer
+
+
+def test_it_begins_with_an_edge_detector(explorer):
+    assert len(explorer.taps) == 9 and explorer.taps[3].value == -1
+    np.testing.assert_array_equal(explorer.kernel, [[-0.5, 0, 0.5], [-1, 0, 1], [-0.5, 0, 0.5]])
+    assert "y is +2.00 and can be moved by 0.40 at eps 0.1" in explorer.figure.caption.value
+
+
+@pytest.mark.parametrize(
+    ("control", "value", "words"),
+    [
+        ("eps", 0.5, "can be moved by 2.00 at eps 0.5"),
+        ("membership", "magnitude", "(magnitude, entropy)"),
+        ("measure", "linear", "(signed, linear)"),
+    ],
+)
+def test_each_control_changes_picture_and_words(explorer, control, value, words):
+    before = bytes(explorer.figure.image.value)
+    getattr(explorer, control).value = value
+    explorer.wait()
+    assert bytes(explorer.figure.image.value) != before
+    assert words in explorer.figure.caption.value and explorer.status.value == ""
+
+
+def test_a_tap_moves_y(explorer):
+    explorer.taps[5].value = 0.0
+    explorer.wait()
+    assert "y is +1.00" in explorer.figure.caption.value
+
+
+def test_another_kernel_and_patch():
+    explorer = mm.widgets.KernelExplorer(np.full((1, 2), 0.5), patch=np.array([[1.0, 0.0]]))
+    explorer.wait()
+    assert "y is +0.50" in explorer.figure.caption.value
+
+
+def test_an_error_while_drawing_is_shown(explorer, monkeypatch):
+    def fail(*_):
+        raise RuntimeError("cannot draw")
+
+    monkeypatch.setattr(explorer._view, "show", fail)
+    explorer.taps[0].value = 0.3
+    explorer.wait()
+    assert "RuntimeError: cannot draw" in explorer.status.value
+
+
+@pytest.mark.parametrize(
+    ("kernel", "patch", "words"),
+    [
+        (np.zeros(3), None, "kernel has the shape (3,); it takes two axes"),
+        (np.zeros((6, 6)), None, "kernel has the shape (6, 6); it takes two axes and at most 25 taps"),
+        (np.full((2, 2), 1.5), None, "kernel has taps from 1.5 to 1.5; it takes -1 to 1"),
+        (np.full((2, 2), np.nan), None, "kernel has taps from nan to nan"),
+        (np.zeros((2, 2)), np.zeros((3, 3)), "it takes the patch's, (3, 3)"),
+    ],
+)
+def test_bad_kernels_are_refused(kernel, patch, words):
+    with refuses(words):
+        mm.widgets.KernelExplorer(kernel, patch)
