@@ -45,8 +45,10 @@ def fab(
 
     with d the smallest change onto it and ``alpha = min(|d(x)| / (|d(x)| + |d(x0)|), alpha_max)``. From a
     point of another class it goes back, ``x <- x0 + beta (x - x0)``. Three searches between the image and the
-    nearest such point end the walk. All but the first of ``restarts`` begin at random, at half the size of
-    the best change so far, and of eps at most (with no eps, of 0.3, 1 and 5 by "linf", "l2" and "l1").
+    nearest such point end the walk. Where the walk has found no such point, every fifth step leaps to the
+    ends of [0, 1] (this study's: see ``Walk``). All but the first of ``restarts`` begin at random, at half
+    the size of the best change so far, and of eps at most (with no eps, of 0.3, 1 and 5 by "linf", "l2" and
+    "l1").
     With ``targets`` the attack takes the boundary of the target's own region.
 
     The result is the nearest point found. With an ``eps``, an image is done once a change within eps is

@@ -109,7 +109,8 @@ def compare_in_turn(name, norm, eps, n=500, steps=FAB_STEPS):
     [("standard", "linf"), long("standard", "l2"), long("robust", "linf"), long("robust", "l2")],
 )
 def test_fab_finds_changes_as_small_as_the_references(name, norm):
-    check(*compare_fab(name, norm))
+    # By l2 few steps break few images of the robust network.
+    check(*compare_fab(name, norm, steps=50 if (name, norm) == ("robust", "l2") else FAB_STEPS))
 
 
 @pytest.mark.long

@@ -10,12 +10,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+import victims
 from faces import linear_classes, nearest
 from filled import filled
 from linear import Curved, batch, linear_model
+from minmax_jax.attacks import walk
 from minmax_jax.attacks.ball import NORMS, size
 from minmax_jax.attacks.fab import fab, fab_targeted
 from refusal import refuses
+from victims import victim
 
 STATIC = ("model", "norm", "steps", "restarts")
 # Few steps, and everywhere as many: tests share what is compiled.
@@ -122,6 +125,16 @@ def test_more_steps_never_find_a_larger_change():
     few, many = (sizes(in_turn, NET, images, labels, steps=n) for n in (2, 8))
     assert (many <= few * 1.01).all()  # the last search of three may end a little further out
     assert (many < few * 0.9).any()
+
+
+def test_a_walk_that_is_stuck_leaps(monkeypatch):
+    """By l2, many images of the robust network are far from any boundary, and its gradients mislead."""
+    model, (images, labels) = victim("robust"), victims.photos(16)
+    steps = partial(fab, model, images, labels, None, norm="l2", steps=25)
+    found = size(jax.jit(steps)() - images, "l2")
+    monkeypatch.setattr(walk, "LEAP", 1000)
+    stuck = size(jax.jit(lambda: steps())() - images, "l2")
+    assert (found > 0).all() and 0 < (stuck > 0).sum() < 16
 
 
 def test_more_classes_never_find_a_larger_change():

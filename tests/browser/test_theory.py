@@ -1,0 +1,39 @@
+"""A reader opens the theory notebook, runs it, and slides the taps of a kernel."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from browser.reader import Explorer
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Page
+
+
+@pytest.fixture(scope="module")
+def notebook(open_and_run: Callable[[str], "Page"]) -> "Page":
+    return open_and_run("2_theory.ipynb")
+
+
+def test_a_tap_by_keyboard_and_mouse(notebook: "Page", screenshots: Path) -> None:
+    explorer = Explorer(notebook, "w[0, 0]")
+    picture, tap = explorer.settle(), explorer.readout.inner_text()
+    explorer.output.screenshot(path=screenshots / "kernel.png")
+    explorer.press("ArrowRight", times=3)
+    picture = explorer.expect_change(picture)
+    assert explorer.readout.inner_text() != tap
+    explorer.drag(40)
+    explorer.expect_change(picture)
+
+
+def test_each_choice_changes_the_picture(notebook: "Page", screenshots: Path) -> None:
+    explorer = Explorer(notebook, "w[0, 0]")
+    picture = explorer.settle()
+    for dropdown in ("membership", "measure"):
+        explorer.choose_another(dropdown)
+        picture = explorer.expect_change(picture)
+    Explorer(notebook, "eps").press("ArrowRight", times=5)
+    explorer.expect_change(picture)
+    explorer.output.screenshot(path=screenshots / "another_kernel.png")
