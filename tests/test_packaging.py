@@ -28,7 +28,7 @@ TOP_LEVEL = {
 FLOORS = [
     {"widgets"},
     {"plots"},
-    {"view"},
+    {"view", "kernel_view"},
     {"drawing"},
     {"study", "benchmark"},
     {"robustness", "masking", "sweep"},
@@ -39,7 +39,7 @@ FLOORS = [
     {"steps", "history", "arguments", "grid"},
     {"defences"},
     {"certify"},
-    {"attacks", "minmax", "objective", "projection"},
+    {"attacks", "flow", "minmax", "objective", "projection"},
     {"fuzziness", "saved", "answers"},
     {"lenet"},
     {"intervals", "evaluation"},
