@@ -54,15 +54,20 @@ def test_fit_and_sweep_take_it(batch_size):
 
 
 @pytest.mark.long
-@pytest.mark.parametrize("name", ["adversarial", "fast", "trades", "ibp"])
-def test_a_lenet_does_not_collapse_and_withstands_pgd(name):
-    """At eps 0.3 without a recipe it is right on 11 %: it gives every image the same class."""
+@pytest.mark.parametrize(
+    ("name", "least"), [("adversarial", 0.55), ("fast", 0.3), ("trades", 0.55), ("ibp", 0.55)]
+)
+def test_a_lenet_does_not_collapse_and_withstands_pgd(name, least):
+    """At eps 0.3 without a recipe it is right on 11 %: it gives every image the same class.
+
+    In so short a run "fast" varies: seeds 0, 1 and 2 left 44, 39 and 72 % under PGD ("adversarial" 81 %).
+    """
     whole = mm.load("mnist")
     part = mm.Dataset("part", whole.train[:20_000], whole.test[:1000], whole.class_names)
     run = mm.fit(mm.LeNet(rngs=nnx.Rngs(0)), part, **recipe(name, part, epochs=5), progress=False)
     report = mm.robustness(run.model, part, [0.0, 0.3], attacks=["pgd"], progress=False)
     clean, attacked = report.accuracy.sel(attack="pgd").values
-    assert clean > 0.85 and attacked > 0.55
+    assert clean > 0.85 and attacked > least
 
 
 @pytest.mark.parametrize(
