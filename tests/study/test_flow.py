@@ -5,6 +5,7 @@ import optax
 import pytest
 
 import minmax_jax as mm
+from minmax_jax.flow import descend
 from minmax_jax.intervals import initial_bound
 from minmax_jax.study.flow import FLOW, flow
 from minmax_jax.training import Diverged, Run
