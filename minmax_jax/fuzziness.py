@@ -52,6 +52,15 @@ def degree(mu: Float[AnyArray, "..."], measure: Measure = "entropy", p: float = 
     return 1 - jnp.where(distance > 0, power, 0)
 
 
+def sharpen(mu: Float[AnyArray, "*shape"], factor: float) -> Float[Array, "*shape"]:
+    """Memberships whose distance from 1/2 is multiplied by ``factor`` >= 0, held at 0 and 1.
+
+    Source: De Luca and Termini 1972, the axiom of sharpening. Identity: with a factor of 1 or more, no
+    measure of fuzziness rises.
+    """
+    return jnp.clip(0.5 + factor * (jnp.asarray(mu) - 0.5), 0, 1)
+
+
 def degrees(
     kernel: Float[AnyArray, "..."],
     *,

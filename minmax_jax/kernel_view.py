@@ -23,7 +23,6 @@ class KernelView:
         self.patch, self.caption = np.asarray(patch, np.float32), ""
         self.figure, axes = new_figure(10.4, 3.8, 3, width_ratios=(1, 1.2, 1))
         self.taps, self.degrees, self.parts = axes
-        self.measure: Measure | None = None
         zeros = np.zeros_like(self.patch)
         self.picture = draw_weights(self.taps, zeros, LIMIT)
         self.figure.colorbar(self.picture, ax=self.taps, location="left", shrink=0.7, label="weight w")

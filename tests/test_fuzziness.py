@@ -14,7 +14,7 @@ from jax import lax
 
 from filled import fill, filled
 from minmax_jax import Interval, LeNet, convolve, degree, degrees, fuzziness, interval, memberships
-from minmax_jax.fuzziness import MEASURES
+from minmax_jax.fuzziness import MEASURES, sharpen
 from minmax_jax.intervals import MEMBERSHIPS, READINGS
 from refusal import refuses
 
@@ -64,6 +64,14 @@ def test_the_degree_is_one_at_the_centre_and_there_alone(measure, p):
     assert degree(jnp.float32(0.5), measure, p) == 1
     away = jnp.array([0.0, 0.2, 0.4, 0.6, 0.9, 1.0])
     assert (degree(away, measure, p) < 1).all()
+
+
+@given(mus, st.floats(1, 100))
+def test_sharpen_moves_outwards_and_stays_inside(mu, factor):
+    moved = np.asarray(sharpen(mu, factor))
+    assert ((moved >= 0) & (moved <= 1)).all()
+    assert (np.abs(moved - 0.5) >= np.abs(mu - 0.5) - 1e-6).all()
+    np.testing.assert_allclose(sharpen(np.array([0.4, 0.5, 0.9]), 2.0), [0.3, 0.5, 1.0], rtol=1e-6)
 
 
 @given(mus, mus, hnp.arrays(bool, 8), st.sampled_from(FORMS))

@@ -11,7 +11,7 @@ from minmax_jax.certify.amplification import amplifications
 from minmax_jax.convolution import toeplitz
 from minmax_jax.drawing import COLOURS, STYLES, Figure, draw_parts, draw_weights, new_figure
 from minmax_jax.flow import CLOSED, closed_form, descend
-from minmax_jax.fuzziness import MEASURES, Measure, degree
+from minmax_jax.fuzziness import MEASURES, Measure, degree, sharpen
 from minmax_jax.intervals import Membership, interval, memberships
 from minmax_jax.tiles import Tile
 
@@ -62,11 +62,10 @@ def sharpening(
     factors: Sequence[float] = (0.5, 0.75, 1.0, 1.5, 2.0, 3.0, 5.0, 10.0, 30.0, 100.0),
 ) -> Figure:
     """Fuzziness of a kernel whose memberships are moved away from 1/2 by a factor, by every measure."""
-    mu = np.asarray(memberships(kernel, interval(kernel, "layer", membership), membership))
+    mu = memberships(kernel, interval(kernel, "layer", membership), membership)
     figure, (ax,) = new_figure(5.6, 3.4, 1)
     for i, measure in enumerate(MEASURES):
-        moved = [np.clip(0.5 + factor * (mu - 0.5), 0, 1) for factor in factors]
-        course = [float(degree(one, measure).mean()) for one in moved]
+        course = [float(degree(sharpen(mu, factor), measure).mean()) for factor in factors]
         ax.plot(factors, course, f"o{STYLES[i]}", color=COLOURS[i], label=measure)
     ax.axvline(1, color="0.6", linestyle=":")
     ax.set(xscale="log", xlabel="factor on the distance from the centre, μ - 1/2", ylabel="fuzziness F")

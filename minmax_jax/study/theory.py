@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from minmax_jax.certify.amplification import amplification_parts
-from minmax_jax.fuzziness import MEASURES, degree, fuzziness
+from minmax_jax.fuzziness import MEASURES, degree, fuzziness, sharpen
 from minmax_jax.intervals import interval, memberships
 from minmax_jax.kernels import kernels
 from minmax_jax.lenet import LeNet
@@ -82,7 +82,7 @@ def sharpening(model: Any) -> Arrays:
     table = []
     for kernel in kernels(model, CONVOLUTIONS).values():
         mu = memberships(kernel, interval(kernel))
-        moved = [jnp.clip(0.5 + factor * (mu - 0.5), 0, 1) for factor in SHARPNESS]
+        moved = [sharpen(mu, factor) for factor in SHARPNESS]
         table.append([[float(degree(one, measure).mean()) for measure in MEASURES] for one in moved])
     return {"sharpened": np.array(table)}
 

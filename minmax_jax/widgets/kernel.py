@@ -10,6 +10,7 @@ from minmax_jax.arrays import AnyArray
 from minmax_jax.fuzziness import MEASURES
 from minmax_jax.intervals import MEMBERSHIPS
 from minmax_jax.kernel_view import LIMIT, KernelView
+from minmax_jax.widgets.dropdown import dropdown
 from minmax_jax.widgets.figure import FigureImage
 from minmax_jax.widgets.latest import Latest
 from minmax_jax.widgets.status import Status
@@ -53,11 +54,8 @@ class KernelExplorer(ipywidgets.VBox):
             for i, j in np.ndindex(start.shape)
         ]
         self.eps = ipywidgets.FloatSlider(value=0.1, min=0, max=0.5, step=0.01, description="eps")
-        self.membership = ipywidgets.Dropdown(options=MEMBERSHIPS, description="membership")
-        self.measure = ipywidgets.Dropdown(options=MEASURES, description="measure")
-        for dropdown in (self.membership, self.measure):
-            dropdown.style.description_width = "initial"
-            dropdown.layout.width = "190px"
+        self.membership = dropdown("membership", MEMBERSHIPS)
+        self.measure = dropdown("measure", MEASURES)
         for control in (*self.taps, self.eps, self.membership, self.measure):
             control.observe(self._changed, "value")
         grid = ipywidgets.GridBox(

@@ -17,6 +17,7 @@ from minmax_jax.objective import TRAINABLE_READINGS, Objective
 from minmax_jax.progress import Progress
 from minmax_jax.robustness import robustness
 from minmax_jax.training import Diverged, Run, describe, fit
+from minmax_jax.widgets.dropdown import dropdown
 from minmax_jax.widgets.figure import FigureImage
 from minmax_jax.widgets.job import Job, Report
 from minmax_jax.widgets.time import TimeExplorer
@@ -117,12 +118,7 @@ class StrengthExplorer(ipywidgets.VBox):
             continuous_update=False,  # a move costs seconds of training: take where it ends
         )
         for name, values in zip(FORM, (TRAINABLE_READINGS, MEMBERSHIPS, MEASURES), strict=True):
-            dropdown = ipywidgets.Dropdown(
-                options=values, value=getattr(start, name), description=f"λ {name}"
-            )
-            dropdown.style.description_width = "initial"
-            dropdown.layout.width = "230px"
-            setattr(self, name, dropdown)
+            setattr(self, name, dropdown(f"λ {name}", values, getattr(start, name), width="230px"))
 
     def _changed(self, _: Any) -> None:
         known = self.runs.get(self.choice)

@@ -7,6 +7,7 @@ import ipywidgets
 from minmax_jax.fuzziness import MEASURES
 from minmax_jax.intervals import MEMBERSHIPS, READINGS
 from minmax_jax.view import MinMaxView
+from minmax_jax.widgets.dropdown import dropdown
 from minmax_jax.widgets.figure import FigureImage
 from minmax_jax.widgets.latest import Latest
 from minmax_jax.widgets.status import Status
@@ -34,14 +35,11 @@ class TimeExplorer(ipywidgets.VBox):
             layout={"width": "500px"},
             continuous_update=True,
         )
-        self.layer = ipywidgets.Dropdown(options=["-"], description="layer")
-        self.reading = ipywidgets.Dropdown(options=READINGS, description="reading")
-        self.membership = ipywidgets.Dropdown(options=MEMBERSHIPS, description="membership")
-        self.measure = ipywidgets.Dropdown(options=MEASURES, description="measure")
+        self.layer = dropdown("layer", ["-"])
+        self.reading = dropdown("reading", READINGS)
+        self.membership = dropdown("membership", MEMBERSHIPS)
+        self.measure = dropdown("measure", MEASURES)
         choices = [self.layer, self.reading, self.membership, self.measure]
-        for dropdown in choices:
-            dropdown.style.description_width = "initial"
-            dropdown.layout.width = "190px"
         self.controls = [self.step, *choices]
         self.show_history(history)
         for control in self.controls:
@@ -64,8 +62,8 @@ class TimeExplorer(ipywidgets.VBox):
     def _changed(self, _: Any = None) -> None:
         steps = self.history.snapshot.values.tolist()
         if self.step.value in steps and self.layer.value in self.history.layer:
-            dropdowns = (self.layer, self.reading, self.membership, self.measure)
-            choice = (*(dropdown.value for dropdown in dropdowns), steps.index(self.step.value))
+            chosen = (self.layer, self.reading, self.membership, self.measure)
+            choice = (*(one.value for one in chosen), steps.index(self.step.value))
             self._worker.push((self.history, choice))
 
     def _draw(self, task: tuple[Any, tuple[Any, ...]]) -> None:

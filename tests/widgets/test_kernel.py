@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 import minmax_jax as mm
+from exploring import expect_change
 from refusal import refuses
 
 
@@ -29,11 +30,7 @@ def test_it_begins_with_an_edge_detector(explorer):
     ],
 )
 def test_each_control_changes_picture_and_words(explorer, control, value, words):
-    before = bytes(explorer.figure.image.value)
-    getattr(explorer, control).value = value
-    explorer.wait()
-    assert bytes(explorer.figure.image.value) != before
-    assert words in explorer.figure.caption.value and explorer.status.value == ""
+    expect_change(explorer, control, value, words)
 
 
 def test_a_tap_moves_y(explorer):

@@ -3,6 +3,7 @@
 import pytest
 
 import minmax_jax as mm
+from exploring import expect_change
 from small import lenet, run, train
 
 
@@ -36,12 +37,7 @@ def test_it_begins_at_the_end_of_training(explorer, history):
     ],
 )
 def test_each_control_changes_picture_and_words(explorer, control, value, words):
-    before = bytes(explorer.figure.image.value)
-    getattr(explorer, control).value = value
-    explorer.wait()
-    assert bytes(explorer.figure.image.value) != before
-    assert words in explorer.figure.caption.value
-    assert explorer.status.value == ""
+    expect_change(explorer, control, value, words)
 
 
 def test_another_history_keeps_the_choices_that_fit(explorer):
