@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from minmax_jax.lenet import LeNet
-from minmax_jax.study import gauge
+from minmax_jax.study import gauge, specimen
 from minmax_jax.study.arm import PARTS, Arm, coordinates
 from minmax_jax.study.condition import REFERENCE
 from minmax_jax.study.experiment import Arrays, Experiment, Tell, Unit, network, telling
@@ -69,7 +69,10 @@ def together(tables: Iterable["xr.Dataset"]) -> "xr.Dataset":
     """One table of the arms of several parts; arms that more than one of them has are there once."""
     import xarray as xr  # heavy to import, so only where it is used
 
-    return xr.concat(list(tables), "arm", join="exact", combine_attrs="drop").drop_duplicates("arm")
+    joined = xr.concat(
+        list(tables), "arm", data_vars="minimal", compat="equals", join="exact", combine_attrs="drop"
+    )
+    return joined.drop_duplicates("arm")
 
 
 def experiment(name: str, question: str, setting: Setting) -> Experiment:
@@ -120,6 +123,7 @@ def train(arm: Arm, seed: int, setting: Setting, _: Path, tell: Tell) -> Arrays:
     found = gauge.gauge(
         model, part, attacked, seed, setting.attacks, rival(setting.small) if setting.checks else None
     )
+    found |= specimen.specimen(model, attacked, gauge.RADII, seed)
     return found | {"finished": np.array(run.outcome == "finished")}
 
 
@@ -137,10 +141,13 @@ def tabulate(setting: Setting, found: Sequence[Arrays]) -> "xr.Dataset":
 
     shape = len(setting.arms), len(setting.seeds)
     variables: dict[str, Any] = {}
-    for name, dims in (gauge.DIMENSIONS | {"finished": ()}).items():
+    notes = gauge.NOTES | specimen.NOTES | {"finished": "whether training came to its end, without diverging"}
+    for name, dims in (gauge.DIMENSIONS | specimen.DIMENSIONS | {"finished": ()}).items():
         values = np.stack([one[name] for one in found])
-        note = gauge.NOTES.get(name, "whether training came to its end, without diverging")
         values = values.reshape(*shape, *values.shape[1:])
-        variables[name] = (("arm", "seed", *dims), values, {"long_name": note})
+        variables[name] = (("arm", "seed", *dims), values, {"long_name": notes[name]})
+    for name, dims in specimen.SHARED.items():
+        values = np.stack([one[name] for one in found[: shape[1]]])
+        variables[name] = (("seed", *dims), values, {"long_name": notes[name]})
     labels = coordinates(setting.arms) | {"seed": list(setting.seeds)} | gauge.coordinates(setting.attacks)
     return xr.Dataset(variables, labels)

@@ -80,6 +80,8 @@ def test_parts_make_one_table(results):
         same = whole.sel(arm=one.arm)
         np.testing.assert_array_equal(same.clean_accuracy, one.clean_accuracy)
         np.testing.assert_array_equal(same.fuzziness, one.fuzziness)
+        np.testing.assert_array_equal(same.image, one.image)
+    assert whole.image.dims == ("seed", "height", "width")
 
 
 def test_every_part_trains_by_its_arms(results):
