@@ -2,11 +2,18 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+if TYPE_CHECKING:
+    import xarray as xr
 
 
 class Progress(NamedTuple):
-    """How far a run is: steps done and to do, epochs likewise, and the last measurements."""
+    """How far a run is: steps done and to do, epochs likewise, and the last measurements.
+
+    ``history`` makes the history of the run so far, with the kernels as they are now; it takes as long as a
+    few steps of training.
+    """
 
     step: int
     steps: int
@@ -14,6 +21,7 @@ class Progress(NamedTuple):
     epochs: int
     loss: float
     test_accuracy: float | None  # of the last whole epoch, None before the first
+    history: "Callable[[], xr.Dataset] | None" = None
 
 
 @contextmanager

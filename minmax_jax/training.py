@@ -168,6 +168,9 @@ def fit(
             history = trainer.history(per_epoch, {**labels, "outcome": outcome})
             return Run(trainer.model(), history, outcome)
 
+    def so_far() -> "xr.Dataset":
+        return trainer.history(per_epoch, {**labels, "outcome": "running"})
+
     key = jax.random.key(seed)
     with (
         carrying(trainer, end),
@@ -195,7 +198,7 @@ def fit(
                         trainer.evaluate()
                         save()
                     test = trainer.test_accuracy[-1] if trainer.test_accuracy else None
-                    if report(Progress(trainer.steps, total, epoch, epochs, trainer.loss, test)):
+                    if report(Progress(trainer.steps, total, epoch, epochs, trainer.loss, test, so_far)):
                         return end("stopped")
         except KeyboardInterrupt:
             return end("stopped")

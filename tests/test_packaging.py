@@ -28,8 +28,9 @@ TOP_LEVEL = {
 FLOORS = [
     {"widgets"},
     {"plots"},
-    {"view", "kernel_view"},
+    {"view", "kernel_view", "penalty_view", "play_view", "attack_view"},
     {"drawing"},
+    {"play"},
     {"study", "benchmark"},
     {"robustness", "masking", "sweep"},
     {"signs"},
@@ -38,7 +39,7 @@ FLOORS = [
     {"trainer", "fingerprint", "bootstrap", "workload"},
     {"steps", "history", "arguments", "grid"},
     {"defences"},
-    {"certify"},
+    {"certify", "single"},
     {"attacks", "flow", "minmax", "objective", "projection"},
     {"fuzziness", "saved", "answers"},
     {"lenet"},
@@ -47,6 +48,7 @@ FLOORS = [
     {"data"},
     {"prepared", "split", "tiles", "compilation"},
     {"prepare", "cache"},
+    {"pages"},
     {"arrays", "checks", "archive", "interrupts", "placement", "cores"},
 ]
 DRAWING = {"matplotlib", "ipywidgets", "IPython"}

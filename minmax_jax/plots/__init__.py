@@ -1,5 +1,11 @@
 """Figures, one function each; all return a matplotlib Figure and draw on no global state."""
 
+from minmax_jax.plots.penalties import arms as arms
+from minmax_jax.plots.penalties import cause as cause
+from minmax_jax.plots.penalties import certified as certified
+from minmax_jax.plots.penalties import network as network
+from minmax_jax.plots.penalties import strength_curves as strength_curves
+from minmax_jax.plots.penalties import trade_off as trade_off
 from minmax_jax.plots.practice import drift as drift
 from minmax_jax.plots.practice import explained as explained
 from minmax_jax.plots.robustness import robustness as robustness

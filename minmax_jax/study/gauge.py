@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import jax
 import jax.numpy as jnp
@@ -25,6 +25,9 @@ from minmax_jax.robustness import robustness
 from minmax_jax.split import Split
 from minmax_jax.study.condition import CONVOLUTIONS, LAYERS
 from minmax_jax.study.experiment import Arrays
+
+if TYPE_CHECKING:
+    import xarray as xr
 
 RADII = (0.05, 0.1, 0.2, 0.3)
 CERTIFIED = (0.005, 0.01, 0.02, *RADII)  # networks not trained for it are certified at small radii only
@@ -110,6 +113,16 @@ def weights(model: LeNet) -> Arrays:
         "largest": np.array([jnp.abs(one).max() for one in every]),
         "near_zero": np.array([near_zero(np.asarray(one)[None])[0] for one in every]),
     }
+
+
+def alarms(table: "xr.Dataset") -> "xr.DataArray":
+    """Whether a check for masking alarms, by the number of ``images`` in the table's ``attrs``.
+
+    That is above 1 % of the images classified as labelled, and above one image. How many those were of the
+    attacked images is taken from the accuracy on all.
+    """
+    images = table.masking * table.clean_accuracy * table.attrs["images"]
+    return (table.masking > 0.01) & (images > 1.5)
 
 
 def coordinates(attacks: Sequence[str] = ATTACKS) -> dict[str, Any]:

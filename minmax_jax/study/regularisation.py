@@ -1,5 +1,6 @@
 """Regularisation: what becomes of robustness if fuzziness is pushed down, or up? In parts, by arms."""
 
+import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache, partial
@@ -14,6 +15,7 @@ from minmax_jax.study.arm import PARTS, Arm, coordinates
 from minmax_jax.study.condition import REFERENCE
 from minmax_jax.study.experiment import Arrays, Experiment, Tell, Unit, network, telling
 from minmax_jax.study.pictures import pictures
+from minmax_jax.study.result import about, read
 from minmax_jax.training import Diverged, fit
 
 if TYPE_CHECKING:
@@ -73,6 +75,25 @@ def together(tables: Iterable["xr.Dataset"]) -> "xr.Dataset":
         list(tables), "arm", data_vars="minimal", compat="equals", join="exact", combine_attrs="drop"
     )
     return joined.drop_duplicates("arm")
+
+
+def regularised(folder: str | os.PathLike[str]) -> "xr.Dataset":
+    """One table of the results of all parts in ``folder``, each verified by ``read``.
+
+    By arm and seed: accuracies, certificates, checks for masking, weights and pictures, each with a
+    ``long_name``. Its ``attrs`` tell the number of ``images`` that each seed attacked. Raises
+    FileNotFoundError where there are no results of any part, and ValueError for damaged ones.
+    """
+    place = Path(folder).expanduser()
+    found = [place / f"{name}.nc" for name in NAMES.values() if (place / f"{name}.nc").is_file()]
+    if not found:
+        raise FileNotFoundError(
+            f"folder {place} holds none of {', '.join(f'{name}.nc' for name in NAMES.values())}; "
+            "`python -m minmax_jax.study` makes them"
+        )
+    tables = [read(file) for file in found]
+    images = about(tables[0])["config"]["attacked images of each seed"]
+    return together(tables).assign_attrs(images=images)
 
 
 def experiment(name: str, question: str, setting: Setting) -> Experiment:

@@ -1,0 +1,70 @@
+"""One choice of everything that the playground trains with."""
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from flax import nnx
+
+from minmax_jax.data import Dataset, load
+from minmax_jax.fuzziness import Measure
+from minmax_jax.intervals import Membership, Reading
+from minmax_jax.lenet import LeNet, Variant
+from minmax_jax.objective import Objective
+from minmax_jax.study.condition import OPTIMISERS, Optimiser, defence
+
+
+@dataclass(frozen=True)
+class Play:
+    """A LeNet, its data, and how it is trained: objective, optimiser, and how long.
+
+    ``eps`` > 0 is adversarial training at that L-inf radius (PGD of 5 steps, its radius rising for 0.3 of the
+    run). ``images`` are the first of the training set, all if there are not so many.
+    """
+
+    dataset: str = "mnist"
+    variant: Variant = "modern"
+    optimiser: Optimiser = "adam"
+    reading: Reading = "layer"
+    membership: Membership = "signed"
+    measure: Measure = "entropy"
+    strength: float = 0.0
+    eps: float = 0.0
+    epochs: int = 2
+    images: int = 60_000
+    seed: int = 0
+
+    @property
+    def name(self) -> str:
+        """In words, such as "mnist modern adam, λ 10 layer signed entropy, eps 0.1, 2 epochs, seed 0"."""
+        parts = [f"{self.dataset} {self.variant} {self.optimiser}"]
+        if self.strength:
+            parts.append(f"λ {self.strength:g} {self.reading} {self.membership} {self.measure}")
+        parts += [f"eps {self.eps:g}"] if self.eps else []
+        return ", ".join([*parts, f"{self.epochs} epoch{'s' * (self.epochs != 1)}", f"seed {self.seed}"])
+
+    @property
+    def facts(self) -> dict[str, Any]:
+        """The fields by name."""
+        return asdict(self)
+
+    def data(self) -> Dataset:
+        """The data set with as many training images as asked for. Raises what ``mm.load`` does."""
+        whole = load(self.dataset)
+        return Dataset(
+            whole.name, whole.train[: self.images], whole.test, whole.class_names, whole.provenance
+        )
+
+    def model(self, data: Dataset) -> LeNet:
+        """The network before training."""
+        return LeNet(data.image_shape, data.classes, self.variant, rngs=nnx.Rngs(self.seed))
+
+    def training(self) -> dict[str, Any]:
+        """Arguments of ``fit``."""
+        attacked = defence(self.eps) if self.eps else None
+        objective = Objective(self.strength, self.reading, self.membership, self.measure, defence=attacked)
+        return {
+            "objective": objective,
+            "optimiser": OPTIMISERS[self.optimiser],
+            "epochs": self.epochs,
+            "seed": self.seed,
+        }

@@ -1,0 +1,154 @@
+"""Figures of what penalties did to networks, from the table that ``mm.study.regularised`` gives."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from matplotlib.axes import Axes
+
+from minmax_jax.drawing import COLOURS, CREDIT, STYLES, Figure, new_figure
+from minmax_jax.penalty_view import PenaltyView
+from minmax_jax.study.arm import PAIR, Arm, Penalty, arms_of
+from minmax_jax.study.cause import own_fuzziness, paired_effect, rank_correlation, robust
+from minmax_jax.study.gauge import CLAIMED
+from minmax_jax.study.verdict import effect
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+LOOKS: dict[Penalty, tuple[str, str]] = {
+    "fuzziness": ("o", COLOURS[0]),
+    "l1": ("s", COLOURS[1]),
+    "l2": ("^", COLOURS[2]),
+    "none": ("*", "black"),
+}
+
+
+def network(table: "xr.Dataset", arm: str = "none", seed: int = 0) -> Figure:
+    """One arm by its name: filters, accuracy by radius, fuzziness over strengths, attacked images."""
+    known = {one.name: one for one in arms_of(table)}
+    if arm not in known:
+        raise ValueError(f"arm is {arm!r}; it takes one of {list(known)}")
+    return PenaltyView(table, seed).show(known[arm])
+
+
+def strength_curves(table: "xr.Dataset", eps: float = CLAIMED) -> Figure:
+    """Change of accuracy by the strength of the fuzziness term: clean, and in the worst case at ``eps``.
+
+    Paired with no penalty, seed by seed; bars: 95 % bootstrap intervals over seeds. Layer reading, entropy.
+    """
+    kinds = [arm for arm in arms_of(table) if _is_on_curve(arm)]
+    figure, axes = new_figure(9.6, 3.6, 2)
+    outcomes = {"clean accuracy": table.clean_accuracy, f"worst case, eps {eps:g}": robust(table, eps)}
+    strengths = sorted({0.0} | {arm.strength for arm in kinds})
+    for ax, (name, values) in zip(axes, outcomes.items(), strict=True):
+        found = paired_effect(table, values)
+        for i, membership in enumerate(dict.fromkeys(arm.membership for arm in kinds)):
+            course = [arm for arm in kinds if arm.membership == membership and arm.name in found.arm.values]
+            places = [strengths.index(arm.strength) + 0.12 * (2 * i - 1) for arm in course]
+            _errorbar(ax, places, found.sel(arm=[a.name for a in course]), i, membership)
+        ax.axhline(0, color="0.6", linewidth=0.8)
+        ax.set_xticks(range(len(strengths)), [f"{one:g}" for one in strengths], rotation=45)
+        ax.set(xlabel="strength λ (below 0: towards more fuzziness)", title=name)
+    axes[0].set_ylabel("change against no penalty\n(percentage points)")
+    axes[0].legend(title="membership", frameon=False)
+    text = f"{table.sizes['seed']} paired seeds; arms with a network that diverged are left out"
+    figure.supxlabel(text, **CREDIT)
+    return figure
+
+
+def arms(table: "xr.Dataset", eps: float = CLAIMED) -> Figure:
+    """Every penalty's change of worst-case accuracy at ``eps`` against its base, with its interval."""
+    found = paired_effect(table, robust(table, eps))
+    order = [arm for arm in arms_of(table) if arm.name in found.arm.values]
+    figure, (ax,) = new_figure(7.6, 1.2 + 0.19 * len(order), 1)
+    for place, arm in enumerate(reversed(order)):
+        row = 100 * found.sel(arm=arm.name)
+        marker, colour = LOOKS[arm.penalty]
+        ax.plot([row.low, row.high], [place, place], color=colour)
+        ax.plot(row["mean"], place, marker, color=colour, markersize=4)
+    ax.axvline(0, color="0.6", linewidth=0.8)
+    ax.set_yticks(range(len(order)), [arm.name for arm in reversed(order)], fontsize="x-small")
+    ax.set_ylim(-0.7, len(order) - 0.3)
+    ax.set(xlabel=f"change of accuracy in the worst case at eps {eps:g} (percentage points)")
+    up, down = int((found.low > 0).sum()), int((found.high < 0).sum())
+    ax.set_title(f"of {len(order)} arms {up} are clearly more robust, {down} clearly less")
+    figure.supxlabel(f"95 % bootstrap intervals over {table.sizes['seed']} paired seeds", **CREDIT)
+    return figure
+
+
+def trade_off(table: "xr.Dataset", eps: float = CLAIMED) -> Figure:
+    """Worst-case accuracy at ``eps`` against clean accuracy, a mark an arm, without adversarial training."""
+    figure, (ax,) = new_figure(5.6, 3.8, 1)
+    plain = [arm for arm in arms_of(table) if not arm.eps]
+    for penalty, (marker, colour) in LOOKS.items():
+        names = [arm.name for arm in plain if arm.penalty == penalty]
+        if names:
+            row = table.sel(arm=names)
+            clean, worst = 100 * row.clean_accuracy.mean("seed"), 100 * robust(row, eps).mean("seed")
+            size = 11 if penalty == "none" else 6
+            ax.plot(clean, worst, marker, color=colour, markersize=size, alpha=0.8, label=penalty)
+    ax.set(xlabel="clean accuracy (%)", ylabel=f"accuracy in the worst case,\neps {eps:g} (%)")
+    ax.set_title("what penalties cost and give")
+    ax.legend(title="penalty", frameon=False)
+    figure.supxlabel(f"a mark an arm, mean of {table.sizes['seed']} seeds", **CREDIT)
+    return figure
+
+
+def cause(table: "xr.Dataset", eps: float = CLAIMED) -> Figure:
+    """Change of worst-case accuracy at ``eps`` against change of fuzziness, an arm a mark, with intervals.
+
+    Fuzziness is by each arm's own reading, over the weights of both convolutions.
+    """
+    fuzzier, change = own_fuzziness(table), paired_effect(table, robust(table, eps))
+    known = {arm.name: arm for arm in arms_of(table)}
+    figure, (ax,) = new_figure(6.2, 4, 1)
+    across = effect(fuzzier.transpose("arm", "seed").values)
+    for penalty, (marker, colour) in LOOKS.items():
+        mine = np.array([known[str(name)].penalty == penalty for name in change.arm.values])
+        if not mine.any():
+            continue
+        x, y = across.mean[mine], 100 * change["mean"].values[mine]
+        sides = [x - across.low[mine], across.high[mine] - x]
+        ends = [y - 100 * change.low.values[mine], 100 * change.high.values[mine] - y]
+        look: dict[str, Any] = {
+            "fmt": marker,
+            "color": colour,
+            "markersize": 5,
+            "elinewidth": 0.8,
+            "alpha": 0.8,
+        }
+        ax.errorbar(x, y, ends, sides, label=penalty, **look)
+    ax.axhline(0, color="0.6", linewidth=0.8)
+    ax.axvline(0, color="0.6", linewidth=0.8)
+    ax.set(xlabel="change of fuzziness F, by the arm's own reading")
+    ax.set(ylabel=f"change of accuracy in the\nworst case, eps {eps:g} (points)")
+    if len(across.mean) > 2:
+        together = rank_correlation(across.mean, change["mean"].values)
+        ax.set_title(f"rank correlation over {len(across.mean)} arms: {together:+.2f}")
+    ax.legend(title="penalty", frameon=False)
+    return figure
+
+
+def certified(table: "xr.Dataset") -> Figure:
+    """Certified accuracy by radius: bases, and fuzziness pushed by 30 to either side."""
+    figure, (ax,) = new_figure(6.2, 3.8, 1)
+    pushed = [arm for arm in arms_of(table) if _is_on_curve(arm) and abs(arm.strength) == PAIR[1]]
+    chosen = [arm for arm in arms_of(table) if arm == arm.base] + pushed
+    for i, arm in enumerate(chosen):
+        course = 100 * table.verified.sel(arm=arm.name).mean("seed")
+        ax.plot(table.radius, course, "o" + STYLES[i % 4], color=COLOURS[i % 7], label=arm.name)
+    ax.set(xlabel="certified radius (L-inf, pixel values in [0, 1])", ylabel="certified accuracy (%)")
+    ax.set(xscale="log", ylim=(-2, 104))
+    ax.legend(frameon=False, fontsize="x-small")
+    return figure
+
+
+def _is_on_curve(arm: Arm) -> bool:
+    return (arm.penalty, arm.reading, arm.measure, arm.eps) == ("fuzziness", "layer", "entropy", 0)
+
+
+def _errorbar(ax: Axes, places: Sequence[float], rows: "xr.Dataset", i: int, label: str) -> None:
+    middle = 100 * rows["mean"].values
+    ends = [middle - 100 * rows.low.values, 100 * rows.high.values - middle]
+    ax.errorbar(places, middle, ends, fmt="os"[i % 2] + STYLES[i % 4], color=COLOURS[i], label=label)

@@ -1,0 +1,61 @@
+"""One image under attack, fast enough to follow a slider."""
+
+from functools import partial
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float, Int
+
+from minmax_jax.arrays import AnyArray
+from minmax_jax.attacks.named import NAMED, call, select
+from minmax_jax.checks import SEEDS, check_count
+from minmax_jax.evaluation import Model, merge_model, split_model
+
+
+def attack_one(
+    model: Model,
+    image: Float[AnyArray, "h w c"],
+    label: int | None,
+    eps: float,
+    attack: str = "pgd",
+    seed: int = 0,
+) -> tuple[Float[np.ndarray, "h w c"], Float[np.ndarray, "2 classes"]]:
+    """The adversarial image of one image in L-inf, and the logits of both: ``(moved, logits)``.
+
+    ``label`` None attacks the model's own answer; ``attack`` is one of ``mm.attacks.NAMED``, with its usual
+    settings. Compiled once for a model's definition and an attack. Raises ValueError as the attack does, and
+    for an unknown attack. Identity: ``mm.attacks.NAMED[attack].function`` on a batch of one.
+    """
+    select([attack], "linf")
+    check_count("seed", seed, **SEEDS)
+    definition, state = split_model(model)
+    picture = jnp.asarray(image, jnp.float32)[None]
+    if label is None:
+        label = int(_answers(definition, state, picture).argmax())
+    if not 0 <= eps <= 1:
+        raise ValueError(f"eps is {eps}; it takes a number in [0, 1]")
+    labels, key = jnp.array([label]), jax.random.key(seed)
+    moved, logits = _attack(definition, state, picture, labels, jnp.float32(eps), key, attack)
+    return np.asarray(moved[0]), np.asarray(logits)
+
+
+@partial(jax.jit, static_argnames="definition")
+def _answers(definition: Any, state: Any, image: Float[Array, "1 h w c"]) -> Float[Array, "1 classes"]:
+    return merge_model(definition, state)(image)
+
+
+@partial(jax.jit, static_argnames=("definition", "attack"))
+def _attack(
+    definition: Any,
+    state: Any,
+    image: Float[Array, "1 h w c"],
+    label: Int[Array, " 1"],
+    eps: Float[Array, ""],
+    key: Array,
+    attack: str,
+) -> tuple[Float[Array, "1 h w c"], Float[Array, "2 classes"]]:
+    model = merge_model(definition, state)
+    moved = call(NAMED[attack].function, "linf", model, image, label, eps, key=key)
+    return moved, jnp.concatenate([model(image), model(moved)])

@@ -1,0 +1,91 @@
+"""An explorer that attacks one image: of a data set, or drawn by hand."""
+
+from typing import Any
+
+import ipywidgets
+import numpy as np
+from flax import nnx
+
+from minmax_jax.attack_view import AttackView
+from minmax_jax.checks import check_type
+from minmax_jax.data import Dataset
+from minmax_jax.single import attack_one
+from minmax_jax.widgets.dropdown import dropdown
+from minmax_jax.widgets.field import DrawingField
+from minmax_jax.widgets.figure import FigureImage
+from minmax_jax.widgets.latest import Latest
+from minmax_jax.widgets.status import Status
+
+ATTACKS = ("pgd", "fgsm", "momentum", "apgd", "noise")  # fast enough for a slider
+PICKED, DRAWN = "test image", "my drawing"
+
+
+class AttackExplorer(ipywidgets.VBox):
+    """Attack one image of ``data.test``, or one drawn by hand, and see what ``model`` answers.
+
+    Sliders choose the image and the radius eps (L-inf), lists the attack and where the image is from. A
+    drawing has no label: the attack is against the model's own answer. ``use`` takes another model.
+    Drawing is for square images of one channel.
+    """
+
+    def __init__(self, model: nnx.Module, data: Dataset):
+        check_type("data", data, Dataset)
+        self.status = Status()
+        self._worker = Latest(self._draw, self.status.error)
+        self.source = dropdown("image", [PICKED])
+        self.number = ipywidgets.IntSlider(
+            min=0, max=0, description="number", continuous_update=True, layout={"width": "320px"}
+        )
+        self.attack = dropdown("attack", ATTACKS)
+        self.eps = ipywidgets.FloatSlider(
+            value=0.1, min=0, max=0.5, step=0.01, description="eps", continuous_update=True
+        )
+        self.wipe = ipywidgets.Button(description="Wipe out", icon="eraser", tooltip="Clear the drawing")
+        self._drawing = ipywidgets.HBox([])
+        self.field: DrawingField | None = None
+        super().__init__([])
+        self.use(model, data)
+        for control in (self.source, self.number, self.attack, self.eps):
+            control.observe(self._changed, "value")
+        self.wipe.on_click(lambda _: self.field and self.field.clear())
+
+    def use(self, model: nnx.Module, data: Dataset) -> None:
+        """Attack another model, on other data."""
+        check_type("model", model, nnx.Module)
+        height, width, channels = data.image_shape
+        self.model, self.data = model, data
+        self._view = AttackView(data.class_names)
+        self.figure = FigureImage(self._view.figure)
+        square = height == width and channels == 1
+        if square and (self.field is None or self.field.side != height):
+            self.field = DrawingField(height)
+            self.field.observe(self._changed, "pixels")
+        sources = [PICKED, DRAWN] if square else [PICKED]
+        if list(self.source.options) != sources:
+            self.source.options = sources
+        self.number.max = len(data.test) - 1
+        row = [self.source, self.number, self.attack, self.eps]
+        self.children = [ipywidgets.HBox(row), self._drawing, self.figure, self.status]
+        self._changed()
+
+    def wait(self) -> None:
+        """Wait until the figure shows what the controls say."""
+        self._worker.flush()
+
+    def _changed(self, _: Any = None) -> None:
+        field = self.field if self.source.value == DRAWN else None
+        self.number.disabled = field is not None
+        self._drawing.children = [] if field is None else [field, self.wipe]
+        if field is not None:
+            image, label = field.image, None
+        else:
+            image = np.asarray(self.data.test.images[self.number.value])
+            label = int(self.data.test.labels[self.number.value])
+        self._worker.push((self.model, image, label, float(self.eps.value), self.attack.value))
+
+    def _draw(self, task: tuple[Any, ...]) -> None:
+        model, image, label, eps, attack = task
+        moved, logits = attack_one(model, image, label, eps, attack)
+        self._view.show(image, moved, logits, label, eps, attack)
+        self.figure.refresh(self._view.caption)
+        self.status.value = ""

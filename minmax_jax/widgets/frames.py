@@ -1,0 +1,147 @@
+"""Pictures drawn ahead for every choice of some controls, which flip in the browser alone."""
+
+import base64
+import html
+import io
+import itertools
+import json
+import math
+import secrets
+from collections.abc import Callable, Mapping, Sequence
+from importlib.resources import files
+from typing import Any
+
+from matplotlib.figure import Figure
+from PIL import Image
+
+LIMIT = 500  # pictures; some 30 kB each
+
+Choice = str | int | float
+
+
+class Frames:
+    """A figure for every choice of its controls, drawn ahead: it answers at once, without a kernel.
+
+    ``draw(**choice)`` gives a matplotlib Figure, or one with a caption in words; it may give the same Figure
+    each time, changed. ``axes`` name the controls and what each can be: numbers make a slider, texts a list.
+    ``start`` names where to begin (the first choice of each by default) ::
+
+        mm.widgets.Frames(lambda step: mm.plots.minmax(run.history, snapshot=step), {"step": range(25)})
+
+    It is shown by Jupyter, Voila and exported pages, where its sliders live on with the kernel stopped, and
+    is a static picture, that of ``start``, where nothing runs. Raises ValueError for no axes, an empty one,
+    more than 500 pictures in all, or a start that no axis has.
+    """
+
+    def __init__(
+        self,
+        draw: Callable[..., Figure | tuple[Figure, str]],
+        axes: Mapping[str, Sequence[Choice]],
+        start: Mapping[str, Choice] | None = None,
+        dpi: int = 90,
+    ):
+        self.axes = {name: list(values) for name, values in axes.items()}
+        self.start = {name: values[0] for name, values in self.axes.items() if values} | dict(start or {})
+        self._check()
+        self.captions: list[str] = []
+        self._pictures: list[bytes] = []
+        for values in itertools.product(*self.axes.values()):
+            choice = dict(zip(self.axes, values, strict=True))
+            drawn = draw(**choice)
+            figure, caption = drawn if isinstance(drawn, tuple) else (drawn, in_words(choice))
+            self._pictures.append(_webp(figure, dpi))
+            self.captions.append(caption)
+
+    def _check(self) -> None:
+        sizes = {name: len(values) for name, values in self.axes.items()}
+        count = math.prod(sizes.values())
+        if not sizes or not 1 <= count <= LIMIT:
+            raise ValueError(
+                f"axes have {sizes or 'no'} choices; they take one or more each, at most {LIMIT} pictures"
+            )
+        for name, value in self.start.items():
+            if value not in self.axes.get(name, ()):
+                raise ValueError(f"start has {name} = {value!r}; it takes one of {self.axes.get(name)}")
+
+    def frame(self, **choice: Choice) -> bytes:
+        """The picture of a choice as WebP, without loss; what is not named is as at the start."""
+        return self._pictures[self._place(choice)]
+
+    def caption(self, **choice: Choice) -> str:
+        """What the picture of a choice shows, in words."""
+        return self.captions[self._place(choice)]
+
+    def _place(self, choice: Mapping[str, Choice]) -> int:
+        if unknown := set(choice) - set(self.axes):
+            raise ValueError(f"choice names {sorted(unknown)}; it takes some of {list(self.axes)}")
+        place = 0
+        for name, values in self.axes.items():
+            value = choice.get(name, self.start[name])
+            if value not in values:
+                raise ValueError(f"{name} is {value!r}; it takes one of {values}")
+            place = place * len(values) + values.index(value)
+        return place
+
+    def to_html(self) -> str:
+        """The element with its controls and all pictures, which asks no server for anything."""
+        identity = f"frames-{secrets.token_hex(6)}"
+        controls = [_control(name, values, self.start[name]) for name, values in self.axes.items()]
+        caption = html.escape(self.caption())
+        content = json.dumps(
+            {
+                "frames": [base64.b64encode(one).decode() for one in self._pictures],
+                "captions": self.captions,
+                "sizes": [len(values) for values in self.axes.values()],
+                "words": [[_word(value) for value in values] for values in self.axes.values()],
+            }
+        ).replace("<", "\\u003c")  # so that no caption can end the script
+        width, height = Image.open(io.BytesIO(self.frame())).size
+        source = base64.b64encode(self.frame()).decode()
+        script = files("minmax_jax.widgets").joinpath("frames.js").read_text("utf-8")
+        script = script.replace("ID", identity, 1)
+        return (
+            f'<div id="{identity}" class="minmax-frames" style="max-width: {width}px">'
+            f'<div role="group" aria-label="controls of the figure">{"".join(controls)}</div>'
+            f'<img src="data:image/webp;base64,{source}" alt="{caption}" width="{width}" height="{height}" '
+            'style="max-width: 100%; height: auto; background: white">'
+            f'<p aria-live="polite">{caption}</p>'
+            f'<script type="application/json">{content}</script><script>{script}</script></div>'
+        )
+
+    def _repr_mimebundle_(self, **_: Any) -> dict[str, Any]:
+        static = io.BytesIO()
+        Image.open(io.BytesIO(self.frame())).save(static, format="png", optimize=True)
+        return {"text/html": self.to_html(), "image/png": static.getvalue(), "text/plain": self.caption()}
+
+
+def in_words(choice: Mapping[str, Choice]) -> str:
+    """A choice as a line of text."""
+    return ", ".join(f"{name} {_word(value)}" for name, value in choice.items())
+
+
+def _word(value: Choice) -> str:
+    return value if isinstance(value, str) else f"{value:g}"
+
+
+def _control(name: str, values: Sequence[Choice], start: Choice) -> str:
+    """A slider for numbers, a list for texts; the value is the place among ``values``."""
+    place, label = values.index(start), html.escape(name)
+    style = "margin-right: 1.5em; display: inline-flex; align-items: center; gap: 0.5em"
+    if isinstance(start, str):
+        options = "".join(
+            f'<option value="{i}"{" selected" if i == place else ""}>{html.escape(_word(one))}</option>'
+            for i, one in enumerate(values)
+        )
+        return f'<label style="{style}">{label} <select>{options}</select></label>'
+    return (
+        f'<label style="{style}">{label} <input type="range" min="0" max="{len(values) - 1}" step="1" '
+        f'value="{place}" aria-valuetext="{_word(start)}" style="width: 20em"><output>{_word(start)}</output>'
+        "</label>"
+    )
+
+
+def _webp(figure: Figure, dpi: int) -> bytes:
+    drawn, small = io.BytesIO(), io.BytesIO()
+    figure.savefig(drawn, format="png", dpi=dpi, facecolor="white", pil_kwargs={"compress_level": 1})
+    Image.open(drawn).convert("RGB").save(small, format="webp", lossless=True)
+    return small.getvalue()

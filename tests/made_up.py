@@ -1,0 +1,41 @@
+"""A made-up result of the regularisation, shaped as the real ones are."""
+
+from dataclasses import replace
+
+import numpy as np
+
+from minmax_jax.study import gauge, regularisation
+from minmax_jax.study.arm import Arm
+
+ARMS = (
+    Arm(),
+    *(Arm("fuzziness", s, membership=m) for m in ("signed", "magnitude") for s in (-30.0, 30.0)),
+    Arm("l1", 1e-3),
+    Arm(eps=0.1),
+    Arm("fuzziness", 10.0, eps=0.1),
+)
+
+
+def penalties(arms=ARMS, seeds=3):
+    """Networks by a rule: a strength takes a thousandth of its own from accuracy, and lowers fuzziness so."""
+    setting = replace(regularisation.FULL["strengths"], arms=arms, seeds=tuple(range(seeds)), images=64)
+    sizes = {"row": 5, "column": 5, "filter": 6, "height": 28, "width": 28}
+    labels = gauge.coordinates()
+    sizes |= {name: len(axis[1] if isinstance(axis, tuple) else axis) for name, axis in labels.items()}
+    found = []
+    for arm in arms:
+        for seed in range(seeds):
+            random = np.random.default_rng(seed)
+            push = arm.strength / 1000 if arm.penalty == "fuzziness" else 0.0
+            one = {name: random.random([sizes[d] for d in dims]) for name, dims in gauge.DIMENSIONS.items()}
+            one["clean_accuracy"] = np.array(0.98 - abs(push))
+            falling = np.linspace(0.9, 0.1, sizes["eps"]) - push + 0.001 * seed
+            one["accuracy"] = np.clip(np.tile(falling, (sizes["attack"], 1)), 0, 1)
+            one["fuzziness"] = np.full(one["fuzziness"].shape, 0.8 - push)
+            one["masking"] = np.zeros(sizes["check"])
+            one["filters"] = random.normal(size=(5, 5, 6))
+            one["perturbation"] = random.integers(-20, 20, (sizes["eps"], 28, 28)).astype(np.int8)
+            one["answer"] = np.array([7, 7, 3, 3], np.int8)
+            one["image"], one["label"] = random.integers(0, 255, (28, 28)).astype(np.int16), np.int8(7)
+            found.append(one | {"finished": np.array(True)})
+    return regularisation.tabulate(setting, found).assign_attrs(images=64)

@@ -1,0 +1,53 @@
+"""Figures of what penalties did, on a made-up result."""
+
+import numpy as np
+import pytest
+
+from drawn import labelled
+from made_up import penalties
+from minmax_jax import plots
+from refusal import refuses
+
+
+@pytest.fixture(scope="module")
+def table():
+    return penalties()
+
+
+@pytest.mark.parametrize("name", ["strength_curves", "arms", "trade_off", "cause", "certified", "network"])
+def test_every_figure_is_labelled_and_can_be_drawn(table, name):
+    figure = getattr(plots, name)(table)
+    figure.draw_without_rendering()
+    assert labelled(figure) or name == "arms"  # whose rows name themselves
+
+
+def test_the_curve_is_of_paired_changes_in_points(table):
+    clean, worst = plots.strength_curves(table).axes
+    signed = worst.containers[0].lines[0]
+    np.testing.assert_allclose(signed.get_ydata(), [3, -3], atol=1e-5)
+    np.testing.assert_allclose(clean.containers[0].lines[0].get_ydata(), [-3, -3], atol=1e-5)
+    assert [tick.get_text() for tick in worst.get_xticklabels()] == ["-30", "0", "30"]
+
+
+def test_arms_are_counted_by_their_intervals(table):
+    (ax,) = plots.arms(table).axes
+    assert ax.get_title() == "of 6 arms 2 are clearly more robust, 3 clearly less"
+    assert ax.get_yticklabels()[-1].get_text() == "fuzziness -30 layer signed entropy"
+
+
+def test_the_trade_off_leaves_adversarial_training_out(table):
+    (ax,) = plots.trade_off(table).axes
+    found = {line.get_label(): line.get_xdata() for line in ax.lines}
+    np.testing.assert_allclose(found["none"], [98], atol=1e-4)
+    np.testing.assert_allclose(sorted(found["fuzziness"]), [95] * 4, atol=1e-4)
+
+
+def test_the_less_fuzzy_the_more_robust_would_be_a_correlation_of_minus_one(table):
+    """Here fuzziness and robustness fall together."""
+    (ax,) = plots.cause(table).axes
+    assert ax.get_title().endswith(": +1.00")
+
+
+def test_an_unknown_arm_is_refused(table):
+    with refuses("arm is 'many'; it takes one of ['none',"):
+        plots.network(table, "many")

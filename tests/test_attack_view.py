@@ -1,0 +1,29 @@
+"""The figure of one image under attack."""
+
+import numpy as np
+
+from drawn import labelled
+from minmax_jax.attack_view import AttackView
+
+
+def test_answers_and_changes_are_drawn_and_told():
+    view = AttackView(["cat", "dog"])
+    image = np.full((4, 4, 1), 0.5, np.float32)
+    logits = np.log(np.array([[0.9, 0.1], [0.2, 0.8]], np.float32))
+    figure = view.show(image, image + 0.1, logits, 0, 0.1, "pgd")
+    assert labelled(figure) or view.answers.get_xlabel()
+    heights = [round(float(bar.get_height())) for bar in view.answers.patches]
+    assert heights == [90, 10, 20, 80]
+    assert view.moved.get_title() == "answer: dog"
+    np.testing.assert_allclose(view.added.images[0].get_array(), 0.1, atol=1e-6)
+    assert view.caption == (
+        "An image labelled cat is taken for cat (90%); pgd of eps 0.1 (L-inf, pixel values in [0, 1]) "
+        "makes it dog (80%)."
+    )
+
+
+def test_an_image_of_no_label_that_withstands():
+    view = AttackView(["cat", "dog"])
+    image = np.zeros((4, 4, 1), np.float32)
+    view.show(image, image, np.zeros((2, 2), np.float32), None, 0.0, "fgsm")
+    assert "of no label" in view.caption and "does not change that" in view.caption

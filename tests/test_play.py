@@ -1,0 +1,36 @@
+"""A choice of the playground, and what it trains."""
+
+import jax
+import numpy as np
+import optax
+from flax import nnx
+
+import minmax_jax as mm
+from minmax_jax.play import Play
+
+
+def test_the_name_tells_what_matters():
+    assert Play().name == "mnist modern adam, 2 epochs, seed 0"
+    told = Play(strength=-3.0, eps=0.1, epochs=1, seed=4, optimiser="sgd").name
+    assert told == "mnist modern sgd, λ -3 layer signed entropy, eps 0.1, 1 epoch, seed 4"
+
+
+def test_a_choice_becomes_arguments_of_fit():
+    chosen = Play(strength=10.0, reading="fixed", membership="magnitude", measure="linear", eps=0.2, seed=3)
+    training = chosen.training()
+    objective = training["objective"]
+    assert (objective.strength, objective.reading, objective.membership) == (10.0, "fixed", "magnitude")
+    assert objective.measure == "linear" and objective.defence.eps == 0.2
+    assert (training["epochs"], training["seed"]) == (2, 3)
+    assert isinstance(training["optimiser"], optax.GradientTransformation)
+    assert Play().training()["objective"] == mm.Objective()
+    assert set(chosen.facts) >= {"dataset", "variant", "optimiser", "strength", "eps"}
+
+
+def test_data_and_model_are_those_of_the_choice():
+    chosen = Play(images=500, variant="classic", seed=2)
+    data = chosen.data()
+    assert (len(data.train), len(data.test)) == (500, 10_000)
+    model, twin = chosen.model(data), mm.LeNet(variant="classic", rngs=nnx.Rngs(2))
+    same = jax.tree.map(np.array_equal, nnx.state(model), nnx.state(twin))
+    assert all(jax.tree.leaves(same)) and model.variant == "classic"

@@ -1,0 +1,42 @@
+"""Runs side by side."""
+
+import numpy as np
+import pytest
+
+from drawn import labelled
+from minmax_jax.play_view import PlayView
+from refusal import refuses
+from small import run
+
+
+def test_nothing_yet_is_said():
+    view = PlayView()
+    view.show({})
+    assert view.caption.startswith("No run yet")
+
+
+def test_two_runs_are_drawn_side_by_side():
+    view, history = PlayView(), run().history
+    figure = view.show({"this run": history, "kept run": history.isel(snapshot=slice(0, 3))}, "fixed")
+    assert labelled(figure)
+    np.testing.assert_array_equal(view.loss.lines[0].get_ydata(), history.cross_entropy)
+    names = [text.get_text() for text in view.fuzziness.get_legend().get_texts()]
+    assert names == ["this run, conv1", "this run, conv2", "kept run, conv1", "kept run, conv2"]
+    course = history.fuzziness.sel(layer="conv2", reading="fixed", membership="signed", measure="entropy")
+    np.testing.assert_array_equal(view.fuzziness.lines[1].get_ydata(), course)
+    assert view.filters[0].get_title() == "this run: conv1 at step 10"
+    assert f"test accuracy {float(history.test_accuracy[-1]):.2%}" in view.caption
+    view.show({"this run": history})
+    assert not view.filters[1].images
+
+
+@pytest.mark.filterwarnings("error")
+def test_a_run_without_an_epoch_is_drawn():
+    view = PlayView()
+    view.show({"this run": run().history.isel(epoch=slice(0, 0))}).draw_without_rendering()
+    assert "no whole epoch yet" in view.caption
+
+
+def test_three_runs_are_refused():
+    with refuses("histories are of 3 runs; a figure takes at most 2"):
+        PlayView().show(dict.fromkeys("abc", run().history))

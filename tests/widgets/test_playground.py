@@ -1,0 +1,106 @@
+"""The playground under a person's hands, without a browser."""
+
+import base64
+import io
+import re
+
+import numpy as np
+import pytest
+import xarray as xr
+
+import minmax_jax as mm
+from minmax_jax.play import Play
+from minmax_jax.training import Diverged
+from minmax_jax.widgets import playground
+
+START = Play(epochs=1, images=1280)
+
+
+@pytest.fixture(scope="module")
+def trained():
+    """A playground with a finished run."""
+    found = mm.widgets.Playground(START)
+    found.job.start()
+    found.wait()
+    return found
+
+
+def test_training_is_shown_and_what_is_learned_is_attacked(trained):
+    assert "Finished after step 10." in trained.job.status.value
+    assert "this run: 10 steps" in trained.figure.caption.value
+    assert trained.shown.value == f"<b>this run: {START.name}</b>"
+    assert "taken for" in trained.attack.figure.caption.value
+    twin = mm.fit(START.model(START.data()), START.data(), progress=False, **START.training())
+    np.testing.assert_array_equal(twin.history.loss, trained.run.history.loss)
+
+
+def test_the_first_picture_asks_to_train():
+    fresh = mm.widgets.Playground(START)
+    fresh.wait()
+    assert "press Train" in fresh.figure.caption.value and fresh.keep.disabled and fresh.save.disabled
+    fresh.offer()
+    fresh.keep_run()
+    assert fresh.downloads.value == "" and fresh.kept is None
+
+
+def test_a_figure_of_another_choice_is_marked(trained):
+    trained.form.controls["strength"].value = 30.0
+    assert "controls have changed" in trained.stale.value
+    trained.form.controls["strength"].value = 0.0
+    assert trained.stale.value == ""
+    before = trained.figure.image.value
+    trained.form.controls["membership"].value = "magnitude"  # fuzziness is shown by it at once
+    trained.wait()
+    assert trained.figure.image.value != before
+    trained.form.controls["membership"].value = "signed"
+    trained.wait()
+
+
+def test_what_is_saved_opens_again(trained, tmp_path):
+    trained.save.click()
+    found = re.findall(r'download="([^"]+)" href="data:[^,]+,([^"]+)"', trained.downloads.value)
+    files = {name: base64.b64decode(text) for name, text in found}
+    assert set(files) == {"figure.png", "history.nc", "weights.npz"}
+    assert files["figure.png"].startswith(b"\x89PNG")
+    history = xr.load_dataset(io.BytesIO(files["history.nc"]), engine="scipy")
+    np.testing.assert_array_equal(history.loss, trained.run.history.loss)
+    (tmp_path / "weights.npz").write_bytes(files["weights.npz"])
+    kernel = mm.open(tmp_path / "weights.npz").conv1.kernel
+    np.testing.assert_array_equal(kernel[...], trained.run.model.conv1.kernel[...])
+
+
+def test_a_kept_run_is_compared_with_the_next(trained):
+    trained.keep.click()
+    assert trained.kept == (START.name, trained.run)
+    trained.form.controls["seed"].value = 1
+    trained.job.start()
+    trained.wait()
+    assert "kept run: 10 steps" in trained.figure.caption.value
+    assert f"kept run: {START.name}" in trained.shown.value and "seed 1" in trained.shown.value
+
+
+def test_stopping_keeps_what_was_learned():
+    found = mm.widgets.Playground(Play(epochs=20, images=12_800))
+    reports = []
+
+    def stop(change):
+        reports.append(change.new)
+        found.job.stop()
+
+    found.job.bar.observe(stop, "value")
+    found.job.start()
+    found.wait()
+    assert found.run.outcome == "stopped" and "Stopped after step" in found.job.status.value
+    assert 0 < found.run.history.sizes["step"] < 2000
+
+
+def test_an_error_is_shown_in_words(monkeypatch):
+    def diverge(*_, **__):
+        raise Diverged("too far", mm.fit(START.model(START.data()), START.data(), progress=False))
+
+    found = mm.widgets.Playground(START)
+    monkeypatch.setattr(playground, "fit", diverge)
+    found.job.start()
+    found.wait()
+    assert "Diverged: too far" in found.job.status.value
+    assert found.run is not None and not found.job.start_button.disabled
