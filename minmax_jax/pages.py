@@ -5,6 +5,7 @@ over frames drawn ahead live on, formulas are MathML, and where a widget needs a
 """
 
 import argparse
+import copy
 import re
 import sys
 from collections.abc import Sequence
@@ -24,7 +25,6 @@ TEMPLATE = """{%- extends 'lab/index.html.j2' -%}
 {%- block html_head_js_mathjax -%}{%- endblock -%}
 {%- block html_head_js_mermaidjs -%}{%- endblock -%}
 {%- block jupyter_widgets -%}{%- endblock -%}
-{%- block data_widget_state -%}{%- endblock -%}
 {%- block data_widget_view scoped -%}
 <p class="needs-kernel"><em>Here is an explorer that needs a running notebook.</em></p>
 {%- endblock -%}"""
@@ -59,7 +59,9 @@ def page(notebook: "NotebookNode", title: str) -> str:
 
     exporter: Any = HTMLExporter(raw_template=TEMPLATE)
     exporter.register_filter("markdown2html", markdown)
-    body, _ = exporter.from_notebook_node(notebook, {"metadata": {"name": title}})
+    shown = copy.deepcopy(notebook)
+    shown.metadata.pop("widgets", None)  # the state of widgets that no page can show
+    body, _ = exporter.from_notebook_node(shown, {"metadata": {"name": title}})
     return str(body)
 
 

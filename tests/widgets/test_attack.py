@@ -1,7 +1,5 @@
 """The explorer of one image under attack."""
 
-from pathlib import Path
-
 import numpy as np
 import pytest
 from flax import nnx
@@ -58,7 +56,3 @@ def test_images_that_cannot_be_drawn_are_picked_alone():
     explorer.wait()
     assert list(explorer.source.options) == ["test image"] and explorer.status.value == ""
     assert "taken for" in explorer.figure.caption.value
-
-
-def test_the_script_of_the_field_is_there():
-    assert "export default" in Path(mm.widgets.DrawingField._esm).read_text("utf-8")

@@ -20,3 +20,7 @@ def test_pixels_are_an_image_row_by_row():
 def test_a_field_without_pixels_is_refused():
     with refuses("side is 0"):
         mm.widgets.DrawingField(0)
+
+
+def test_its_script_is_part_of_the_package():
+    assert "export default { render }" in str(mm.widgets.DrawingField._esm)
