@@ -19,15 +19,14 @@ if TYPE_CHECKING:
     from nbformat import NotebookNode
 
 NEEDS = "`pip install 'minmax_jax[notebooks]'` installs what pages are made with"
-# Blocks of the template that would ask other servers, and the one that a widget of a kernel would fill.
+# Blocks of the template that would ask other servers.
 TEMPLATE = """{%- extends 'lab/index.html.j2' -%}
 {%- block html_head_js -%}{%- endblock -%}
 {%- block html_head_js_mathjax -%}{%- endblock -%}
 {%- block html_head_js_mermaidjs -%}{%- endblock -%}
-{%- block jupyter_widgets -%}{%- endblock -%}
-{%- block data_widget_view scoped -%}
-<p class="needs-kernel"><em>Here is an explorer that needs a running notebook.</em></p>
-{%- endblock -%}"""
+{%- block jupyter_widgets -%}{%- endblock -%}"""
+WIDGET = "application/vnd.jupyter.widget-view+json"
+NOTICE = "<p><em>Here is an explorer that needs a running notebook.</em></p>"
 
 
 def execute(notebook: "NotebookNode", folder: Path) -> "NotebookNode":
@@ -60,7 +59,10 @@ def page(notebook: "NotebookNode", title: str) -> str:
     exporter: Any = HTMLExporter(raw_template=TEMPLATE)
     exporter.register_filter("markdown2html", markdown)
     shown = copy.deepcopy(notebook)
-    shown.metadata.pop("widgets", None)  # the state of widgets that no page can show
+    shown.metadata.pop("widgets", None)  # their state, which would be nothing without a kernel
+    for output in (one for cell in shown.cells for one in cell.get("outputs", [])):
+        if WIDGET in output.get("data", {}):
+            output.data = {"text/html": NOTICE}
     body, _ = exporter.from_notebook_node(shown, {"metadata": {"name": title}})
     return str(body)
 
