@@ -127,10 +127,10 @@ for reading in ("layer", "filter", "fixed"):
 mm.widgets.TimeExplorer(run.history)
 
 # %% [markdown]
-# The same without a slider, for `conv2` at the end of training:
+# The same as pictures drawn ahead, which slide without Python too, on a web page for example:
 
 # %%
-mm.plots.minmax(
+mm.widgets.TimeFrames(
     run.history,
     layer="conv2",
     reading="layer",
@@ -175,6 +175,21 @@ mm.plots.trajectories(
     layer="conv2",
     weights=60,
 )
+
+# %% [markdown]
+# ## Not one run, but many
+#
+# One seed is an anecdote. The study trained ten seeds under nine conditions: MNIST and Fashion-MNIST, ReLU
+# and tanh, Adam, SGD and weight decay. A mark is a condition; it is full where fuzziness fell, and by more
+# than random steps of the same sizes would lower it.
+
+# %%
+result = mm.study.read("results/observation.nc")
+mm.plots.conditions(result, measure="entropy")
+
+# %% [markdown]
+# By **fixed** with signed membership the property holds everywhere; by **layer** and **filter**, in no
+# condition for both layers. By their magnitude it holds in `conv2`, hardly ever in `conv1`.
 
 # %% [markdown]
 # ## Ask for the property

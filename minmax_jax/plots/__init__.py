@@ -1,5 +1,6 @@
 """Figures, one function each; all return a matplotlib Figure and draw on no global state."""
 
+from minmax_jax.plots.observed import conditions as conditions
 from minmax_jax.plots.penalties import arms as arms
 from minmax_jax.plots.penalties import cause as cause
 from minmax_jax.plots.penalties import certified as certified

@@ -1,5 +1,6 @@
 """Explorers for notebooks, and the pieces that they are made of."""
 
+from minmax_jax.play import Play as Play
 from minmax_jax.widgets.attack import AttackExplorer as AttackExplorer
 from minmax_jax.widgets.field import DrawingField as DrawingField
 from minmax_jax.widgets.figure import FigureImage as FigureImage
@@ -12,3 +13,4 @@ from minmax_jax.widgets.playground import Playground as Playground
 from minmax_jax.widgets.status import Status as Status
 from minmax_jax.widgets.strength import StrengthExplorer as StrengthExplorer
 from minmax_jax.widgets.time import TimeExplorer as TimeExplorer
+from minmax_jax.widgets.time import TimeFrames as TimeFrames

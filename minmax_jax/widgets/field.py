@@ -22,7 +22,7 @@ class DrawingField(anywidget.AnyWidget):
 
     _esm = Path(__file__).with_name("field.js")
     side = traitlets.Int(28).tag(sync=True)
-    pixels = traitlets.Bytes(b"").tag(sync=True)
+    pixels = traitlets.CBytes(b"").tag(sync=True)  # from a browser they come as a memoryview
 
     def __init__(self, side: int = 28, **options: Any):
         check_count("side", side, most=280)
@@ -31,7 +31,7 @@ class DrawingField(anywidget.AnyWidget):
     @property
     def image(self) -> Float[np.ndarray, "side side 1"]:
         """What is drawn, as ``mm.load`` has images."""
-        values = np.frombuffer(bytes(self.pixels), np.uint8).astype(np.float32)
+        values = np.frombuffer(self.pixels, np.uint8).astype(np.float32)
         return values.reshape(self.side, self.side, 1) / np.float32(LEVELS)
 
     def clear(self) -> None:

@@ -3,17 +3,24 @@
 from typing import TYPE_CHECKING, Any
 
 import ipywidgets
+from matplotlib.figure import Figure
 
-from minmax_jax.fuzziness import MEASURES
-from minmax_jax.intervals import MEMBERSHIPS, READINGS
+from minmax_jax.checks import check_count
+from minmax_jax.fuzziness import MEASURES, Measure
+from minmax_jax.history import recording_steps
+from minmax_jax.intervals import MEMBERSHIPS, READINGS, Membership, Reading
+from minmax_jax.minmax import layer_name
 from minmax_jax.view import MinMaxView
 from minmax_jax.widgets.dropdown import dropdown
 from minmax_jax.widgets.figure import FigureImage
+from minmax_jax.widgets.frames import Choice, Frames
 from minmax_jax.widgets.latest import Latest
 from minmax_jax.widgets.status import Status
 
 if TYPE_CHECKING:
     import xarray as xr
+
+LAYER, STEP = "layer", "training step"
 
 
 class TimeExplorer(ipywidgets.VBox):
@@ -73,3 +80,33 @@ class TimeExplorer(ipywidgets.VBox):
         self._view.show(*choice)
         self.figure.refresh(self._view.caption)
         self.status.value = ""
+
+
+class TimeFrames(Frames):
+    """A slider over training that works without a kernel: pictures of ``history`` drawn ahead.
+
+    At most ``most`` steps of each layer, evenly chosen, by one reading, membership and measure; it begins at
+    the last step of ``layer`` (by default the first).
+    """
+
+    def __init__(
+        self,
+        history: "xr.Dataset",
+        layer: str | None = None,
+        reading: Reading = "layer",
+        membership: Membership = "signed",
+        measure: Measure = "entropy",
+        most: int = 20,
+    ):
+        check_count("most", most)
+        view, name = MinMaxView(history), layer_name(history, layer)
+        numbers = history.snapshot.values.tolist()
+        chosen = [numbers[i] for i in recording_steps(len(numbers) - 1, most)]
+
+        def draw(**choice: Choice) -> tuple[Figure, str]:
+            at = numbers.index(choice[STEP])
+            view.show(str(choice[LAYER]), reading, membership, measure, at)
+            return view.figure, view.caption
+
+        layers = [str(one) for one in history.layer.values]
+        super().__init__(draw, {LAYER: layers, STEP: chosen}, {LAYER: name, STEP: chosen[-1]})

@@ -110,12 +110,12 @@ def environment(home: Path, token: str) -> dict[str, str]:
     return os.environ | own | {"JUPYTER_TOKEN": token}
 
 
-def wait_for_answer(server: subprocess.Popen[bytes], address: str, log: Path) -> None:
+def wait_for_answer(server: subprocess.Popen[bytes], address: str, log: Path, path: str = "/api") -> None:
     limit = time.monotonic() + 90
     while True:
         assert server.poll() is None and time.monotonic() < limit, log.read_text()[-3000:]
         with contextlib.suppress(OSError):
-            urllib.request.urlopen(f"{address}/api", timeout=2).close()
+            urllib.request.urlopen(address + path, timeout=2).close()
             return
         time.sleep(0.1)
 

@@ -13,6 +13,8 @@ def test_pixels_are_an_image_row_by_row():
     field.pixels = bytes([0, 51, 0, 0, 0, 0, 255, 0, 0])
     assert field.image[0, 1, 0] == pytest.approx(0.2) and field.image[2, 0, 0] == 1
     assert field.image.dtype == np.float32
+    field.set_state({"pixels": memoryview(bytes([255] * 9))})  # as a browser sends them
+    assert field.image.all() and field.pixels == bytes([255] * 9)
     field.clear()
     assert not field.image.any() and len(field.pixels) == 9
 

@@ -4,6 +4,7 @@ import pytest
 
 import minmax_jax as mm
 from exploring import expect_change
+from minmax_jax.view import MinMaxView
 from small import lenet, run, train
 
 
@@ -58,3 +59,14 @@ def test_an_error_while_drawing_is_shown(explorer, monkeypatch):
     explorer.step.value = 0
     explorer.wait()
     assert 'role="alert"' in explorer.status.value and "cannot draw" in explorer.status.value
+
+
+def test_frames_are_those_of_the_explorer():
+    history = run().history
+    frames = mm.widgets.TimeFrames(history, "conv2", reading="fixed", most=3)
+    assert frames.axes == {"layer": ["conv1", "conv2"], "training step": [0, 5, 10]}
+    assert frames.start == {"layer": "conv2", "training step": 10}
+    view = MinMaxView(history)
+    view.show("conv1", "fixed", "signed", "entropy", 5)
+    assert frames.caption(layer="conv1", **{"training step": 5}) == view.caption
+    assert len({frames.frame(layer=layer) for layer in ("conv1", "conv2")}) == 2

@@ -1,0 +1,111 @@
+# ---
+# jupyter:
+#   jupytext:
+#     formats: ipynb,py:percent
+#     notebook_metadata_filter: kernelspec,-jupytext.text_representation.jupytext_version
+#     cell_metadata_filter: tags,-all
+#     text_representation:
+#       extension: .py
+#       format_name: percent
+#       format_version: '1.3'
+#   kernelspec:
+#     display_name: Python 3 (ipykernel)
+#     language: python
+#     name: python3
+# ---
+
+# %% [markdown]
+# # Playground: train it, compare it, break it
+#
+# **What you'll do.** Choose data, network, optimiser and what the loss asks for; press *Train*, watch it
+# learn, stop it when you like; then attack what it has learned, on a test image or on a digit that you draw.
+#
+# **What you'll learn.** How far the answers of the other notebooks are true for settings of your own.
+#
+# **What you'll need.** Nothing but this page; an epoch of MNIST takes some seconds. Adversarial training
+# takes about ten times as long.
+
+# %%
+from flax import nnx
+
+import minmax_jax as mm
+
+# %%
+playground = mm.widgets.Playground()
+playground
+
+# %% [markdown]
+# *Keep* sets a run aside, to be drawn beside the next one. *Save* offers the figure, the run's history
+# (netCDF) and its weights (which `mm.open` reads). Change a control, and the page says that the figure is of
+# another choice.
+#
+# The same begins in a program, here with a tenth of the training images. Its figures, as they are after one
+# epoch with a strong term for the property:
+
+# %%
+start = mm.widgets.Play(epochs=1, images=6400, strength=30)
+small = mm.widgets.Playground(start)
+small.job.start()
+small.wait()
+small.figure.figure
+
+# %% [markdown]
+# Solid and broken lines are the two convolutions; fuzziness falls from the first steps on. Under attack:
+
+# %%
+small.attack.figure.figure
+
+# %% [markdown]
+# ## Use it on your model
+#
+# The explorers take any Flax model with convolutions, and any data set of images. Here a small network that
+# is no LeNet, attacked by hand:
+
+# %%
+rngs = nnx.Rngs(0)
+own = nnx.Sequential(
+    nnx.Conv(1, 8, (5, 5), strides=2, rngs=rngs),
+    nnx.relu,
+    nnx.Conv(8, 8, (5, 5), strides=2, rngs=rngs),
+    nnx.relu,
+    lambda x: x.reshape(len(x), -1),
+    nnx.Linear(7 * 7 * 8, 10, rngs=rngs),
+)
+
+# %%
+data = mm.load("mnist")
+few = mm.Dataset("mnist-6400", data.train[:6400], data.test[:500], data.class_names)
+run = mm.fit(own, few, mm.Objective(strength=3, membership="magnitude"))
+
+# %%
+explorer = mm.widgets.AttackExplorer(run.model, few)
+explorer
+
+# %%
+explorer.wait()
+explorer.figure.figure
+
+# %% [markdown]
+# `mm.widgets.TimeExplorer(run.history)` slides through its training, `mm.widgets.StrengthExplorer(own, few)`
+# trains it anew for each strength, and `mm.widgets.TimeFrames(run.history)` makes a slider that works on a
+# page without Python.
+#
+# ## As an app, as a page
+#
+# `voila notebooks/playground.ipynb` serves this notebook as an app without code; `python -m minmax_jax.pages`
+# writes all notebooks as web pages that ask no server for anything.
+#
+# ## Exercises
+#
+# 1. Which is the smallest strength at which you can see the fuzziness fall? Which one costs a point of
+#    accuracy?
+# 2. Train with eps 0.2 and without, and compare the filters. Which of them look like strokes?
+# 3. Draw a digit that the network takes for another, without any attack.
+# 4. Find an image that withstands PGD at eps 0.1 in a plainly trained network. What is special about it?
+#
+# ## Further reading
+#
+# - H. Shen, S. Chen, R. Wang, [A Study on the Uncertainty of Convolutional Layers in Deep Neural
+#   Networks](https://arxiv.org/abs/2011.13719), 2020.
+# - J. Z. Kolter, A. Madry, [Adversarial Robustness: Theory and
+#   Practice](https://adversarial-ml-tutorial.org), 2018.
