@@ -61,11 +61,10 @@ class PlayView:
             words.append(_words(name, history, chosen))
         self.loss.set(xlabel="training step", ylabel="cross-entropy (nat)", yscale="log")
         self.accuracy.set(xlabel="epoch", ylabel="test accuracy (%)")
-        self.accuracy.xaxis.get_major_locator().set_params(integer=True)
         known = [100 * float(one.test_accuracy.min()) for one in histories.values() if one.sizes["epoch"]]
         self.accuracy.set_ylim(min([90.0, *known]) - 1, 100.2)
         longest = max([1, *(one.sizes["epoch"] for one in histories.values())])
-        self.accuracy.set_xlim(0.5, longest + 0.5)
+        self.accuracy.set(xlim=(0.5, longest + 0.5), xticks=range(1, longest + 1, 1 + longest // 10))
         self.fuzziness.set(xlabel="training step", ylim=(0, 1.02))
         self.fuzziness.set_ylabel(f"fuzziness F\n({measure}, {reading}, {membership})")
         if histories:

@@ -11,6 +11,9 @@ import nbformat
 import pytest
 from nbclient import NotebookClient
 
+from minmax_jax import pages
+from offline import asked
+
 NOTEBOOKS = Path(__file__).parents[1] / "notebooks"
 NAMES = sorted(path.stem for path in NOTEBOOKS.glob("*.ipynb"))
 TIMEOUT = 600  # seconds for one cell
@@ -127,3 +130,7 @@ def test_runs_from_top_to_bottom(name: str, tmp_path: Path) -> None:
     for cell in code_cells(notebook):
         complaints = [output.text for output in cell.outputs if output.get("name") == "stderr"]
         assert not complaints, f"{cell.source}\n{''.join(complaints)}"
+    # As a page it needs nobody, and is more than text.
+    page = pages.page(notebook, name)
+    assert asked(page) == []
+    assert page.count("<img") > 2

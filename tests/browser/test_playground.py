@@ -119,7 +119,7 @@ def test_the_app_trains(app: str, browser: "Browser", screenshots: Path) -> None
     page.wait_for_timeout(1000)
     page.screenshot(path=screenshots / "app.png")
     assert not page.get_by_role("alert").count()
-    assert not page.locator(".jp-InputArea").count(), "an app shows no code"
+    assert not page.get_by_text("mm.widgets.Playground()").count(), "an app shows no code"
     own = ("http://127.0.0.1", "data:", "blob:", "ws://127.0.0.1")
     assert not [url for url in watch.elsewhere if not url.startswith(own)]
     assert not watch.errors
