@@ -1,9 +1,12 @@
 """What a reader does with a notebook in JupyterLab, in words that the tests can use."""
 
 import hashlib
+import json
 import re
+import statistics
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -39,6 +42,19 @@ BYTES_OF_IMAGE = """async image => {
   const reply = await fetch(image.src);
   return Array.from(new Uint8Array(await reply.arrayBuffer()));
 }"""
+# From each key press to the frame after the new picture is decoded.
+NOTE_LATENCIES = """picture => {
+  const times = window.latencies = [];
+  let start = 0;
+  document.addEventListener("keydown", () => { start = performance.now(); }, true);
+  new MutationObserver(async () => {
+    if (!start) return;
+    const since = start;
+    start = 0;
+    await picture.decode();
+    requestAnimationFrame(() => times.push(performance.now() - since));
+  }).observe(picture, { attributes: true, attributeFilter: ["src"] });
+}"""
 COMPLAINTS = "[data-mime-type='application/vnd.jupyter.stderr'], [data-mime-type$='error']"
 
 
@@ -57,6 +73,13 @@ def run_all(page: "Page") -> None:
     page.click("li.lm-Menu-item[data-command='runmenu:run-all']")
     page.wait_for_function(ALL_CELLS_RAN, timeout=300_000)
     assert not page.locator(COMPLAINTS).count(), page.locator(COMPLAINTS).all_inner_texts()
+
+
+def note_latencies(milliseconds: list[float], name: str, folder: Path) -> None:
+    """Write down and print the median and the longest of some times."""
+    found = {"median_ms": statistics.median(milliseconds), "longest_ms": max(milliseconds)}
+    print(name, found)
+    (folder / f"latency_{name}.json").write_text(json.dumps(found))
 
 
 class Explorer:
@@ -85,6 +108,15 @@ class Explorer:
         self.handle.focus()
         for _ in range(times):
             self.page.keyboard.press(key)
+
+    def measure(self, key: str, name: str, folder: Path, times: int = 12) -> None:
+        """Note how long a key press takes to show. Nothing fails by the clock."""
+        self.settle()
+        self.picture.evaluate(NOTE_LATENCIES)
+        for i in range(times):
+            self.press(key)
+            wait_until(lambda: self.page.evaluate("latencies.length") > i, "a key changes nothing")  # noqa: B023
+        note_latencies(self.page.evaluate("latencies"), name, folder)
 
     def drag(self, pixels: int) -> None:
         self.handle.scroll_into_view_if_needed()

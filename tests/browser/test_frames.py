@@ -1,6 +1,5 @@
 """Frames drawn ahead: quick, reachable by keys, alive with the kernel stopped, and on a page of their own."""
 
-import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -9,7 +8,7 @@ import jupytext
 import pytest
 
 from browser.conftest import Watch
-from browser.reader import SCROLL_TO_CELL, wait_until
+from browser.reader import SCROLL_TO_CELL, note_latencies, wait_until
 from minmax_jax import pages
 
 if TYPE_CHECKING:
@@ -28,7 +27,7 @@ PROBE = """async root => {
     await frame();
     times.push(performance.now() - start);
   }
-  return times.sort((a, b) => a - b);
+  return times;
 }"""
 
 
@@ -52,14 +51,6 @@ def play(frames: "Locator") -> None:
     assert slider.get_attribute("aria-valuetext")
 
 
-def report(frames: "Locator", name: str, screenshots: Path) -> None:
-    """Note how long flips take. Nothing fails by the clock."""
-    times = frames.evaluate(PROBE)
-    found = {"median_ms": times[len(times) // 2], "largest_ms": times[-1]}
-    print(name, found)
-    (screenshots / f"latency_{name}.json").write_text(json.dumps(found))
-
-
 @pytest.mark.parametrize("name", ["3_robustness"])
 def test_frames_work_with_the_kernel_stopped(
     open_and_run: Callable[[str], "Page"], name: str, screenshots: Path
@@ -69,7 +60,7 @@ def test_frames_work_with_the_kernel_stopped(
     wait_until(lambda: _in_view(frames), "the frames do not come into view")
     notebook.evaluate("() => window.jupyterapp.shell.currentWidget.sessionContext.shutdown()")
     play(frames)
-    report(frames, name, screenshots)
+    note_latencies(frames.evaluate(PROBE), name, screenshots)
     frames.screenshot(path=screenshots / f"frames_{name}.png")
 
 
@@ -96,7 +87,7 @@ def test_pages_live_with_the_network_off(
     page.goto(made[0].as_uri())
     frames = page.locator(".minmax-frames").first
     play(frames)
-    report(frames, "page", screenshots)
+    note_latencies(frames.evaluate(PROBE), "page", screenshots)
     page.screenshot(path=screenshots / "page.png")
     assert page.locator("math").count() == 1 and not watch.errors
     assert all(url.startswith(("file:", "data:", "blob:")) for url in watch.elsewhere)

@@ -17,7 +17,7 @@ def notebook(open_and_run: Callable[[str], "Page"]) -> "Page":
     return open_and_run("1_observation.ipynb")
 
 
-def test_time_slider_by_keyboard_and_mouse(notebook: "Page") -> None:
+def test_time_slider_by_keyboard_and_mouse(notebook: "Page", screenshots: Path) -> None:
     explorer = Explorer(notebook, "training step")
     picture, step = explorer.settle(), explorer.readout.inner_text()
     explorer.press("ArrowLeft", times=3)
@@ -25,6 +25,8 @@ def test_time_slider_by_keyboard_and_mouse(notebook: "Page") -> None:
     assert explorer.readout.inner_text() != step
     explorer.drag(-80)
     explorer.expect_change(picture)
+    explorer.press("Home")
+    explorer.measure("ArrowRight", "time", screenshots)
 
 
 def test_each_dropdown_changes_the_picture(notebook: "Page", screenshots: Path) -> None:

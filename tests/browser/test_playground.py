@@ -3,6 +3,7 @@
 import re
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -10,7 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from browser.conftest import Watch, end, environment, free_port, wait_for_answer
-from browser.reader import Explorer, expect, wait_until
+from browser.reader import Explorer, expect, note_latencies, wait_until
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
@@ -34,6 +35,12 @@ def test_train_watch_and_stop(notebook: "Page", screenshots: Path) -> None:
     play.expect_status("Stopped after step")
     play.settle()
     play.output.screenshot(path=screenshots / "playground.png")
+    begun = time.monotonic()  # again, with all of it compiled
+    play.button("Train").click()
+    play.expect_status("Epoch 1 of 2")
+    note_latencies([1000 * (time.monotonic() - begun)], "first_progress", screenshots)
+    play.button("Stop").click()
+    play.expect_status("Stopped after step")
     assert not play.alert.count(), play.alert.all_inner_texts()
 
 

@@ -26,6 +26,8 @@ def test_a_tap_by_keyboard_and_mouse(notebook: "Page", screenshots: Path) -> Non
     assert explorer.readout.inner_text() != tap
     explorer.drag(40)
     explorer.expect_change(picture)
+    explorer.press("Home")
+    explorer.measure("ArrowRight", "kernel", screenshots)
 
 
 def test_each_choice_changes_the_picture(notebook: "Page", screenshots: Path) -> None:
