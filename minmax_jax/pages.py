@@ -96,15 +96,17 @@ def export(sources: Sequence[Path], target: Path, run: bool = True) -> list[Path
 
     Notebooks are run first, each in its own folder, unless not ``run``: then the outputs that they hold are
     shown. A page is written whole or not at all. Raises FileNotFoundError for a notebook that is not there,
-    ValueError for two of one name, and what a cell of theirs raises.
+    ValueError for two of one name or one called index, and nbclient's CellExecutionError where a cell fails.
     """
     import jupytext
 
     names = [source.stem for source in sources]
     if missing := [source for source in sources if not source.is_file()]:
         raise FileNotFoundError(f"{missing[0]} is not there; sources take notebooks")
-    if not names or len(set(names)) < len(names):
-        raise ValueError(f"sources are named {names}; they take one notebook or more, of different names")
+    if not names or len({*names, "index"}) < len(names) + 1:
+        raise ValueError(
+            f"sources are named {names}; they take one notebook or more, of different names and none 'index'"
+        )
     target.mkdir(parents=True, exist_ok=True)
     pages, titles = [], {}
     for source, name in zip(sources, names, strict=True):

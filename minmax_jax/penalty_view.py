@@ -32,7 +32,10 @@ class PenaltyView:
         upper, lower = self.figure.subfigures(2, 1, squeeze=False, height_ratios=(1.15, 1))[:, 0]
         self.filters, self.accuracies, self.fuzziness = upper.subplots(1, 3, width_ratios=(1, 1.25, 1.25))
         self.pictures = lower.subplots(2, 1 + table.sizes["eps"])
-        text = f"{table.sizes['seed']} seeds; filters and images of seed {seed}; band: lowest to highest seed"
+        text = (
+            f"{table.sizes['seed']} seeds, band: lowest to highest; filters and image of seed {seed}, "
+            f"orange: not the label; clean accuracy on all images, under attack on {table.attrs['images']} a seed"
+        )
         self.figure.supxlabel(text, **CREDIT)
 
     def show(self, arm: Arm, kind: Arm | None = None) -> Figure:
@@ -82,6 +85,10 @@ class PenaltyView:
 
     def _draw_fuzziness(self, arm: Arm, kind: Arm) -> None:
         ax = self.fuzziness
+        ax.set_axis_on()
+        if kind == kind.base:  # a base by itself has no strengths
+            ax.set_axis_off()
+            return
         alike = sorted((one for one in self.arms.values() if _kin(one, kind)), key=lambda one: one.strength)
         places = np.arange(len(alike))
         own = {"reading": kind.reading, "membership": kind.membership, "measure": kind.measure}
@@ -102,7 +109,7 @@ class PenaltyView:
             ax.set_axis_off()
         first, below = self.pictures[:, 0]
         first.imshow(image, **grey)
-        first.set_title(f"a {int(cell.label)}")
+        first.set_title(f"labelled {int(cell.label)}")
         below.text(1, 0.5, "what PGD\nadded:", ha="right", va="center", transform=below.transAxes)
         for i, eps in enumerate(cell.eps.values):
             added = cell.perturbation.isel(eps=i).values.astype(float)
@@ -118,11 +125,13 @@ class PenaltyView:
         return float(cell.accuracy.sel(attack=WORST).sel(eps=CLAIMED, method="nearest").mean())
 
     def _words(self, cell: "xr.Dataset", arm: Arm) -> str:
-        base = self.table.sel(arm=arm.base.name) if arm.base.name in self.arms else cell
+        base = arm.base.name
+        known = arm != arm.base and base in self.arms
+        without = f" ({self._worst(self.table.sel(arm=base)):.0%} without the penalty)" if known else ""
         diverged = int((~cell.finished.astype(bool)).sum())
         return (
             f"{arm.name}: {float(cell.clean_accuracy.mean()):.1%} clean, {self._worst(cell):.0%} "
-            f"under the worst attack at eps {CLAIMED:g} ({self._worst(base):.0%} without the penalty). "
+            f"under the worst attack at eps {CLAIMED:g}{without}. "
             f"{verdict(cell)}"
         ) + (f" Training diverged from {diverged} seeds." if diverged else "")
 
@@ -135,8 +144,9 @@ def verdict(cell: "xr.Dataset") -> str:
     named = [
         f"{check} in {int(loud.sel(check=check))}" for check in cell.check.values if loud.sel(check=check)
     ]
-    words = f"alarms by {', '.join(named)} of {cell.sizes['seed']} seeds" if named else "no alarm"
-    return f"Checks for gradient masking: {words}."
+    made = int(np.isfinite(cell.masking).all("check").sum())
+    words = f"alarms by {', '.join(named)}" if named else "no alarm"
+    return f"Checks for gradient masking: {words} of {made} seeds."
 
 
 def _kin(one: Arm, arm: Arm) -> bool:

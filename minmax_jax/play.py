@@ -1,6 +1,6 @@
 """One choice of everything that the playground trains with."""
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from flax import nnx
@@ -43,16 +43,19 @@ class Play:
         return ", ".join([*parts, f"{self.epochs} epoch{'s' * (self.epochs != 1)}", f"seed {self.seed}"])
 
     @property
-    def facts(self) -> dict[str, Any]:
-        """The fields by name."""
-        return asdict(self)
+    def trained(self) -> "Play":
+        """The same, less what makes no difference in training: without strength, how fuzziness is read."""
+        return (
+            self if self.strength else replace(self, reading="layer", membership="signed", measure="entropy")
+        )
 
     def data(self) -> Dataset:
         """The data set with as many training images as asked for. Raises what ``mm.load`` does."""
         whole = load(self.dataset)
-        return Dataset(
-            whole.name, whole.train[: self.images], whole.test, whole.class_names, whole.provenance
-        )
+        if self.images >= len(whole.train):
+            return whole
+        name, part = f"{whole.name}-{self.images}", whole.train[: self.images]
+        return Dataset(name, part, whole.test, whole.class_names, whole.provenance)
 
     def model(self, data: Dataset) -> LeNet:
         """The network before training."""

@@ -43,7 +43,9 @@ class PlayView:
         for ax in self.filters:
             ax.set_axis_off()
         words = []
-        for i, (name, history) in enumerate(histories.items()):
+        for i, (called, history) in enumerate(histories.items()):
+            # Then cross-entropy is under attack, and no peer of a plain one.
+            name = f"{called}, attacked" if "objective_defence" in history.attrs else called
             self.loss.plot(history.step, history.cross_entropy, color=COLOURS[i], linewidth=0.8, label=name)
             tests = 100 * history.test_accuracy.values
             self.accuracy.plot(history.epoch, tests, "os"[i] + STYLES[i], color=COLOURS[i], label=name)
@@ -59,7 +61,7 @@ class PlayView:
             draw_weights(self.filters[i], mosaic(kernel), float(np.abs(kernel).max()))
             self.filters[i].set_title(f"{name}: {first} at step {int(history.snapshot[-1])}")
             words.append(_words(name, history, chosen))
-        self.loss.set(xlabel="training step", ylabel="cross-entropy (nat)", yscale="log")
+        self.loss.set(xlabel="training step", ylabel="cross-entropy in training (nat)", yscale="log")
         self.accuracy.set(xlabel="epoch", ylabel="test accuracy (%)")
         known = [100 * float(one.test_accuracy.min()) for one in histories.values() if one.sizes["epoch"]]
         self.accuracy.set_ylim(min([90.0, *known]) - 1, 100.2)

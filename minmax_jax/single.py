@@ -25,17 +25,25 @@ def attack_one(
     """The adversarial image of one image in L-inf, and the logits of both: ``(moved, logits)``.
 
     ``label`` None attacks the model's own answer; ``attack`` is one of ``mm.attacks.NAMED``, with its usual
-    settings. Compiled once for a model's definition and an attack. Raises ValueError as the attack does, and
-    for an unknown attack. Identity: ``mm.attacks.NAMED[attack].function`` on a batch of one.
+    settings. Compiled once for a model's definition and an attack. Raises ValueError for an unknown attack, a
+    label that names no class, and an image or an eps out of [0, 1]. Identity:
+    ``mm.attacks.NAMED[attack].function`` on a batch of one.
     """
     select([attack], "linf")
     check_count("seed", seed, **SEEDS)
     definition, state = split_model(model)
     picture = jnp.asarray(image, jnp.float32)[None]
+    answers = _answers(definition, state, picture)
     if label is None:
-        label = int(_answers(definition, state, picture).argmax())
+        label = int(answers.argmax())
+    if not 0 <= label < answers.shape[-1]:
+        raise ValueError(f"label is {label}; it takes a number below {answers.shape[-1]}")
     if not 0 <= eps <= 1:
         raise ValueError(f"eps is {eps}; it takes a number in [0, 1]")
+    if not bool(((picture >= 0) & (picture <= 1)).all()):
+        raise ValueError(
+            f"image has values from {picture.min()} to {picture.max()}; it takes those in [0, 1]"
+        )
     labels, key = jnp.array([label]), jax.random.key(seed)
     moved, logits = _attack(definition, state, picture, labels, jnp.float32(eps), key, attack)
     return np.asarray(moved[0]), np.asarray(logits)

@@ -189,7 +189,7 @@ mm.plots.conditions(result, measure="entropy")
 
 # %% [markdown]
 # By **fixed** with signed membership the property holds everywhere; by **layer** and **filter**, in no
-# condition for both layers. By their magnitude it holds in `conv2`, hardly ever in `conv1`.
+# condition for both layers. By magnitude it holds in `conv2` nearly everywhere, in `conv1` hardly ever.
 
 # %% [markdown]
 # ## Ask for the property

@@ -23,13 +23,15 @@ def test_an_arm_is_drawn_and_told(table):
     assert view.caption.startswith(
         "fuzziness 30 layer signed entropy: 95.0% clean, 60% under the worst attack"
     )
-    assert "(63% without the penalty)" in view.caption and view.caption.endswith("masking: no alarm.")
+    assert "(63% without the penalty)" in view.caption and view.caption.endswith(
+        "masking: no alarm of 3 seeds."
+    )
     assert next(line.get_label() for line in view.accuracies.lines) == "no penalty, worst case"
     # fuzziness over the strengths of its kind, the base as 0
     assert [tick.get_text() for tick in view.fuzziness.get_xticklabels()] == ["-30", "0", "30"]
     np.testing.assert_allclose(view.fuzziness.lines[0].get_ydata(), [0.83, 0.8, 0.77], atol=1e-6)
     titles = [ax.get_title() for ax in view.pictures[0]]
-    assert titles == ["a 7", "eps 0.05: a 7", "eps 0.1: a 7", "eps 0.2: a 3", "eps 0.3: a 3"]
+    assert titles == ["labelled 7", "eps 0.05: a 7", "eps 0.1: a 7", "eps 0.2: a 3", "eps 0.3: a 3"]
     image = table.image.sel(seed=1).values + table.perturbation.sel(seed=1, arm="none")[0].values
     np.testing.assert_array_equal(view.pictures[0, 1].images[0].get_array(), image)
 

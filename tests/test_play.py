@@ -24,13 +24,18 @@ def test_a_choice_becomes_arguments_of_fit():
     assert (training["epochs"], training["seed"]) == (2, 3)
     assert isinstance(training["optimiser"], optax.GradientTransformation)
     assert Play().training()["objective"] == mm.Objective()
-    assert set(chosen.facts) >= {"dataset", "variant", "optimiser", "strength", "eps"}
+
+
+def test_without_strength_the_reading_makes_no_difference():
+    assert Play(reading="fixed", measure="yager").trained == Play()
+    assert Play(reading="fixed", strength=1.0).trained != Play(strength=1.0).trained
 
 
 def test_data_and_model_are_those_of_the_choice():
     chosen = Play(images=500, variant="classic", seed=2)
     data = chosen.data()
-    assert (len(data.train), len(data.test)) == (500, 10_000)
+    assert (len(data.train), len(data.test), data.name) == (500, 10_000, "mnist-500")
+    assert Play().data().name == "mnist"
     model, twin = chosen.model(data), mm.LeNet(variant="classic", rngs=nnx.Rngs(2))
     same = jax.tree.map(np.array_equal, nnx.state(model), nnx.state(twin))
     assert all(jax.tree.leaves(same)) and model.variant == "classic"

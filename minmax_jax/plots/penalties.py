@@ -72,8 +72,11 @@ def arms(table: "xr.Dataset", eps: float = CLAIMED) -> Figure:
     ax.set_ylim(-0.7, len(order) - 0.3)
     ax.set(xlabel=f"change of accuracy in the worst case at eps {eps:g} (percentage points)")
     up, down = int((found.low > 0).sum()), int((found.high < 0).sum())
-    ax.set_title(f"of {len(order)} arms {up} are clearly more robust, {down} clearly less")
-    figure.supxlabel(f"95 % bootstrap intervals over {table.sizes['seed']} paired seeds", **CREDIT)
+    ax.set_title(
+        f"intervals of {up} arms lie above 0, of {down} below, of {len(order) - up - down} on both sides"
+    )
+    text = f"95 % bootstrap intervals over {table.sizes['seed']} paired seeds (too narrow for so few)"
+    figure.supxlabel(text, **CREDIT)
     return figure
 
 
@@ -91,7 +94,8 @@ def trade_off(table: "xr.Dataset", eps: float = CLAIMED) -> Figure:
     ax.set(xlabel="clean accuracy (%)", ylabel=f"accuracy in the worst case,\neps {eps:g} (%)")
     ax.set_title("what penalties cost and give")
     ax.legend(title="penalty", frameon=False)
-    figure.supxlabel(f"a mark an arm, mean of {table.sizes['seed']} seeds", **CREDIT)
+    text = f"a mark an arm, mean of {table.sizes['seed']} seeds, those that diverged among them"
+    figure.supxlabel(text, **CREDIT)
     return figure
 
 

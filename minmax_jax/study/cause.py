@@ -42,7 +42,12 @@ def paired_effect(table: "xr.Dataset", values: "xr.DataArray") -> "xr.Dataset":
 
 
 def robust(table: "xr.Dataset", eps: float = 0.1, attack: str = WORST) -> "xr.DataArray":
-    """Accuracy under an attack at the radius nearest to ``eps``, by arm and seed."""
+    """Accuracy under an attack at the radius ``eps``, by arm and seed.
+
+    Raises ValueError for a radius that was not attacked.
+    """
+    if not np.isclose(table.eps, eps).any():
+        raise ValueError(f"eps is {eps:g}; it takes one of {table.eps.values.tolist()}")
     return table.accuracy.sel(attack=attack).sel(eps=eps, method="nearest")
 
 

@@ -71,9 +71,10 @@ def together(tables: Iterable["xr.Dataset"]) -> "xr.Dataset":
     """One table of the arms of several parts; arms that more than one of them has are there once."""
     import xarray as xr  # heavy to import, so only where it is used
 
-    joined = xr.concat(
-        list(tables), "arm", data_vars="minimal", compat="equals", join="exact", combine_attrs="drop"
-    )
+    parts = list(tables)
+    joined = xr.concat(parts, "arm", data_vars="minimal", compat="equals", join="exact", combine_attrs="drop")
+    for name, variable in parts[0].variables.items():
+        joined[name].attrs = variable.attrs
     return joined.drop_duplicates("arm")
 
 
@@ -82,7 +83,8 @@ def regularised(folder: str | os.PathLike[str]) -> "xr.Dataset":
 
     By arm and seed: accuracies, certificates, checks for masking, weights and pictures, each with a
     ``long_name``. Its ``attrs`` tell the number of ``images`` that each seed attacked. Raises
-    FileNotFoundError where there are no results of any part, and ValueError for damaged ones.
+    FileNotFoundError where there are no results of any part, and ValueError for damaged ones, or for those of
+    a quick run among others.
     """
     place = Path(folder).expanduser()
     found = [place / f"{name}.nc" for name in NAMES.values() if (place / f"{name}.nc").is_file()]
@@ -92,8 +94,12 @@ def regularised(folder: str | os.PathLike[str]) -> "xr.Dataset":
             "`python -m minmax_jax.study` makes them"
         )
     tables = [read(file) for file in found]
-    images = about(tables[0])["config"]["attacked images of each seed"]
-    return together(tables).assign_attrs(images=images)
+    counts = {about(table)["config"]["attacked images of each seed"] for table in tables}
+    if len(counts) > 1:
+        raise ValueError(
+            f"folder {place} holds results on {sorted(counts)} images a seed; it takes one number"
+        )
+    return together(tables).assign_attrs(images=counts.pop())
 
 
 def experiment(name: str, question: str, setting: Setting) -> Experiment:

@@ -18,7 +18,8 @@ if TYPE_CHECKING:
 FORMAT = "minmax_jax.study"
 VERSION = 1  # of the format; a program reads its own and older ones
 PACKAGES = ("minmax_jax", "jax", "jaxlib", "flax", "optax", "numpy")
-DRAWS = ("widgets", "plots", "view", "drawing", "benchmark")
+VIEWS = ("view", "kernel_view", "penalty_view", "play_view", "attack_view")
+DRAWS = (*VIEWS, "widgets", "plots", "drawing", "play", "single", "pages", "benchmark")
 ENGINE: Final = "scipy"  # netCDF 3, which scipy reads and writes: no other package is needed
 
 

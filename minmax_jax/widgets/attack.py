@@ -1,5 +1,6 @@
 """An explorer that attacks one image: of a data set, or drawn by hand."""
 
+import threading
 from typing import Any
 
 import ipywidgets
@@ -29,9 +30,9 @@ class AttackExplorer(ipywidgets.VBox):
     """
 
     def __init__(self, model: nnx.Module, data: Dataset):
-        check_type("data", data, Dataset)
         self.status = Status()
         self._worker = Latest(self._draw, self.status.error)
+        self._lock = threading.RLock()  # ``use`` may be called from another thread than the controls
         self.source = dropdown("image", [PICKED])
         self.number = ipywidgets.IntSlider(
             min=0, max=0, description="number", continuous_update=True, layout={"width": "320px"}
@@ -41,51 +42,58 @@ class AttackExplorer(ipywidgets.VBox):
             value=0.1, min=0, max=0.5, step=0.01, description="eps", continuous_update=True
         )
         self.wipe = ipywidgets.Button(description="Wipe out", icon="eraser", tooltip="Clear the drawing")
-        self._drawing = ipywidgets.HBox([])
         self.field: DrawingField | None = None
+        self._view: AttackView | None = None
+        self._drawing = ipywidgets.HBox([])
+        self._row = ipywidgets.HBox([self.source, self.number, self.attack, self.eps])
         super().__init__([])
         self.use(model, data)
         for control in (self.source, self.number, self.attack, self.eps):
-            control.observe(self._changed, "value")
+            control.observe(self.status.guard(self._changed), "value")
         self.wipe.on_click(lambda _: self.field and self.field.clear())
 
     def use(self, model: nnx.Module, data: Dataset) -> None:
         """Attack another model, on other data."""
         check_type("model", model, nnx.Module)
+        check_type("data", data, Dataset)
         height, width, channels = data.image_shape
-        self.model, self.data = model, data
-        self._view = AttackView(data.class_names)
-        self.figure = FigureImage(self._view.figure)
         square = height == width and channels == 1
-        if square and (self.field is None or self.field.side != height):
-            self.field = DrawingField(height)
-            self.field.observe(self._changed, "pixels")
-        sources = [PICKED, DRAWN] if square else [PICKED]
-        if list(self.source.options) != sources:
-            self.source.options = sources
-        self.number.max = len(data.test) - 1
-        row = [self.source, self.number, self.attack, self.eps]
-        self.children = [ipywidgets.HBox(row), self._drawing, self.figure, self.status]
-        self._changed()
+        with self._lock:
+            self.model, self.data = model, data
+            if self._view is None or self._view.class_names != data.class_names:
+                self._view = AttackView(data.class_names)
+                self.figure = FigureImage(self._view.figure)
+                self.children = [self._row, self._drawing, self.figure, self.status]
+            if square and (self.field is None or self.field.side != height):
+                self.field = DrawingField(height)
+                self.field.observe(self.status.guard(self._changed), "pixels")
+            self.number.max = len(data.test) - 1
+            sources = [PICKED, DRAWN] if square else [PICKED]
+            if list(self.source.options) != sources:
+                self.source.options = sources
+            self._changed()
 
     def wait(self) -> None:
         """Wait until the figure shows what the controls say."""
         self._worker.flush()
 
     def _changed(self, _: Any = None) -> None:
-        field = self.field if self.source.value == DRAWN else None
-        self.number.disabled = field is not None
-        self._drawing.children = [] if field is None else [field, self.wipe]
-        if field is not None:
-            image, label = field.image, None
-        else:
-            image = np.asarray(self.data.test.images[self.number.value])
-            label = int(self.data.test.labels[self.number.value])
-        self._worker.push((self.model, image, label, float(self.eps.value), self.attack.value))
+        with self._lock:
+            field = self.field if self.source.value == DRAWN else None
+            self.number.disabled = field is not None
+            self._drawing.children = [] if field is None else [field, self.wipe]
+            if field is not None:
+                image, label = field.image, None
+            else:
+                image = np.asarray(self.data.test.images[self.number.value])
+                label = int(self.data.test.labels[self.number.value])
+            shown = self._view, self.figure
+            self._worker.push((*shown, self.model, image, label, float(self.eps.value), self.attack.value))
 
     def _draw(self, task: tuple[Any, ...]) -> None:
-        model, image, label, eps, attack = task
+        view, figure, model, image, label, eps, attack = task
+        self.status.info("Attacking…")  # the first time of an attack, it is compiled
         moved, logits = attack_one(model, image, label, eps, attack)
-        self._view.show(image, moved, logits, label, eps, attack)
-        self.figure.refresh(self._view.caption)
+        view.show(image, moved, logits, label, eps, attack)
+        figure.refresh(view.caption)
         self.status.value = ""

@@ -47,6 +47,7 @@ function render({ model, el }) {
     return [(event.clientX - box.left) / box.width * side, (event.clientY - box.top) / box.height * side];
   };
   canvas.addEventListener("pointerdown", event => {
+    if (event.button || !event.isPrimary) return;
     canvas.setPointerCapture(event.pointerId);
     keyed = false;
     last = place(event);
@@ -54,7 +55,7 @@ function render({ model, el }) {
     draw();
   });
   canvas.addEventListener("pointermove", event => {
-    if (!last) return;
+    if (!last || !event.isPrimary) return;
     const now = place(event);
     stroke(last, now);
     last = now;

@@ -6,17 +6,16 @@
   const { frames, captions, sizes, words } = JSON.parse(root.querySelector("script[type='application/json']").textContent);
   const controls = [...root.querySelectorAll("input, select")];
   const picture = root.querySelector("img"), caption = root.querySelector("p");
-  // Decoded ahead, so that a flip is nothing but a flip.
-  const images = frames.map(data => Object.assign(new Image(), { src: "data:image/webp;base64," + data }));
+  const addresses = frames.map(data => "data:image/webp;base64," + data);
   const show = () => {
     const chosen = controls.map(control => +control.value);
     const place = chosen.reduce((index, one, i) => index * sizes[i] + one, 0);
     controls.forEach((control, i) => {
       if (control.type !== "range") return;
-      control.nextElementSibling.value = words[i][chosen[i]];
+      control.parentElement.nextElementSibling.textContent = words[i][chosen[i]];
       control.setAttribute("aria-valuetext", words[i][chosen[i]]);
     });
-    picture.src = images[place].src;
+    picture.src = addresses[place];
     picture.alt = caption.textContent = captions[place];
   };
   controls.forEach(control => control.addEventListener("input", show));

@@ -26,7 +26,8 @@ class Frames:
     each time, changed. ``axes`` name the controls and what each can be: numbers make a slider, texts a list.
     ``start`` names where to begin (the first choice of each by default) ::
 
-        mm.widgets.Frames(lambda step: mm.plots.minmax(run.history, snapshot=step), {"step": range(25)})
+        places = range(run.history.sizes["snapshot"])
+        mm.widgets.Frames(lambda place: mm.plots.minmax(run.history, snapshot=place), {"place": places})
 
     It is shown by Jupyter, Voila and exported pages, where its sliders live on with the kernel stopped, and
     is a static picture, that of ``start``, where nothing runs. Raises ValueError for no axes, an empty one,
@@ -126,7 +127,7 @@ def _word(value: Choice) -> str:
 def _control(name: str, values: Sequence[Choice], start: Choice) -> str:
     """A slider for numbers, a list for texts; the value is the place among ``values``."""
     place, label = values.index(start), html.escape(name)
-    style = "margin-right: 1.5em; display: inline-flex; align-items: center; gap: 0.5em"
+    style = "margin-right: 0.5em; display: inline-flex; align-items: center; gap: 0.5em"
     if isinstance(start, str):
         options = "".join(
             f'<option value="{i}"{" selected" if i == place else ""}>{html.escape(_word(one))}</option>'
@@ -135,8 +136,8 @@ def _control(name: str, values: Sequence[Choice], start: Choice) -> str:
         return f'<label style="{style}">{label} <select>{options}</select></label>'
     return (
         f'<label style="{style}">{label} <input type="range" min="0" max="{len(values) - 1}" step="1" '
-        f'value="{place}" aria-valuetext="{_word(start)}" style="width: 20em"><output>{_word(start)}</output>'
-        "</label>"
+        f'value="{place}" aria-valuetext="{_word(start)}" style="width: 20em"></label>'
+        f'<span aria-hidden="true" style="margin-right: 1.5em">{_word(start)}</span>'
     )
 
 

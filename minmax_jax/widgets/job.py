@@ -48,7 +48,7 @@ class Job(ipywidgets.VBox):
         self._guard = threading.Lock()  # callbacks and the worker meet in different threads
         self._thread: threading.Thread | None = None
         self._shown = 0.0
-        self.start_button.on_click(lambda _: self.start())
+        self.start_button.on_click(lambda _: self._click())
         self.stop_button.on_click(lambda _: self.stop())
         atexit.register(stop_at_exit, weakref.ref(self))
         row = ipywidgets.HBox([self.start_button, self.stop_button, self.bar])
@@ -65,6 +65,13 @@ class Job(ipywidgets.VBox):
             self._show_running(True)
             self._thread = threading.Thread(target=self._run, daemon=True, name="job")
             self._thread.start()
+
+    def _click(self) -> None:
+        """Start, unless it runs: a second click may come before the browser knows that the button is off."""
+        with self._guard:
+            running = self._thread is not None
+        if not running:
+            self.start()
 
     def stop(self) -> None:
         """Ask the work to stop; what it learned until then is kept."""

@@ -1,5 +1,6 @@
 """The playground: choose, train, watch, attack, compare, and take the results away."""
 
+import html
 import io
 import tempfile
 import threading
@@ -14,18 +15,20 @@ from minmax_jax.play import Play
 from minmax_jax.play_view import PlayView
 from minmax_jax.progress import Progress
 from minmax_jax.saved import save
-from minmax_jax.training import Diverged, Run, fit
+from minmax_jax.training import Run, fit
 from minmax_jax.widgets.attack import AttackExplorer
 from minmax_jax.widgets.downloads import Downloads
 from minmax_jax.widgets.figure import FigureImage
 from minmax_jax.widgets.job import Job, Report
 from minmax_jax.widgets.latest import Latest
 from minmax_jax.widgets.play_form import PlayForm
+from minmax_jax.widgets.status import Status
 
 if TYPE_CHECKING:
     import xarray as xr
 
 THIS, KEPT = "this run", "kept run"
+FORM = ("reading", "membership", "measure")
 STALE = "The controls have changed since: the figure shows the run named above."
 
 
@@ -33,21 +36,24 @@ class Playground(ipywidgets.VBox):
     """Train a LeNet of your choice and see it learn; attack it, compare it with another, save it.
 
     ``start`` is where the controls begin (two epochs of MNIST without a fuzziness term, by default). ``run``
-    is the newest run, ``kept`` the one that it is compared with, by its name; ``Keep`` makes the newest run
-    that one. ``Save`` offers the figure, the history of the run (netCDF) and its weights, which ``mm.open``
-    reads, as downloads. Errors are shown in place; what was learned before an error or a stop is kept.
+    is the newest run and ``play`` its choice, ``kept`` the run that it is compared with; ``Keep`` makes the
+    newest run that one. ``Save`` offers the figure, the history of the run (netCDF) and its weights, which
+    ``mm.open`` reads, as downloads. Errors are shown in place; what was learned before an error or a stop is
+    kept.
     """
 
     def __init__(self, start: Play = Play()) -> None:  # noqa: B008  frozen, so it can be shared
         self.run: Run | None = None
-        self.kept: tuple[str, Run] | None = None
-        self.play: Play | None = None  # that of the run
-        self._data: Dataset | None = None
+        self.play: Play | None = None
+        self.kept: tuple[Play, Run] | None = None
+        self._shown: tuple[Play, xr.Dataset] | None = None  # what the figure is of
+        self._data: dict[tuple[str, int], Dataset] = {}  # the last that was loaded
         self._lock = threading.RLock()  # the job and callbacks show runs from different threads
         self.form = PlayForm(start)
         self.job = Job(self._train, name="Train")
+        self.status = Status()
         self._view = PlayView()
-        self._worker = Latest(self._draw, self.job.status.error)
+        self._worker = Latest(self._draw, self.status.error)
         self.figure = FigureImage(self._view.figure)
         self.shown, self.stale = ipywidgets.HTML(), ipywidgets.HTML()
         self.keep = _button("Keep", "thumb-tack", "Keep this run, to compare the next one with it")
@@ -55,13 +61,14 @@ class Playground(ipywidgets.VBox):
         self.downloads = Downloads()
         self.attack: AttackExplorer | None = None
         self._below = ipywidgets.VBox([])
-        self.keep.on_click(self.job.status.guard(lambda _: self.keep_run()))
-        self.save.on_click(self.job.status.guard(lambda _: self.offer()))
+        self.keep.on_click(self.status.guard(lambda _: self.keep_run()))
+        self.save.on_click(self.status.guard(lambda _: self.offer()))
         for control in self.form.controls.values():
-            control.observe(self._changed, "value")
+            control.observe(self.status.guard(self._changed), "value")
         row = ipywidgets.HBox([self.keep, self.save, self.downloads])
-        super().__init__([self.form, self.job, self.shown, self.stale, self.figure, row, self._below])
-        self._worker.push({})
+        above = [self.form, self.job, self.shown, self.stale]
+        super().__init__([*above, self.figure, self.status, row, self._below])
+        self._worker.push((None, None, self._form))
 
     def wait(self) -> None:
         """Wait until training has ended and its run is drawn."""
@@ -74,17 +81,18 @@ class Playground(ipywidgets.VBox):
         """Keep the newest run, to compare the next one with it."""
         with self._lock:
             if self.run is not None and self.play is not None:
-                self.kept = (self.play.name, self.run)
+                self.kept = (self.play, self.run)
         self._show()
 
     def offer(self) -> None:
         """Offer the figure, the history and the weights of the newest run as downloads."""
         with self._lock:
-            run, play = self.run, self.play
+            run, play, kept = self.run, self.play, self.kept
         if run is None or play is None:
             return
-        figure = io.BytesIO()
-        self._view.figure.savefig(figure, format="png", dpi=150)
+        # A figure of its own: the one on the page may be drawn at this moment, of another run.
+        figure, view = io.BytesIO(), PlayView()
+        view.show(_named((play, run.history), kept), *self._form).savefig(figure, format="png", dpi=150)
         with tempfile.TemporaryDirectory() as folder:
             weights, history = Path(folder, "weights.npz"), Path(folder, "history.nc")
             assert isinstance(run.model, LeNet)
@@ -93,21 +101,32 @@ class Playground(ipywidgets.VBox):
             files = {"history.nc": history.read_bytes(), "weights.npz": weights.read_bytes()}
         self.downloads.offer({"figure.png": figure.getvalue(), **files})
 
+    @property
+    def _form(self) -> tuple[Any, ...]:
+        """Reading, membership and measure that fuzziness is shown by."""
+        return tuple(self.form.controls[name].value for name in FORM)
+
+    def _load(self, play: Play) -> Dataset:
+        """The data of a choice; the last are kept, as loading takes a second."""
+        key = play.dataset, play.images
+        if key not in self._data:
+            self._data = {key: play.data()}
+        return self._data[key]
+
     def _train(self, report: Report) -> str:
         play = self.form.choice
 
         def progress(now: Progress) -> bool:
             assert now.history is not None
-            self._push(now.history())
+            self._show((play, now.history()))
             return report(now.step, now.steps, _words(now))
 
-        self._name(play)
-        self.stale.value = self.downloads.value = ""
-        data = play.data()
+        data = self._load(play)
         try:
             run = fit(play.model(data), data, progress=progress, **play.training())
-        except Diverged as error:
-            self._take(play, error.run, data)
+        except Exception as error:
+            if (learned := getattr(error, "run", None)) is not None:
+                self._take(play, learned, data)
             raise
         self._take(play, run, data)
         return f"{run.outcome.capitalize()} after step {run.history.sizes['step']}."
@@ -115,42 +134,48 @@ class Playground(ipywidgets.VBox):
     def _take(self, play: Play, run: Run, data: Dataset) -> None:
         """Make a run the newest, and the one that is attacked."""
         with self._lock:
-            self.play, self.run, self._data = play, run, data
+            self.play, self.run = play, run
             self.keep.disabled = self.save.disabled = False
-        self._show()
+            self.downloads.value = ""
+        self._show((play, run.history))
         if self.attack is None:
             self.attack = AttackExplorer(run.model, data)
             self._below.children = [ipywidgets.HTML("<b>Attack it</b>"), self.attack]
         else:
             self.attack.use(run.model, data)
 
-    def _name(self, play: Play) -> None:
-        kept = f"; {KEPT}: {self.kept[0]}" if self.kept is not None else ""
-        self.shown.value = f"<b>{THIS}: {play.name}</b>{kept}"
-
-    def _show(self) -> None:
+    def _show(self, shown: "tuple[Play, xr.Dataset] | None" = None) -> None:
+        """Draw a choice and its history, or again what is shown, beside the kept run."""
         with self._lock:
-            if self.run is not None and self.play is not None:
-                self._name(self.play)
-                self._push(self.run.history)
+            self._shown = shown or self._shown
+            if self._shown is not None:
+                self._worker.push((self._shown, self.kept, self._form))
+        self._mark()
 
-    def _push(self, history: "xr.Dataset") -> None:
-        """Draw a history, beside that of the kept run."""
-        with self._lock:
-            kept = {KEPT: self.kept[1].history} if self.kept is not None else {}
-        self._worker.push({THIS: history} | kept)
-
-    def _draw(self, histories: dict[str, Any]) -> None:
-        form = (self.form.controls[name].value for name in ("reading", "membership", "measure"))
-        self._view.show(histories, *form)
+    def _draw(self, task: tuple[Any, ...]) -> None:
+        shown, kept, form = task
+        self._view.show({} if shown is None else _named(shown, kept), *form)
         self.figure.refresh(self._view.caption)
+        names = [] if shown is None else [f"<b>{THIS}: {html.escape(shown[0].name)}</b>"]
+        names += [f"{KEPT}: {html.escape(kept[0].name)}"] if kept is not None else []
+        self.shown.value = "; ".join(names)
+        self.status.value = ""
 
     def _changed(self, change: Any) -> None:
         """Mark the figure as that of another choice; what it can show at once, show."""
-        differs = self.play is not None and self.form.choice != self.play
-        self.stale.value = f'<i role="status">{STALE}</i>' if differs else ""
-        if any(change["owner"] is self.form.controls[name] for name in ("reading", "membership", "measure")):
+        self._mark()
+        if any(change["owner"] is self.form.controls[name] for name in FORM):
             self._show()
+
+    def _mark(self) -> None:
+        with self._lock:
+            differs = self._shown is not None and self._shown[0].trained != self.form.choice.trained
+            self.stale.value = f'<i role="status">{STALE}</i>' if differs else ""
+
+
+def _named(shown: "tuple[Play, xr.Dataset]", kept: tuple[Play, Run] | None) -> "dict[str, xr.Dataset]":
+    """Histories by the names that the figure gives them."""
+    return {THIS: shown[1]} | ({KEPT: kept[1].history} if kept is not None else {})
 
 
 def _words(now: Progress) -> str:

@@ -31,7 +31,7 @@ def test_the_curve_is_of_paired_changes_in_points(table):
 
 def test_arms_are_counted_by_their_intervals(table):
     (ax,) = plots.arms(table).axes
-    assert ax.get_title() == "of 6 arms 2 are clearly more robust, 3 clearly less"
+    assert ax.get_title() == "intervals of 2 arms lie above 0, of 3 below, of 1 on both sides"
     assert ax.get_yticklabels()[-1].get_text() == "fuzziness -30 layer signed entropy"
 
 
@@ -46,6 +46,11 @@ def test_the_less_fuzzy_the_more_robust_would_be_a_correlation_of_minus_one(tabl
     """Here fuzziness and robustness fall together."""
     (ax,) = plots.cause(table).axes
     assert ax.get_title().endswith(": +1.00")
+
+
+def test_a_radius_that_was_not_attacked_is_refused(table):
+    with refuses("eps is 0.15; it takes one of [0.05, 0.1, 0.2, 0.3]"):
+        plots.strength_curves(table, eps=0.15)
 
 
 def test_an_unknown_arm_is_refused(table):

@@ -8,7 +8,7 @@ import minmax_jax as mm
 from minmax_jax.study import gauge, regularisation
 from minmax_jax.study.arm import Arm, arms_of
 from minmax_jax.study.pictures import pictures
-from minmax_jax.study.result import about, read
+from minmax_jax.study.result import about, read, write
 from minmax_jax.study.runner import run
 from minmax_jax.training import Diverged, Run
 from small import lenet, same_weights
@@ -82,6 +82,23 @@ def test_parts_make_one_table(results):
         np.testing.assert_array_equal(same.fuzziness, one.fuzziness)
         np.testing.assert_array_equal(same.image, one.image)
     assert whole.image.dims == ("seed", "height", "width")
+    assert all(whole[name].attrs["long_name"] for name in whole.data_vars)
+
+
+def test_results_in_a_folder_make_one_table(results, tmp_path):
+    with pytest.raises(FileNotFoundError, match="holds none of regularisation_strengths"):
+        mm.study.regularised(tmp_path)
+    for part, table in results.items():
+        write(tmp_path / f"{regularisation.NAMES[part]}.nc", table, about(table))
+    whole = mm.study.regularised(tmp_path)
+    assert whole.attrs == {"images": 8} and set(whole.arm.values) == {
+        str(name) for one in results.values() for name in one.arm.values
+    }
+    other = about(results["norms"])
+    other["config"]["attacked images of each seed"] = 9
+    write(tmp_path / "regularisation_norms.nc", results["norms"], other)
+    with pytest.raises(ValueError, match="images a seed"):
+        mm.study.regularised(tmp_path)
 
 
 def test_every_part_trains_by_its_arms(results):

@@ -42,6 +42,17 @@ def test_it_runs_to_the_end():
     assert not job.start_button.disabled and job.stop_button.disabled and not slider.disabled
 
 
+def test_a_double_click_starts_once():
+    work = Steps(n=1)
+    job = Job(work)
+    job.start_button.click()
+    assert work.started.wait(30)
+    job.start_button.click()
+    work.let_go(1)
+    job.wait()
+    assert work.begun == 1 and "done" in job.status.value
+
+
 def test_stop_ends_it_early():
     work = Steps()
     job = Job(work)

@@ -10,6 +10,7 @@ import xarray as xr
 
 import minmax_jax as mm
 from minmax_jax.play import Play
+from minmax_jax.progress import Progress
 from minmax_jax.training import Diverged
 from minmax_jax.widgets import playground
 
@@ -71,7 +72,7 @@ def test_what_is_saved_opens_again(trained, tmp_path):
 
 def test_a_kept_run_is_compared_with_the_next(trained):
     trained.keep.click()
-    assert trained.kept == (START.name, trained.run)
+    assert trained.kept == (START, trained.run)
     trained.form.controls["seed"].value = 1
     trained.job.start()
     trained.wait()
@@ -79,28 +80,61 @@ def test_a_kept_run_is_compared_with_the_next(trained):
     assert f"kept run: {START.name}" in trained.shown.value and "seed 1" in trained.shown.value
 
 
+def test_while_another_is_trained_name_and_figure_agree_and_save_is_of_the_last(trained, monkeypatch):
+    last, first = trained.run, trained.play
+    seen = []
+
+    def half(model, data, *, progress, **_):
+        """A training in whose middle a person keeps, saves and changes a control."""
+        assert trained.shown.value.startswith(f"<b>this run: {first.name}")  # until there is another to show
+        progress(Progress(3, 10, 1, 1, 0.5, None, lambda: last.history.isel(step=slice(0, 3))))
+        trained.keep.click()
+        trained.save.click()
+        trained.form.controls["measure"].value = "linear"
+        trained._worker.flush()
+        seen.extend([trained.shown.value, trained.figure.caption.value, trained.downloads.value])
+        return mm.Run(last.model, last.history, "finished")
+
+    monkeypatch.setattr(playground, "fit", half)
+    trained.form.controls["seed"].value = 7
+    trained.job.start()
+    trained.wait()
+    shown, caption, downloads = seen
+    assert "<b>this run: mnist modern adam, 1 epoch, seed 7" in shown and "this run: 3 steps" in caption
+    assert f"kept run: {first.name}" in shown
+    history = re.search(r'download="history.nc" href="data:[^,]+,([^"]+)"', downloads).group(1)
+    saved = xr.load_dataset(io.BytesIO(base64.b64decode(history)), engine="scipy")
+    assert saved.sizes["step"] == last.history.sizes["step"] == 10
+    assert trained.downloads.value == "", "links of another run"
+    assert trained.stale.value == "" and trained.status.value == ""
+
+
 def test_stopping_keeps_what_was_learned():
     found = mm.widgets.Playground(Play(epochs=20, images=12_800))
-    reports = []
-
-    def stop(change):
-        reports.append(change.new)
-        found.job.stop()
-
-    found.job.bar.observe(stop, "value")
+    found.job.bar.observe(lambda _: found.job.stop(), "value")
     found.job.start()
     found.wait()
     assert found.run.outcome == "stopped" and "Stopped after step" in found.job.status.value
     assert 0 < found.run.history.sizes["step"] < 2000
 
 
-def test_an_error_is_shown_in_words(monkeypatch):
+def test_an_error_is_shown_in_words_and_what_was_learned_is_kept(trained, monkeypatch):
     def diverge(*_, **__):
-        raise Diverged("too far", mm.fit(START.model(START.data()), START.data(), progress=False))
+        raise Diverged("too far", trained.run)
+
+    def fail(*_, **__):
+        raise ConnectionError("no data")
 
     found = mm.widgets.Playground(START)
     monkeypatch.setattr(playground, "fit", diverge)
     found.job.start()
     found.wait()
     assert "Diverged: too far" in found.job.status.value
-    assert found.run is not None and not found.job.start_button.disabled
+    assert found.run is trained.run and not found.job.start_button.disabled
+    monkeypatch.setattr(playground.Play, "data", fail)
+    found.form.controls["dataset"].value = "fashion_mnist"
+    found.job.start()
+    found.wait()
+    assert "ConnectionError: no data" in found.job.status.value
+    assert "mnist modern" in found.shown.value and "fashion" not in found.shown.value
+    assert "controls have changed" in found.stale.value
