@@ -34,7 +34,7 @@ class PenaltyView:
         self.pictures = lower.subplots(2, 1 + table.sizes["eps"])
         text = (
             f"{table.sizes['seed']} seeds, band: lowest to highest; filters and image of seed {seed}, "
-            f"orange: not the label; clean accuracy on all images, under attack on {table.attrs['images']} a seed"
+            f"orange: not the label; clean accuracy on all images, else on {table.attrs['images']} a seed"
         )
         self.figure.supxlabel(text, **CREDIT)
 

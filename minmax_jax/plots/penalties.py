@@ -113,16 +113,10 @@ def cause(table: "xr.Dataset", eps: float = CLAIMED) -> Figure:
         if not mine.any():
             continue
         x, y = across.mean[mine], 100 * change["mean"].values[mine]
-        sides = [x - across.low[mine], across.high[mine] - x]
-        ends = [y - 100 * change.low.values[mine], 100 * change.high.values[mine] - y]
-        look: dict[str, Any] = {
-            "fmt": marker,
-            "color": colour,
-            "markersize": 5,
-            "elinewidth": 0.8,
-            "alpha": 0.8,
-        }
-        ax.errorbar(x, y, ends, sides, label=penalty, **look)
+        look: dict[str, Any] = {"color": colour, "linewidth": 0.8}
+        ax.vlines(x, 100 * change.low.values[mine], 100 * change.high.values[mine], **look)
+        ax.hlines(y, across.low[mine], across.high[mine], **look)
+        ax.plot(x, y, marker, color=colour, markersize=5, label=penalty)
     ax.axhline(0, color="0.6", linewidth=0.8)
     ax.axvline(0, color="0.6", linewidth=0.8)
     ax.set(xlabel="change of fuzziness F, by the arm's own reading")
@@ -153,6 +147,5 @@ def _is_on_curve(arm: Arm) -> bool:
 
 
 def _errorbar(ax: Axes, places: Sequence[float], rows: "xr.Dataset", i: int, label: str) -> None:
-    middle = 100 * rows["mean"].values
-    ends = [middle - 100 * rows.low.values, 100 * rows.high.values - middle]
-    ax.errorbar(places, middle, ends, fmt="os"[i % 2] + STYLES[i % 4], color=COLOURS[i], label=label)
+    ax.vlines(places, 100 * rows.low, 100 * rows.high, color=COLOURS[i])
+    ax.plot(places, 100 * rows["mean"], "os"[i % 2] + STYLES[i % 4], color=COLOURS[i], label=label)

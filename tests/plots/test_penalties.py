@@ -23,9 +23,9 @@ def test_every_figure_is_labelled_and_can_be_drawn(table, name):
 
 def test_the_curve_is_of_paired_changes_in_points(table):
     clean, worst = plots.strength_curves(table).axes
-    signed = worst.containers[0].lines[0]
+    signed = worst.lines[0]
     np.testing.assert_allclose(signed.get_ydata(), [3, -3], atol=1e-5)
-    np.testing.assert_allclose(clean.containers[0].lines[0].get_ydata(), [-3, -3], atol=1e-5)
+    np.testing.assert_allclose(clean.lines[0].get_ydata(), [-3, -3], atol=1e-5)
     assert [tick.get_text() for tick in worst.get_xticklabels()] == ["-30", "0", "30"]
 
 
