@@ -72,9 +72,7 @@ def arms(table: "xr.Dataset", eps: float = CLAIMED) -> Figure:
     ax.set_ylim(-0.7, len(order) - 0.3)
     ax.set(xlabel=f"change of accuracy in the worst case at eps {eps:g} (percentage points)")
     up, down = int((found.low > 0).sum()), int((found.high < 0).sum())
-    ax.set_title(
-        f"intervals of {up} arms lie above 0, of {down} below, of {len(order) - up - down} on both sides"
-    )
+    ax.set_title(f"intervals above 0: {up} arms, below: {down}, on both sides: {len(order) - up - down}")
     text = f"95 % bootstrap intervals over {table.sizes['seed']} paired seeds (too narrow for so few)"
     figure.supxlabel(text, **CREDIT)
     return figure

@@ -31,7 +31,7 @@ def test_the_curve_is_of_paired_changes_in_points(table):
 
 def test_arms_are_counted_by_their_intervals(table):
     (ax,) = plots.arms(table).axes
-    assert ax.get_title() == "intervals of 2 arms lie above 0, of 3 below, of 1 on both sides"
+    assert ax.get_title() == "intervals above 0: 2 arms, below: 3, on both sides: 1"
     assert ax.get_yticklabels()[-1].get_text() == "fuzziness -30 layer signed entropy"
 
 
