@@ -143,6 +143,6 @@ def _control(name: str, values: Sequence[Choice], start: Choice) -> str:
 
 def _webp(figure: Figure, dpi: int) -> bytes:
     drawn, small = io.BytesIO(), io.BytesIO()
-    figure.savefig(drawn, format="png", dpi=dpi, facecolor="white", pil_kwargs={"compress_level": 1})
+    figure.savefig(drawn, format="png", dpi=dpi, pil_kwargs={"compress_level": 1})
     Image.open(drawn).convert("RGB").save(small, format="webp", lossless=True)
     return small.getvalue()
