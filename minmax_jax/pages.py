@@ -48,10 +48,10 @@ def page(notebook: "NotebookNode", title: str) -> str:
         """Formulas as MathML, which browsers draw by themselves."""
 
         def inline_math(self, body: str) -> str:
-            return str(convert(body))
+            return _plain(convert(body))
 
         def block_math(self, body: str) -> str:
-            return str(convert(body, display="block"))
+            return _plain(convert(body, display="block"))
 
     def markdown(source: str) -> str:
         return str(MarkdownWithMath(Renderer(escape=False)).render(source))
@@ -116,6 +116,11 @@ def export(sources: Sequence[Path], target: Path, run: bool = True) -> list[Path
         body = page(execute(notebook, source.parent) if run else notebook, titles[name])
         pages.append(_write(target / f"{name}.html", linked(body, names)))
     return [*pages, _write(target / "index.html", index(titles))]
+
+
+def _plain(formula: str) -> str:
+    """MathML as HTML has it: a namespace would give its elements other names inside of headings."""
+    return formula.replace(' xmlns="http://www.w3.org/1998/Math/MathML"', "")
 
 
 def _write(file: Path, text: str) -> Path:
