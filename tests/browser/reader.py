@@ -92,7 +92,7 @@ class Explorer:
         self.handle = self.slider.locator(".noUi-handle")
         self.readout = self.slider.locator(".widget-readout")
         self.picture = self.output.locator("img.widget-image").first
-        self.status = self.output.get_by_role("status")
+        self.status = self.output.get_by_role("status").first  # of the job, where there are more
         self.alert = self.output.get_by_role("alert")
         wait_until(self._is_in_view, f"the explorer of {slider} does not come into view")
 
