@@ -44,6 +44,13 @@ def layout() -> ConstrainedLayoutEngine:
     return ConstrainedLayoutEngine(w_pad=0.1)
 
 
+def lay_out(figure: BareFigure) -> None:
+    """Lay out the panels of a figure now, and not again: it takes as long as drawing, and makes axes jump."""
+    figure.set_layout_engine(layout())
+    figure.draw_without_rendering()
+    figure.set_layout_engine("none")
+
+
 def new_figure(
     width: float, height: float, columns: int, rows: int = 1, **options: Any
 ) -> tuple[Figure, Any]:

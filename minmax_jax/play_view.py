@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from minmax_jax.drawing import COLOURS, STYLES, Figure, draw_weights, layout, mosaic
+from minmax_jax.drawing import COLOURS, STYLES, Figure, draw_weights, lay_out, mosaic
 from minmax_jax.fuzziness import Measure
 from minmax_jax.intervals import Membership, Reading
 
@@ -73,10 +73,8 @@ class PlayView:
             self.loss.legend(frameon=False, fontsize="small")
             self.fuzziness.legend(frameon=False, fontsize="small")
             self.caption = " ".join(words)
-        if list(histories) != self._laid_out:  # once: it would double the time to draw, and make axes jump
-            self.figure.set_layout_engine(layout())
-            self.figure.draw_without_rendering()
-            self.figure.set_layout_engine("none")
+        if list(histories) != self._laid_out:
+            lay_out(self.figure)
             self._laid_out = list(histories)
         return self.figure
 

@@ -11,7 +11,7 @@ from minmax_jax.drawing import (
     draw_courses,
     draw_memberships,
     draw_weights,
-    layout,
+    lay_out,
     mosaic,
     new_figure,
     shares,
@@ -73,10 +73,8 @@ class MinMaxView:
             f"fuzziness {direction}, from {start:.3f} to {now:.3f} ({measure}), and {self.moved[at]:.0%} of "
             f"the weights are farther from the centre of their interval than at the start."
         )
-        if fresh:  # lay out once a choice: doing so at each move would double the time to draw
-            self.figure.set_layout_engine(layout())
-            self.figure.draw_without_rendering()
-            self.figure.set_layout_engine("none")
+        if fresh:
+            lay_out(self.figure)
         return self.figure
 
     def _prepare(self, layer: str, reading: Reading, membership: Membership, measure: Measure) -> None:
