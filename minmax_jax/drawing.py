@@ -51,6 +51,12 @@ def lay_out(figure: BareFigure) -> None:
     figure.set_layout_engine("none")
 
 
+def lay_out_once(figure: BareFigure) -> None:
+    """Lay out a figure, unless it was laid out already."""
+    if isinstance(figure.get_layout_engine(), ConstrainedLayoutEngine):
+        lay_out(figure)
+
+
 def new_figure(
     width: float, height: float, columns: int, rows: int = 1, **options: Any
 ) -> tuple[Figure, Any]:

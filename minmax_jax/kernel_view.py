@@ -4,7 +4,7 @@ import numpy as np
 from jaxtyping import Float
 
 from minmax_jax.certify.amplification import amplification, amplification_parts
-from minmax_jax.drawing import COLOURS, Figure, draw_parts, draw_weights, lay_out, new_figure
+from minmax_jax.drawing import COLOURS, Figure, draw_parts, draw_weights, lay_out_once, new_figure
 from minmax_jax.fuzziness import Measure, degree
 from minmax_jax.intervals import Interval, Membership, memberships
 
@@ -21,7 +21,6 @@ class KernelView:
 
     def __init__(self, patch: Float[np.ndarray, "kh kw"]):
         self.patch, self.caption = np.asarray(patch, np.float32), ""
-        self._laid_out = False
         self.figure, axes = new_figure(10.4, 3.8, 3, width_ratios=(1, 1.2, 1))
         self.taps, self.degrees, self.parts = axes
         zeros = np.zeros_like(self.patch)
@@ -75,7 +74,5 @@ class KernelView:
             f"({membership}, {measure}). Of the L1 norm {energy + fuzzy:.2f}, the energy of the taps makes "
             f"{energy:.2f} necessary, and their fuzziness (by magnitude, in [0, max|w|]) adds {fuzzy:.2f}."
         )
-        if not self._laid_out:
-            lay_out(self.figure)
-            self._laid_out = True
+        lay_out_once(self.figure)
         return self.figure

@@ -21,6 +21,7 @@ from minmax_jax.kernels import kernels
 TRACED = ("strength", "l1", "l2")
 STATIC = ("reading", "membership", "measure", "p", "bound", "layers")
 # The reading "trajectory" needs the whole run, so nothing can be trained towards it.
+FORM = ("reading", "membership", "measure")  # fields of an objective that say how fuzziness is read
 TRAINABLE_READINGS = tuple(reading for reading in READINGS if reading != "trajectory")
 
 

@@ -5,8 +5,19 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from minmax_jax.attacks.named import WORST
-from minmax_jax.drawing import COLOURS, CREDIT, RADII, STYLES, Figure, draw_weights, lay_out, mosaic
+from minmax_jax.drawing import (
+    COLOURS,
+    CREDIT,
+    RADII,
+    STYLES,
+    Figure,
+    draw_weights,
+    lay_out_once,
+    layout,
+    mosaic,
+)
 from minmax_jax.study.arm import Arm, arms_of
+from minmax_jax.study.cause import robust
 from minmax_jax.study.gauge import CLAIMED, alarms
 from minmax_jax.study.specimen import LEVELS
 
@@ -27,8 +38,8 @@ class PenaltyView:
             raise ValueError(f"seed is {seed}; it takes one of {table.seed.values.tolist()}")
         self.table, self.seed = table, seed
         self.arms = {arm.name: arm for arm in arms_of(table)}
-        self.caption, self._laid_out = "", False
-        self.figure = Figure(figsize=(9.8, 6.4))
+        self.caption = ""
+        self.figure = Figure(figsize=(9.8, 6.4), layout=layout())
         upper, lower = self.figure.subfigures(2, 1, squeeze=False, height_ratios=(1.15, 1))[:, 0]
         self.filters, self.accuracies, self.fuzziness = upper.subplots(1, 3, width_ratios=(1, 1.25, 1.25))
         self.pictures = lower.subplots(2, 1 + table.sizes["eps"])
@@ -58,9 +69,7 @@ class PenaltyView:
         self._draw_fuzziness(arm, kind or arm)
         self._draw_pictures(cell.sel(seed=self.seed))
         self.caption = self._words(cell, arm)
-        if not self._laid_out:
-            lay_out(self.figure)
-            self._laid_out = True
+        lay_out_once(self.figure)
         return self.figure
 
     def _draw_accuracies(self, cell: "xr.Dataset", arm: Arm) -> None:
@@ -122,7 +131,7 @@ class PenaltyView:
             bottom.imshow(added, cmap="PuOr_r", vmin=-limit, vmax=limit)
 
     def _worst(self, cell: "xr.Dataset") -> float:
-        return float(cell.accuracy.sel(attack=WORST).sel(eps=CLAIMED, method="nearest").mean())
+        return float(robust(cell, CLAIMED).mean())
 
     def _words(self, cell: "xr.Dataset", arm: Arm) -> str:
         base = arm.base.name

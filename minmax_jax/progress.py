@@ -23,6 +23,13 @@ class Progress(NamedTuple):
     test_accuracy: float | None  # of the last whole epoch, None before the first
     history: "Callable[[], xr.Dataset] | None" = None
 
+    @property
+    def words(self) -> str:
+        """In words, such as "epoch 1 of 2, step 3 of 10, loss 0.500, test accuracy 90.00%"."""
+        accuracy = "" if self.test_accuracy is None else f", test accuracy {self.test_accuracy:.2%}"
+        place = f"epoch {self.epoch} of {self.epochs}, step {self.step} of {self.steps}"
+        return f"{place}, loss {self.loss:.3f}{accuracy}"
+
 
 @contextmanager
 def reporting(

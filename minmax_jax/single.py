@@ -9,7 +9,7 @@ import numpy as np
 from jaxtyping import Array, Float, Int
 
 from minmax_jax.arrays import AnyArray
-from minmax_jax.attacks.named import NAMED, call, select
+from minmax_jax.attacks.named import Attack, call, select
 from minmax_jax.checks import SEEDS, check_count
 from minmax_jax.evaluation import Model, merge_model, split_model
 
@@ -19,25 +19,25 @@ def attack_one(
     image: Float[AnyArray, "h w c"],
     label: int | None,
     eps: float,
-    attack: str = "pgd",
+    attack: str | Attack = "pgd",
     seed: int = 0,
 ) -> tuple[Float[np.ndarray, "h w c"], Float[np.ndarray, "2 classes"]]:
     """The adversarial image of one image in L-inf, and the logits of both: ``(moved, logits)``.
 
     ``label`` None attacks the model's own answer; ``attack`` is one of ``mm.attacks.NAMED``, with its usual
-    settings. Compiled once for a model's definition and an attack. Raises ValueError for an unknown attack, a
-    label that names no class, and an image or an eps out of [0, 1]. Identity:
-    ``mm.attacks.NAMED[attack].function`` on a batch of one.
+    settings, or a function like those of ``mm.attacks``. Compiled once for a model's definition and attack.
+    Raises ValueError for an unknown attack, a label that names no class, an image or an eps out of [0, 1].
+    Identity: ``mm.attacks.NAMED[attack].function`` on a batch of one.
     """
-    select([attack], "linf")
+    (chosen,) = select([attack] if isinstance(attack, str) else {"own": attack}, "linf").values()
     check_count("seed", seed, **SEEDS)
     definition, state = split_model(model)
     picture = jnp.asarray(image, jnp.float32)[None]
-    answers = _answers(definition, state, picture)
+    before = _answers(definition, state, picture)
     if label is None:
-        label = int(answers.argmax())
-    if not 0 <= label < answers.shape[-1]:
-        raise ValueError(f"label is {label}; it takes a number below {answers.shape[-1]}")
+        label = int(before.argmax())
+    if not 0 <= label < before.shape[-1]:
+        raise ValueError(f"label is {label}; it takes a number below {before.shape[-1]}")
     if not 0 <= eps <= 1:
         raise ValueError(f"eps is {eps}; it takes a number in [0, 1]")
     if not bool(((picture >= 0) & (picture <= 1)).all()):
@@ -45,8 +45,9 @@ def attack_one(
             f"image has values from {picture.min()} to {picture.max()}; it takes those in [0, 1]"
         )
     labels, key = jnp.array([label]), jax.random.key(seed)
-    moved, logits = _attack(definition, state, picture, labels, jnp.float32(eps), key, attack)
-    return np.asarray(moved[0]), np.asarray(logits)
+    moved = _attack(definition, state, picture, labels, jnp.float32(eps), key, chosen.function)
+    after = _answers(definition, state, moved)
+    return np.asarray(moved[0]), np.concatenate([before, after])
 
 
 @partial(jax.jit, static_argnames="definition")
@@ -62,8 +63,6 @@ def _attack(
     label: Int[Array, " 1"],
     eps: Float[Array, ""],
     key: Array,
-    attack: str,
-) -> tuple[Float[Array, "1 h w c"], Float[Array, "2 classes"]]:
-    model = merge_model(definition, state)
-    moved = call(NAMED[attack].function, "linf", model, image, label, eps, key=key)
-    return moved, jnp.concatenate([model(image), model(moved)])
+    attack: Attack,
+) -> Float[Array, "1 h w c"]:
+    return call(attack, "linf", merge_model(definition, state), image, label, eps, key=key)

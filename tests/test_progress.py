@@ -23,3 +23,8 @@ def test_silence(capsys):
     with reporting(False, 10) as report:
         assert not report(NOW)
     assert capsys.readouterr().err == ""
+
+
+def test_it_says_how_far_it_is():
+    assert NOW.words == "epoch 1 of 2, step 3 of 10, loss 0.500, test accuracy 90.00%"
+    assert NOW._replace(test_accuracy=None).words == "epoch 1 of 2, step 3 of 10, loss 0.500"

@@ -7,12 +7,10 @@ import numpy as np
 from minmax_jax.drawing import COLOURS, CREDIT, Figure, new_figure
 from minmax_jax.fuzziness import Measure
 from minmax_jax.study.condition import CONVOLUTIONS
-from minmax_jax.study.verdict import minmax_effects
+from minmax_jax.study.verdict import learned, minmax_effects
 
 if TYPE_CHECKING:
     import xarray as xr
-
-LEARNED = 0.5  # accuracy above which a network has learned
 
 
 def conditions(table: "xr.Dataset", measure: Measure = "entropy") -> Figure:
@@ -22,8 +20,7 @@ def conditions(table: "xr.Dataset", measure: Measure = "entropy") -> Figure:
     intervals over seeds. Full marks: fuzziness fell, and by more than in a random walk of the same steps.
     """
     effects = minmax_effects(table, measure)
-    learned = (effects.accuracy > LEARNED).values & (table.labels == "true").values
-    effects = effects.isel(condition=learned)
+    effects = effects.isel(condition=learned(table, effects))
     rows = [(str(r), str(m)) for m in effects.membership.values for r in effects.reading.values]
     figure, axes = new_figure(9.6, 5.2, 2, sharey=True)
     offsets = np.linspace(-0.3, 0.3, effects.sizes["condition"])

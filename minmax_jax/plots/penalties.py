@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 
 from minmax_jax.drawing import COLOURS, CREDIT, STYLES, Figure, new_figure
 from minmax_jax.penalty_view import PenaltyView
-from minmax_jax.study.arm import PAIR, Arm, Penalty, arms_of
+from minmax_jax.study.arm import PAIR, Penalty, arms_of, curve
 from minmax_jax.study.cause import own_fuzziness, paired_effect, rank_correlation, robust
 from minmax_jax.study.gauge import CLAIMED
 from minmax_jax.study.verdict import effect
@@ -26,10 +26,10 @@ LOOKS: dict[Penalty, tuple[str, str]] = {
 
 def network(table: "xr.Dataset", arm: str = "none", seed: int = 0) -> Figure:
     """One arm by its name: filters, accuracy by radius, fuzziness over strengths, attacked images."""
-    known = {one.name: one for one in arms_of(table)}
-    if arm not in known:
-        raise ValueError(f"arm is {arm!r}; it takes one of {list(known)}")
-    return PenaltyView(table, seed).show(known[arm])
+    view = PenaltyView(table, seed)
+    if arm not in view.arms:
+        raise ValueError(f"arm is {arm!r}; it takes one of {list(view.arms)}")
+    return view.show(view.arms[arm])
 
 
 def strength_curves(table: "xr.Dataset", eps: float = CLAIMED) -> Figure:
@@ -37,7 +37,7 @@ def strength_curves(table: "xr.Dataset", eps: float = CLAIMED) -> Figure:
 
     Paired with no penalty, seed by seed; bars: 95 % bootstrap intervals over seeds. Layer reading, entropy.
     """
-    kinds = [arm for arm in arms_of(table) if _is_on_curve(arm)]
+    kinds = curve(arms_of(table))
     figure, axes = new_figure(9.6, 3.6, 2)
     outcomes = {"clean accuracy": table.clean_accuracy, f"worst case, eps {eps:g}": robust(table, eps)}
     strengths = sorted({0.0} | {arm.strength for arm in kinds})
@@ -129,7 +129,7 @@ def cause(table: "xr.Dataset", eps: float = CLAIMED) -> Figure:
 def certified(table: "xr.Dataset") -> Figure:
     """Certified accuracy by radius: bases, and fuzziness pushed by 30 to either side."""
     figure, (ax,) = new_figure(6.2, 3.8, 1)
-    pushed = [arm for arm in arms_of(table) if _is_on_curve(arm) and abs(arm.strength) == PAIR[1]]
+    pushed = [arm for arm in curve(arms_of(table)) if abs(arm.strength) == PAIR[1]]
     chosen = [arm for arm in arms_of(table) if arm == arm.base] + pushed
     for i, arm in enumerate(chosen):
         course = 100 * table.verified.sel(arm=arm.name).mean("seed")
@@ -138,10 +138,6 @@ def certified(table: "xr.Dataset") -> Figure:
     ax.set(xscale="log", ylim=(-2, 104))
     ax.legend(frameon=False, fontsize="x-small")
     return figure
-
-
-def _is_on_curve(arm: Arm) -> bool:
-    return (arm.penalty, arm.reading, arm.measure, arm.eps) == ("fuzziness", "layer", "entropy", 0)
 
 
 def _errorbar(ax: Axes, places: Sequence[float], rows: "xr.Dataset", i: int, label: str) -> None:

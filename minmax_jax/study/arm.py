@@ -1,6 +1,6 @@
 """The arms of the regularisation experiments: which objective a network is trained with."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -82,6 +82,14 @@ class Arm:
             "objective": Objective(**terms),
             "optimiser": PROJECTED if self.reading == "fixed" else ADAM,
         }
+
+
+def curve(
+    arms: Iterable[Arm], reading: Reading = "layer", measure: Measure = "entropy", eps: float = 0.0
+) -> list[Arm]:
+    """Those of the arms that push fuzziness by this reading and measure, by any membership and strength."""
+    asked = "fuzziness", reading, measure, eps
+    return [one for one in arms if (one.penalty, one.reading, one.measure, one.eps) == asked]
 
 
 SIGNS: tuple[Membership, ...] = ("signed", "magnitude")

@@ -12,7 +12,7 @@ from minmax_jax.study.condition import CONVOLUTIONS, REFERENCE
 from minmax_jax.study.finding import Finding, counted, direction, number
 from minmax_jax.study.penalised import MEASURE, explanations, regularised
 from minmax_jax.study.result import read
-from minmax_jax.study.verdict import Effect, effect, minmax_effects
+from minmax_jax.study.verdict import Effect, effect, learned, minmax_effects
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -43,7 +43,7 @@ def findings(folder: Path) -> list[Finding]:
 def observed(table: "xr.Dataset") -> list[Finding]:
     """Whether the Min-Max property holds, by each reading and membership, over all trained conditions."""
     effects = minmax_effects(table, MEASURE)
-    learning = (table.labels == "true").values & (effects.accuracy > 0.5).values
+    learning = learned(table, effects)
     found = []
     for reading in table.reading.values:
         for membership in table.membership.values:

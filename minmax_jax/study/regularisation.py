@@ -71,10 +71,9 @@ def together(tables: Iterable["xr.Dataset"]) -> "xr.Dataset":
     """One table of the arms of several parts; arms that more than one of them has are there once."""
     import xarray as xr  # heavy to import, so only where it is used
 
-    parts = list(tables)
-    joined = xr.concat(parts, "arm", data_vars="minimal", compat="equals", join="exact", combine_attrs="drop")
-    for name, variable in parts[0].variables.items():
-        joined[name].attrs = variable.attrs
+    how: dict[str, Any] = {"data_vars": "minimal", "compat": "equals", "join": "exact"}
+    joined = xr.concat(list(tables), "arm", combine_attrs="override", **how)
+    joined.attrs = {}  # of the first table alone
     return joined.drop_duplicates("arm")
 
 

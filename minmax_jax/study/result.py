@@ -19,7 +19,7 @@ FORMAT = "minmax_jax.study"
 VERSION = 1  # of the format; a program reads its own and older ones
 PACKAGES = ("minmax_jax", "jax", "jaxlib", "flax", "optax", "numpy")
 VIEWS = ("view", "kernel_view", "penalty_view", "play_view", "attack_view")
-DRAWS = (*VIEWS, "widgets", "plots", "drawing", "play", "single", "pages", "benchmark")
+DRAWS = (*VIEWS, "widgets", "plots", "drawing", "play", "pages", "benchmark")
 ENGINE: Final = "scipy"  # netCDF 3, which scipy reads and writes: no other package is needed
 
 

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 
 from minmax_jax.bootstrap import interval
 from minmax_jax.checks import one_of
@@ -84,6 +84,11 @@ def minmax_effects(table: "xr.Dataset", measure: str = "entropy") -> "xr.Dataset
     }
     labels = {name: table[name] for name in axes[:-1]}
     return xr.Dataset(variables, labels, {"measure": measure, "seeds": table.sizes["seed"]})
+
+
+def learned(table: "xr.Dataset", effects: "xr.Dataset") -> Bool[np.ndarray, " condition"]:
+    """In which conditions networks learned: from true labels, to more than half of the test images."""
+    return (table.labels == "true").values & (effects.accuracy > 0.5).values
 
 
 def in_words(

@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 from minmax_jax.fuzziness import Measure
 from minmax_jax.intervals import Reading
 from minmax_jax.penalty_view import PenaltyView
-from minmax_jax.study.arm import arms_of
+from minmax_jax.study.arm import arms_of, curve
 from minmax_jax.widgets.frames import Choice, Frames
 
 if TYPE_CHECKING:
@@ -34,11 +34,7 @@ class PenaltyExplorer(Frames):
         eps: float = 0.0,
         seed: int = 0,
     ):
-        alike = [
-            arm
-            for arm in arms_of(table)
-            if (arm.penalty, arm.reading, arm.measure, arm.eps) == ("fuzziness", reading, measure, eps)
-        ]
+        alike = curve(arms_of(table), reading, measure, eps)
         if not alike:
             raise ValueError(
                 f"table holds no arm with reading {reading!r}, measure {measure!r} and eps {eps:g}; it takes "

@@ -11,6 +11,7 @@ from minmax_jax.objective import TRAINABLE_READINGS
 from minmax_jax.play import Play
 from minmax_jax.study.condition import Optimiser
 from minmax_jax.widgets.dropdown import dropdown
+from minmax_jax.widgets.steps import steps
 
 DATASETS = ("mnist", "fashion_mnist")
 STRENGTHS = (-100.0, -30.0, -10.0, -3.0, 0.0, 1.0, 3.0, 10.0, 30.0, 100.0, 300.0, 1000.0)
@@ -35,8 +36,8 @@ class PlayForm(ipywidgets.VBox):
             for field, (name, options) in lists.items()
         }
         self.controls |= {
-            "strength": _steps("strength λ of fuzziness", STRENGTHS, start.strength),
-            "eps": _steps("adversarial training, eps", RADII, start.eps),
+            "strength": steps("strength λ of fuzziness", STRENGTHS, float(start.strength)),
+            "eps": steps("adversarial training, eps", RADII, float(start.eps)),
             "epochs": _whole("epochs", start.epochs, 1, 20),
             "seed": _whole("seed", start.seed, 0, 99),
         }
@@ -52,17 +53,6 @@ class PlayForm(ipywidgets.VBox):
     def choice(self) -> Play:
         """What the controls say."""
         return Play(images=self.images, **{field: control.value for field, control in self.controls.items()})
-
-
-def _steps(name: str, values: tuple[float, ...], start: float) -> ipywidgets.SelectionSlider:
-    """A slider over some numbers, ``start`` among them."""
-    return ipywidgets.SelectionSlider(
-        options=[(f"{value:g}", value) for value in sorted({*values, float(start)})],
-        value=float(start),
-        description=name,
-        style={"description_width": "initial"},
-        layout={"width": "400px"},
-    )
 
 
 def _whole(name: str, start: int, least: int, most: int) -> ipywidgets.BoundedIntText:

@@ -11,6 +11,7 @@ import ipywidgets
 
 from minmax_jax.data import Dataset
 from minmax_jax.lenet import LeNet
+from minmax_jax.objective import FORM
 from minmax_jax.play import Play
 from minmax_jax.play_view import PlayView
 from minmax_jax.progress import Progress
@@ -28,7 +29,6 @@ if TYPE_CHECKING:
     import xarray as xr
 
 THIS, KEPT = "this run", "kept run"
-FORM = ("reading", "membership", "measure")
 STALE = "The controls have changed since: the figure shows the run named above."
 
 
@@ -119,7 +119,7 @@ class Playground(ipywidgets.VBox):
         def progress(now: Progress) -> bool:
             assert now.history is not None
             self._show((play, now.history()))
-            return report(now.step, now.steps, _words(now))
+            return report(now.step, now.steps, now.words.capitalize())
 
         data = self._load(play)
         try:
@@ -176,11 +176,6 @@ class Playground(ipywidgets.VBox):
 def _named(shown: "tuple[Play, xr.Dataset]", kept: tuple[Play, Run] | None) -> "dict[str, xr.Dataset]":
     """Histories by the names that the figure gives them."""
     return {THIS: shown[1]} | ({KEPT: kept[1].history} if kept is not None else {})
-
-
-def _words(now: Progress) -> str:
-    accuracy = "" if now.test_accuracy is None else f", test accuracy {now.test_accuracy:.2%}"
-    return f"Epoch {now.epoch} of {now.epochs}, step {now.step} of {now.steps}, loss {now.loss:.3f}{accuracy}"
 
 
 def _button(name: str, icon: str, tooltip: str) -> ipywidgets.Button:

@@ -13,17 +13,17 @@ from minmax_jax.data import Dataset
 from minmax_jax.drawing import draw_strengths, new_figure
 from minmax_jax.fuzziness import MEASURES
 from minmax_jax.intervals import MEMBERSHIPS
-from minmax_jax.objective import TRAINABLE_READINGS, Objective
+from minmax_jax.objective import FORM, TRAINABLE_READINGS, Objective
 from minmax_jax.progress import Progress
 from minmax_jax.robustness import robustness
 from minmax_jax.training import Diverged, Run, describe, fit
 from minmax_jax.widgets.dropdown import dropdown
 from minmax_jax.widgets.figure import FigureImage
 from minmax_jax.widgets.job import Job, Report
+from minmax_jax.widgets.steps import steps
 from minmax_jax.widgets.time import TimeExplorer
 
 STRENGTHS = (-30.0, -10.0, -3.0, 0.0, 1.0, 3.0, 10.0, 30.0, 100.0)
-FORM = ("reading", "membership", "measure")
 LENT = ("epochs", "batch_size", "seed", "snapshots")
 
 
@@ -109,13 +109,9 @@ class StrengthExplorer(ipywidgets.VBox):
         return start
 
     def _make_controls(self, strengths: list[float], start: Objective) -> None:
-        self.strength = ipywidgets.SelectionSlider(
-            options=[(f"{value:g}", value) for value in strengths],
-            value=float(start.strength),
-            description="strength λ",
-            style={"description_width": "initial"},
-            layout={"width": "500px"},
-            continuous_update=False,  # a move costs seconds of training: take where it ends
+        # A move costs seconds of training: take where it ends.
+        self.strength = steps(
+            "strength λ", strengths, float(start.strength), width="500px", continuous_update=False
         )
         for name, values in zip(FORM, (TRAINABLE_READINGS, MEMBERSHIPS, MEASURES), strict=True):
             setattr(self, name, dropdown(f"λ {name}", values, getattr(start, name), width="230px"))
@@ -132,13 +128,7 @@ class StrengthExplorer(ipywidgets.VBox):
         choice = self.choice
 
         def progress(now: Progress) -> bool:
-            accuracy = "" if now.test_accuracy is None else f", test accuracy {now.test_accuracy:.2%}"
-            return report(
-                now.step,
-                now.steps,
-                f"Training at λ = {choice.strength:g}: epoch {now.epoch} of {now.epochs}, "
-                f"step {now.step} of {now.steps}, loss {now.loss:.3f}{accuracy}",
-            )
+            return report(now.step, now.steps, f"Training at λ = {choice.strength:g}: {now.words}")
 
         try:
             run = fit(self.model, self.data, choice, progress=progress, **self.options)

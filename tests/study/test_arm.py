@@ -6,7 +6,7 @@ import pytest
 import xarray as xr
 
 from minmax_jax.defences import Adversarial
-from minmax_jax.study.arm import CURVE, PARTS, PROJECTED, Arm, arms_of, coordinates
+from minmax_jax.study.arm import CURVE, PARTS, PROJECTED, Arm, arms_of, coordinates, curve
 from minmax_jax.training import ADAM
 
 
@@ -64,3 +64,10 @@ def test_labels_tell_the_fields():
 def test_arms_come_back_as_they_were():
     arms = PARTS["readings"] + PARTS["norms"] + PARTS["defended"]
     assert arms_of(xr.Dataset(coords=coordinates(arms))) == list(arms)
+
+
+def test_a_curve_has_the_arms_of_one_reading_and_measure():
+    assert curve(PARTS["strengths"]) == list(PARTS["strengths"][1:])
+    assert curve(PARTS["readings"]) == []
+    assert {arm.strength for arm in curve(PARTS["readings"], "fixed")} == {-30.0, 30.0}
+    assert curve(PARTS["defended"], eps=0.1) == list(PARTS["defended"][1:])
