@@ -110,22 +110,31 @@ def lowered(far: Float[Array, "n h w c"], room: Float[Array, "n h w c"], eps: Ep
     return jnp.clip(per_image(depth) - gap, 0, room)
 
 
+def level(gradient: Float[Array, "n h w c"]) -> Float[Array, "n h w c"]:
+    """Gradients scaled to a largest entry of 1, so that squares and sums of tiny ones do not vanish.
+
+    What is no number counts as 0, and a gradient of zeros stays one. It is divided by 1, not by something
+    tiny: a compiler may put two divisions together as one by the product, and a tiny product is 0.
+    """
+    known = jnp.where(jnp.isfinite(gradient), gradient, 0)
+    most = size(known, "linf")
+    return known / per_image(jnp.where(most > 0, most, 1))
+
+
 def steepest(gradient: Float[Array, "n h w c"], norm: Norm = "linf") -> Float[Array, "n h w c"]:
     """Step of size 1 along which each image's loss rises most: ``argmax <gradient, d>`` over ``|d|_p <= 1``.
 
     The sign (linf), the unit vector (l2), or the sign of the largest pixel alone (l1). Where a gradient is
     zero or no number, 0: the attack stays in its ball, and is the weaker for it.
     """
-    known = jnp.where(jnp.isfinite(gradient), gradient, 0)
     if norm == "linf":
-        return jnp.sign(known)
+        return jnp.where(jnp.isfinite(gradient), jnp.sign(gradient), 0)
+    levelled = level(gradient)
     if norm == "l2":
-        # Scaled first, so that squares of tiny gradients do not vanish.
-        scaled = known / per_image(jnp.maximum(size(known, "linf"), jnp.finfo(known.dtype).tiny))
-        return scaled / per_image(jnp.maximum(size(scaled, "l2"), 1e-12))
-    flat = known.reshape(len(known), -1)
+        return levelled / per_image(jnp.maximum(size(levelled, "l2"), 1))  # at least 1, or all of it is 0
+    flat = levelled.reshape(len(levelled), -1)
     largest = jax.nn.one_hot(jnp.abs(flat).argmax(1), flat.shape[1], dtype=flat.dtype)
-    return (jnp.sign(flat) * largest).reshape(known.shape)
+    return (jnp.sign(flat) * largest).reshape(gradient.shape)
 
 
 def stepped(

@@ -5,7 +5,7 @@ from jax import lax
 from jaxtyping import Array, Float, Int
 
 from minmax_jax.arrays import AnyArray
-from minmax_jax.attacks.ball import Eps, Norm, per_image, project, size, stepped
+from minmax_jax.attacks.ball import Eps, Norm, level, per_image, project, size, stepped
 from minmax_jax.attacks.inputs import checked, evaluated
 from minmax_jax.attacks.losses import ascent, climbed, rank
 from minmax_jax.checks import check_count, is_known, one_of
@@ -55,11 +55,8 @@ def momentum(
 
     def step(state: tuple[Array, Array], _: None) -> tuple[tuple[Array, Array], None]:
         x, memory = state
-        gradient = ascent(model, x, climb)
-        known = jnp.where(jnp.isfinite(gradient), gradient, 0)
-        # Scaled by the largest first: the sum of tiny gradients would vanish.
-        scaled = known / per_image(jnp.maximum(size(known, "linf"), jnp.finfo(known.dtype).tiny))
-        memory = decay * memory + scaled / per_image(jnp.maximum(size(scaled, "l1"), 1))
+        gradient = level(ascent(model, x, climb))
+        memory = decay * memory + gradient / per_image(jnp.maximum(size(gradient, "l1"), 1))
         return (project(stepped(x, memory, stride, norm), x0, eps, norm), memory), None
 
     (end, _), _ = lax.scan(step, (x0, jnp.zeros_like(x0)), length=steps)
