@@ -67,7 +67,7 @@ def plan(part: str, quick: bool = False) -> Experiment:
     return experiment(NAMES[part], QUESTIONS[part], (QUICK if quick else FULL)[part])
 
 
-def together(tables: Iterable["xr.Dataset"]) -> "xr.Dataset":
+def together(tables: "Iterable[xr.Dataset]") -> "xr.Dataset":
     """One table of the arms of several parts; arms that more than one of them has are there once."""
     import xarray as xr  # heavy to import, so only where it is used
 

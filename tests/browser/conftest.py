@@ -15,6 +15,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import pytest
 
+from browser.watched import Watch, watched_page
+
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
 
@@ -150,36 +152,23 @@ def screenshots(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-class Watch(NamedTuple):
-    """What a page must not do: ask another machine for something, or raise."""
-
-    elsewhere: list[str]
-    errors: list[str]
+@pytest.fixture(scope="module")
+def opened(browser: "Browser", lab: Lab) -> Iterator[tuple["Page", Watch]]:
+    """One page of JupyterLab for all tests of a module."""
+    own = f"{lab.address}/", f"{lab.address}/".replace("http:", "ws:")
+    with watched_page(browser, *own, viewport={"width": 1280, "height": 900}) as (page, watch):
+        yield page, watch
+        page.evaluate(SHUT_DOWN)
 
 
 @pytest.fixture(scope="module")
-def watch() -> Watch:
-    return Watch([], [])
+def page(opened: tuple["Page", Watch]) -> "Page":
+    return opened[0]
 
 
 @pytest.fixture(scope="module")
-def page(browser: "Browser", lab: Lab, watch: Watch) -> Iterator["Page"]:
-    """One page for all tests of a module, with cookies and storage of its own."""
-    context = browser.new_context(viewport={"width": 1280, "height": 900})
-    page = context.new_page()
-    page.set_default_timeout(60_000)
-    page.on("request", lambda sent: watch.elsewhere.extend(strangers(sent.url, lab)))
-    page.on("websocket", lambda opened: watch.elsewhere.extend(strangers(opened.url, lab)))
-    page.on("pageerror", lambda error: watch.errors.append(str(error)))
-    yield page
-    page.evaluate(SHUT_DOWN)
-    context.close()
-
-
-def strangers(url: str, lab: Lab) -> list[str]:
-    host = lab.address.removeprefix("http:")
-    local = (f"http:{host}/", f"ws:{host}/", "data:", "blob:", "about:")
-    return [] if url.startswith(local) else [url]
+def watch(opened: tuple["Page", Watch]) -> Watch:
+    return opened[1]
 
 
 @pytest.fixture(autouse=True)
@@ -192,13 +181,13 @@ def watched(page: "Page", watch: Watch, screenshots: Path, request: pytest.Fixtu
 
 @pytest.fixture(scope="module")
 def open_and_run(page: "Page", lab: Lab) -> Callable[[str], "Page"]:
-    """Opens a notebook by its file name, runs all of it, and returns the page."""
+    """Opens a notebook of ours by its file name, or another by its path, runs it, and returns the page."""
     from browser.reader import run_all
 
     def open_and_run(name: str) -> "Page":
         # JupyterLab may have saved what an earlier test did.
         shutil.copy(NOTEBOOKS / name, lab.folder)
-        address = f"{lab.address}/doc/tree/{name}?token={lab.token}&reset"
+        address = f"{lab.address}/doc/tree/{Path(name).name}?token={lab.token}&reset"
         page.goto(address, wait_until="domcontentloaded")
         page.wait_for_selector(".jp-NotebookPanel .jp-Cell", timeout=90_000)
         run_all(page)

@@ -83,11 +83,11 @@ def note_latencies(milliseconds: list[float], name: str, folder: Path) -> None:
 
 
 class Explorer:
-    """One explorer of a notebook: the output that holds the first slider of a name."""
+    """One explorer of a notebook: the output that holds the first slider of a name, or a later one."""
 
-    def __init__(self, page: "Page", slider: str) -> None:
+    def __init__(self, page: "Page", slider: str, number: int = 0) -> None:
         self.page = page
-        self.slider = page.locator(".widget-slider", has=self._label(slider)).first
+        self.slider = page.locator(".widget-slider", has=self._label(slider)).nth(number)
         self.output = self.slider.locator("xpath=ancestor::*[contains(@class, 'jp-OutputArea-output')][1]")
         self.handle = self.slider.locator(".noUi-handle")
         self.readout = self.slider.locator(".widget-readout")

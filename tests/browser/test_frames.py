@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 import jupytext
 import pytest
 
-from browser.conftest import Watch
 from browser.reader import SCROLL_TO_CELL, note_latencies, wait_until
+from browser.watched import watched_page
 from minmax_jax import pages
 
 if TYPE_CHECKING:
@@ -80,18 +80,14 @@ def test_pages_live_with_the_network_off(
 ) -> None:
     jupytext.write(jupytext.reads(NOTEBOOK, "py:percent"), tmp_path / "small.ipynb")
     made = pages.export([tmp_path / "small.ipynb"], tmp_path)
-    context = browser.new_context(offline=True, viewport={"width": 1200, "height": 900})
-    page, watch = context.new_page(), Watch([], [])
-    page.on("pageerror", lambda error: watch.errors.append(str(error)))
-    page.on("request", lambda asked: watch.elsewhere.append(asked.url))
-    page.goto(made[0].as_uri())
-    frames = page.locator(".minmax-frames").first
-    play(frames)
-    note_latencies(frames.evaluate(PROBE), "page", screenshots)
-    page.screenshot(path=screenshots / "page.png")
-    assert page.locator("math").count() == 1 and not watch.errors
-    assert all(url.startswith(("file:", "data:", "blob:")) for url in watch.elsewhere)
-    context.close()
+    with watched_page(browser, "file:", offline=True) as (page, watch):
+        page.goto(made[0].as_uri())
+        frames = page.locator(".minmax-frames").first
+        play(frames)
+        note_latencies(frames.evaluate(PROBE), "page", screenshots)
+        page.screenshot(path=screenshots / "page.png")
+        assert page.locator("math").count() == 1
+        assert not watch.errors and not watch.elsewhere, watch
 
 
 def _in_view(frames: "Locator") -> bool:

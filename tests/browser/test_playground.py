@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from browser.conftest import Watch, end, environment, free_port, wait_for_answer
+from browser.conftest import end, environment, free_port, wait_for_answer
 from browser.reader import Explorer, expect, note_latencies, wait_until
+from browser.watched import watched_page
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
@@ -111,25 +112,20 @@ def app(chromium: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str
 
 
 def test_the_app_trains(app: str, browser: "Browser", screenshots: Path) -> None:
-    context = browser.new_context(viewport={"width": 1280, "height": 1600})
-    page, watch = context.new_page(), Watch([], [])
-    page.on("pageerror", lambda error: watch.errors.append(str(error)))
-    page.on("request", lambda asked: watch.elsewhere.append(asked.url))
-    page.goto(app, timeout=180_000)
-    train = page.get_by_role("button", name=re.compile(r"\bTrain$")).first
-    expect(train).to_be_enabled(timeout=180_000)
-    train.click()
-    status = page.get_by_role("status").first
-    expect(status).to_contain_text("Epoch 1 of 2", timeout=120_000)
-    page.get_by_role("button", name=re.compile(r"\bStop$")).first.click()
-    expect(status).to_contain_text("Stopped after step", timeout=120_000)
-    page.wait_for_timeout(1000)
-    page.screenshot(path=screenshots / "app.png")
-    assert not page.get_by_role("alert").count()
-    assert not page.get_by_text("mm.widgets.Playground()").count(), "an app shows no code"
-    own = ("http://127.0.0.1", "data:", "blob:", "ws://127.0.0.1")
-    elsewhere = [url for url in watch.elsewhere if not url.startswith(own)]
-    # Voila's template looks for icons there; without them the app has none on its buttons, and works.
-    assert all("/@fortawesome/" in url for url in elsewhere), elsewhere
-    assert not watch.errors
-    context.close()
+    own = f"{app}/", f"{app}/".replace("http:", "ws:")
+    with watched_page(browser, *own, viewport={"width": 1280, "height": 1600}) as (page, watch):
+        page.goto(app, timeout=180_000)
+        train = page.get_by_role("button", name=re.compile(r"\bTrain$")).first
+        expect(train).to_be_enabled(timeout=180_000)
+        train.click()
+        status = page.get_by_role("status").first
+        expect(status).to_contain_text("Epoch 1 of 2", timeout=120_000)
+        page.get_by_role("button", name=re.compile(r"\bStop$")).first.click()
+        expect(status).to_contain_text("Stopped after step", timeout=120_000)
+        page.wait_for_timeout(1000)
+        page.screenshot(path=screenshots / "app.png")
+        assert not page.get_by_role("alert").count()
+        assert not page.get_by_text("mm.widgets.Playground()").count(), "an app shows no code"
+        # Voila's template looks for icons there; without them the app has none on its buttons, and works.
+        assert all("/@fortawesome/" in url for url in watch.elsewhere), watch.elsewhere
+        assert not watch.errors

@@ -1,0 +1,157 @@
+"""A hasty reader: two explorers, cells out of order, a reloaded page, a restarted kernel, a dark theme."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import jupytext
+import pytest
+
+from browser.reader import ALL_CELLS_RAN, COMPLAINTS, KERNEL_IS_IDLE, Explorer, run_all, wait_until
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Page
+
+NOTEBOOK = """# %%
+from flax import nnx
+import minmax_jax as mm
+
+class Small(nnx.Module):
+    def __init__(self, rngs):
+        self.first = nnx.Conv(1, 4, (5, 5), strides=4, rngs=rngs)
+        self.last = nnx.Linear(4 * 7 * 7, 10, rngs=rngs)
+
+    def __call__(self, x):
+        return self.last(nnx.relu(self.first(x)).reshape(len(x), -1))
+
+data = mm.load("mnist")
+few = mm.Dataset("few", data.train[:640], data.test[:100], data.class_names)
+run = mm.fit(Small(nnx.Rngs(0)), few, epochs=2, progress=False)
+
+# %%
+mm.widgets.TimeExplorer(run.history)
+
+# %%
+mm.widgets.TimeExplorer(run.history)
+
+# %%
+mm.widgets.StrengthExplorer(Small(nnx.Rngs(0)), few, run, attacked=50)
+
+# %%
+mm.widgets.TimeFrames(run.history, most=3)
+"""
+STEP, STRENGTH = "training step", "strength λ"
+RUN_CELL = """async index => {
+  const panel = window.jupyterapp.shell.currentWidget;
+  panel.content.activeCellIndex = index;
+  await window.jupyterapp.commands.execute("notebook:run-cell");
+}"""
+RESTART = "() => window.jupyterapp.shell.currentWidget.sessionContext.session.kernel.restart()"
+THEME = "theme => window.jupyterapp.commands.execute('apputils:change-theme', { theme })"
+# Text of explorers and how it stands out against what is behind it (WCAG 2, relative luminance).
+CONTRASTS = """() => {
+  const channels = colour => (colour.match(/[0-9.]+/g) ?? []).map(Number);
+  const light = ([r, g, b]) => [[0.2126, r], [0.7152, g], [0.0722, b]].reduce((sum, [share, value]) => {
+    const part = value / 255;
+    return sum + share * (part <= 0.04045 ? part / 12.92 : ((part + 0.055) / 1.055) ** 2.4);
+  }, 0);
+  const behind = node => {
+    for (let one = node; one; one = one.parentElement) {
+      const found = channels(getComputedStyle(one).backgroundColor);
+      if (found.length === 3 || found[3] === 1) return found;
+    }
+    return [255, 255, 255];
+  };
+  const inside = [...document.querySelectorAll(".jp-OutputArea-output :is(.widget-box, .minmax-frames) *")];
+  const shown = inside.filter(node => [...node.childNodes].some(
+    child => child.nodeType === Node.TEXT_NODE && child.textContent.trim()
+  ) && node.checkVisibility() && !["SCRIPT", "STYLE", "OPTION"].includes(node.tagName));
+  return shown.map(node => {
+    const two = [channels(getComputedStyle(node).color), behind(node)].map(light);
+    return [node.textContent.trim(), (Math.max(...two) + 0.05) / (Math.min(...two) + 0.05)];
+  });
+}"""
+
+
+@pytest.fixture(scope="module")
+def notebook(open_and_run: Callable[[str], "Page"], tmp_path_factory: pytest.TempPathFactory) -> "Page":
+    path = tmp_path_factory.mktemp("notebook") / "hands.ipynb"
+    made = jupytext.reads(NOTEBOOK, "py:percent")
+    made.metadata["kernelspec"] = {"name": "python3", "display_name": "Python 3", "language": "python"}
+    jupytext.write(made, path)
+    return open_and_run(str(path))
+
+
+def test_two_explorers_at_once_do_not_disturb_each_other(notebook: "Page") -> None:
+    first, second = Explorer(notebook, STEP, 0), Explorer(notebook, STEP, 1)
+    one, other = first.settle(), second.settle()
+    assert one == other  # of the same run
+    first.press("Home")
+    one = first.expect_change(one)
+    assert second.digest() == other
+    for _ in range(3):  # by turns, without waiting
+        first.press("ArrowRight")
+        second.press("ArrowLeft")
+    one, other = first.expect_change(one), second.expect_change(other)
+    first.press("End")
+    second.press("End")
+    assert first.expect_change(one) == second.expect_change(other)
+
+
+def test_cells_run_again_and_out_of_order(notebook: "Page") -> None:
+    for cell in (2, 1, 3, 2):
+        notebook.evaluate(RUN_CELL, cell)
+    wait_until(lambda: notebook.evaluate(KERNEL_IS_IDLE), "the kernel does not come to rest")
+    assert not notebook.locator(COMPLAINTS).count(), notebook.locator(COMPLAINTS).all_inner_texts()
+    for number in range(2):
+        explorer = Explorer(notebook, STEP, number)
+        picture = explorer.settle()
+        explorer.press("ArrowLeft")
+        explorer.expect_change(picture)
+
+
+def test_clicked_twice_it_trains_once(notebook: "Page") -> None:
+    explorer = Explorer(notebook, STRENGTH)
+    explorer.press("ArrowRight")
+    explorer.button("Stop").dblclick()
+    explorer.button("Train").dblclick()
+    explorer.expect_status("Finished after step")
+    assert not explorer.alert.count(), explorer.alert.all_inner_texts()
+
+
+def test_readable_in_the_dark(notebook: "Page", screenshots: Path) -> None:
+    explorer = Explorer(notebook, STRENGTH)
+    light = notebook.evaluate(CONTRASTS)
+    notebook.evaluate(THEME, "JupyterLab Dark")
+    notebook.wait_for_selector("body[data-jp-theme-light='false']")
+    notebook.wait_for_timeout(1000)  # until colours have changed
+    explorer.output.screenshot(path=screenshots / "dark.png")
+    dark = notebook.evaluate(CONTRASTS)
+    notebook.evaluate(THEME, "JupyterLab Light")
+    notebook.wait_for_selector("body[data-jp-theme-light='true']")
+    assert len(light) == len(dark) > 10
+    faint = [(text, round(ratio, 2)) for text, ratio in light + dark if ratio < 4.5]
+    assert not faint
+
+
+def test_a_page_reloaded_finds_its_explorers_alive(notebook: "Page") -> None:
+    notebook.evaluate("() => window.jupyterapp.commands.execute('docmanager:save')")
+    notebook.reload(wait_until="domcontentloaded")
+    notebook.wait_for_selector(".jp-NotebookPanel .jp-Cell", timeout=90_000)
+    wait_until(lambda: notebook.evaluate(KERNEL_IS_IDLE), "the kernel is not ready", 90)
+    explorer = Explorer(notebook, STEP)
+    picture = explorer.settle()
+    explorer.press("ArrowLeft")
+    explorer.expect_change(picture)
+
+
+def test_after_a_restart_of_the_kernel_all_can_be_run_again(notebook: "Page") -> None:
+    explorer = Explorer(notebook, STEP)
+    notebook.evaluate(RESTART)
+    explorer.press("Home")  # nobody answers; it must do no harm
+    run_all(notebook)
+    notebook.wait_for_function(ALL_CELLS_RAN)
+    explorer = Explorer(notebook, STEP)
+    picture = explorer.settle()
+    explorer.press("Home")
+    explorer.expect_change(picture)
