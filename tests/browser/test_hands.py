@@ -123,12 +123,12 @@ def test_readable_in_the_dark(notebook: "Page", screenshots: Path) -> None:
     explorer = Explorer(notebook, STRENGTH)
     light = notebook.evaluate(CONTRASTS)
     notebook.evaluate(THEME, "JupyterLab Dark")
-    notebook.wait_for_selector("body[data-jp-theme-light='false']")
+    notebook.wait_for_selector("body[data-jp-theme-light='false']", state="attached")
     notebook.wait_for_timeout(1000)  # until colours have changed
     explorer.output.screenshot(path=screenshots / "dark.png")
     dark = notebook.evaluate(CONTRASTS)
     notebook.evaluate(THEME, "JupyterLab Light")
-    notebook.wait_for_selector("body[data-jp-theme-light='true']")
+    notebook.wait_for_selector("body[data-jp-theme-light='true']", state="attached")
     assert len(light) == len(dark) > 10
     faint = [(text, round(ratio, 2)) for text, ratio in light + dark if ratio < 4.5]
     assert not faint
