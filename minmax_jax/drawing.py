@@ -5,9 +5,12 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, UInt8
+from matplotlib.artist import Artist
 from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure as BareFigure
+from matplotlib.image import AxesImage
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 
 from minmax_jax.fuzziness import Measure
@@ -31,7 +34,43 @@ LEVEL = 0.005  # a smaller change of fuzziness is called level
 
 
 class Figure(BareFigure):
-    """A matplotlib Figure that a notebook shows without pyplot."""
+    """A matplotlib Figure that a notebook shows without pyplot, and that is drawn anew quickly.
+
+    ``move`` says which artists change from one drawing to the next. ``pixels`` draws them, in that order,
+    over a picture of all others, which is kept until one of those changes. (``Axes.set_title`` changes three
+    titles at once; the text of one is set by ``title.set_text``.)
+    """
+
+    moving: tuple[Artist, ...] = ()
+    _still: Any = None  # all but the moving artists, by the canvas's own copy
+
+    def move(self, *artists: Artist) -> None:
+        """Artists that change from now on; their changes do not make the others be drawn again."""
+        self.moving = artists
+        for one in artists:
+            one.set_animated(True)
+
+    def draw(self, renderer: Any) -> None:
+        """Draw on any canvas, as matplotlib does: what ``pixels`` kept may be another picture now."""
+        self._still = None
+        super().draw(renderer)
+
+    def pixels(self) -> UInt8[np.ndarray, "h w 4"]:
+        """The figure as it is now, as red, green, blue and alpha. Identity: the same as all drawn anew."""
+        canvas = self.canvas if isinstance(self.canvas, FigureCanvasAgg) else FigureCanvasAgg(self)
+        if self._still is None or self.stale:
+            pictures = [one for one in self.moving if isinstance(one, AxesImage)]
+            for picture in pictures:  # matplotlib 3.10 draws animated pictures with what stays
+                picture.set_visible(False)
+            canvas.draw()
+            self._still = canvas.copy_from_bbox(self.bbox)
+            for picture in pictures:
+                picture.set_visible(True)
+        else:
+            canvas.restore_region(self._still)
+        for one in self.moving:
+            one.draw(canvas.get_renderer())
+        return np.array(canvas.buffer_rgba())
 
     def _repr_png_(self) -> bytes:
         buffer = io.BytesIO()
@@ -103,16 +142,18 @@ def shares(mu: Float[np.ndarray, " weights"]) -> Float[np.ndarray, " bins"]:
     return np.histogram(mu, BINS)[0] / len(mu)
 
 
-def draw_memberships(ax: Axes, start: Float[np.ndarray, " weights"], reading: str, membership: str) -> Any:
-    """Histogram of membership at the start, as an outline and as bars, which are returned to be moved."""
+def draw_memberships(
+    ax: Axes, start: Float[np.ndarray, " weights"], reading: str, membership: str
+) -> tuple[Any, list[Artist]]:
+    """Histogram of membership at the start: bars to be moved, and what lies over them, an outline first."""
     heights = shares(start)
     bars = ax.bar(BINS[:-1], heights, np.diff(BINS), align="edge", color=COLOURS[5], label="now")
-    ax.stairs(heights, BINS, color="black", label="step 0")
-    ax.axvline(0.5, color="0.5", linestyle=":")
+    outline = ax.stairs(heights, BINS, color="black", label="step 0")
+    centre = ax.axvline(0.5, color="0.5", linestyle=":")
     ax.set(xlim=(0, 1), xlabel=f"membership μ\n({reading} reading, {membership})")
     ax.set_ylabel("share of weights")
     ax.legend(frameon=False, loc="upper center", ncols=2)
-    return bars
+    return bars, [outline, centre, ax.spines["left"], ax.spines["bottom"]]
 
 
 def draw_parts(ax: Axes, places: Any, energy: Any, fuzzy: Any) -> tuple[Any, Any]:

@@ -38,6 +38,8 @@ class KernelView:
         (self.curve,) = self.degrees.plot([], [], color=COLOURS[5])
         (self.dots,) = self.degrees.plot([], [], "o", color="black")
         self.degrees.set_xlim(-0.03, 1.03)
+        lines, bars = (self.curve, self.dots), (*self.lower, *self.upper, self.parts.spines["bottom"])
+        self.figure.move(self.picture, *self.numbers, *lines, *bars, *(ax.title for ax in axes))
 
     def show(
         self,
@@ -66,9 +68,9 @@ class KernelView:
         self.dots.set_data(mu, f)
         self.lower[0].set_height(energy)
         self.upper[0].set(y=energy, height=fuzzy)
-        self.taps.set_title(f"y = <w, x> = {y:+.2f}")
-        self.degrees.set_title(f"F = {f.mean():.3f}\n({membership}, {measure})")
-        self.parts.set_title(f"y moves by up to\neps ||w||₁ = {worst:.2f} at eps {eps:g}")
+        self.taps.title.set_text(f"y = <w, x> = {y:+.2f}")
+        self.degrees.title.set_text(f"F = {f.mean():.3f}\n({membership}, {measure})")
+        self.parts.title.set_text(f"y moves by up to\neps ||w||₁ = {worst:.2f} at eps {eps:g}")
         self.caption = (
             f"y is {y:+.2f} and can be moved by {worst:.2f} at eps {eps:g}; fuzziness is {f.mean():.3f} "
             f"({membership}, {measure}). Of the L1 norm {energy + fuzzy:.2f}, the energy of the taps makes "

@@ -62,11 +62,13 @@ class MinMaxView:
         for bar, height in zip(self.bars, shares(self.mu[at]), strict=True):
             bar.set_height(height)
         self.marker.set_data([step], [self.fuzziness[at]])
-        self.shares.set_title(f"{self.moved[at]:.0%} of weights are farther\nfrom the centre than at step 0")
-        self.filters.set_title(f"{layer}: kernel\nat step {step} of {last}")
+        self.shares.title.set_text(
+            f"{self.moved[at]:.0%} of weights are farther\nfrom the centre than at step 0"
+        )
+        self.filters.title.set_text(f"{layer}: kernel\nat step {step} of {last}")
         now, start = self.fuzziness[at], self.fuzziness[0]
         change = now - start
-        self.course.set_title(f"F = {now:.3f} at step {step}\n({change:+.3f} since step 0)")
+        self.course.title.set_text(f"F = {now:.3f} at step {step}\n({change:+.3f} since step 0)")
         direction = "has fallen" if change < -LEVEL else "has risen" if change > LEVEL else "is level"
         self.caption = (
             f"{layer}, step {step} of {last}: by the {reading} reading ({membership} membership) "
@@ -94,9 +96,11 @@ class MinMaxView:
                 self.picture, ax=self.filters, location="left", shrink=0.7, label="weight w"
             )
         self.scale.update_normal(self.picture)
-        self.bars = draw_memberships(self.shares, self.mu[0], reading, membership)
+        self.bars, over = draw_memberships(self.shares, self.mu[0], reading, membership)
         tallest = max(shares(mu).max() for mu in self.mu)
         self.shares.set_ylim(0, 1.2 * tallest)  # room for the legend
         draw_courses(self.course, courses, reading)
         self.course.set_ylabel(f"fuzziness F ({measure})")
         (self.marker,) = self.course.plot([], [], "o", color="black", zorder=5)
+        titles = (ax.title for ax in (self.filters, self.shares, self.course))
+        self.figure.move(self.picture, *self.bars, *over, self.marker, *titles)

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from drawn import drawn_anew
 from minmax_jax.kernel_view import KernelView
 from refusal import refuses
 
@@ -34,6 +35,15 @@ def test_by_magnitude_off_is_crisp(view):
 def test_a_kernel_of_zeros_can_be_shown(view):
     view.show(np.zeros((2, 2)))
     assert "can be moved by 0.00" in view.caption and view.lower[0].get_height() == 0
+
+
+def test_what_moves_is_drawn_over_what_stays(view):
+    view.show(np.zeros((2, 2)))
+    for measure in ("entropy", "quadratic"):
+        view.figure.pixels()
+        view.show(np.array([[1.0, -1.0], [0.5, 0.0]]), "signed", measure)
+        assert not view.figure.stale  # the rest is not drawn again
+        np.testing.assert_array_equal(view.figure.pixels(), drawn_anew(view.figure))
 
 
 def test_another_shape_is_refused(view):

@@ -5,22 +5,25 @@ import io
 import threading
 
 import ipywidgets
-from matplotlib.figure import Figure
+import PIL.Image
+
+from minmax_jax.drawing import Figure
 
 
 class FigureImage(ipywidgets.VBox):
-    """An image of a pyplot-free Figure with its caption; change the artists, then ``refresh``.
+    """An image of a Figure of ``drawing`` with its caption; change the artists, then ``refresh``.
 
     The size in pixels is fixed, so the page never jumps. The caption says in words what the figure shows,
     for those who cannot see it and for those in a hurry.
     """
 
     def __init__(self, figure: Figure, dpi: int = 100):
+        figure.set_dpi(dpi)
         width, height = (int(inches * dpi) for inches in figure.get_size_inches())
-        self.figure, self.dpi = figure, dpi
+        self.figure = figure
         # A browser gives an image that begins without bytes no place on the page, whatever comes later.
         blank = io.BytesIO()
-        Figure((1, 1), dpi=1).savefig(blank, format="png")
+        PIL.Image.new("RGB", (1, 1), "white").save(blank, "png")
         self.image = ipywidgets.Image(value=blank.getvalue(), format="png", width=width, height=height)
         self.image.layout.max_width = "100%"
         self.image.layout.object_fit = "contain"
@@ -32,7 +35,7 @@ class FigureImage(ipywidgets.VBox):
         """Draw the figure as it is now and set the caption."""
         buffer = io.BytesIO()
         with self._lock:
-            # little compression: the time to draw counts, not the bytes
-            self.figure.savefig(buffer, format="png", dpi=self.dpi, pil_kwargs={"compress_level": 1})
+            picture = PIL.Image.fromarray(self.figure.pixels())
+        picture.save(buffer, "png", compress_level=1)  # the time counts, not the bytes
         self.image.value = buffer.getvalue()
         self.caption.value = f'<p aria-live="polite">{html.escape(caption)}</p>'

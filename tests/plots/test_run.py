@@ -7,8 +7,6 @@ import xarray as xr
 import minmax_jax as mm
 from drawn import labelled
 from minmax_jax import plots
-from minmax_jax.drawing import mosaic
-from minmax_jax.view import MinMaxView
 from refusal import refuses
 from small import digits, lenet, run, train
 
@@ -32,54 +30,6 @@ def test_every_figure_is_labelled_and_can_be_drawn(history):
     ):
         assert labelled(figure)
         assert figure._repr_png_().startswith(b"\x89PNG")
-
-
-def test_mosaic_by_hand():
-    kernel = np.arange(8.0).reshape(1, 2, 2, 2)  # (kh, kw, cin, cout)
-    nan = np.nan
-    expected = [[0, 4, nan, 1, 5], [nan] * 5, [2, 6, nan, 3, 7]]
-    np.testing.assert_array_equal(mosaic(kernel), expected)
-
-
-def test_mosaic_shows_every_weight_once():
-    for cin, cout in ((1, 6), (1, 5), (6, 16)):
-        kernel = np.random.default_rng(0).normal(size=(5, 5, cin, cout))
-        picture = mosaic(kernel)
-        np.testing.assert_array_equal(np.sort(picture[~np.isnan(picture)]), np.sort(kernel.ravel()))
-
-
-def test_view_shows_the_snapshot_it_was_asked_for(history):
-    view = MinMaxView(history)
-    for snapshot in (0, 2, -1):
-        view.show("conv1", "fixed", "signed", "linear", snapshot)
-        shown = np.ma.filled(view.picture.get_array(), np.nan)
-        np.testing.assert_array_equal(shown, mosaic(history.kernel_conv1.values[snapshot]))
-        fuzziness = history.fuzziness.sel(
-            layer="conv1", reading="fixed", membership="signed", measure="linear"
-        ).values
-        assert view.marker.get_ydata()[0] == fuzziness[snapshot]
-        assert sum(bar.get_height() for bar in view.bars) == pytest.approx(1)
-        assert f"{fuzziness[snapshot]:.3f}" in view.caption
-
-
-def test_caption_says_which_way_fuzziness_went(history):
-    view = MinMaxView(history)
-    course = history.fuzziness.copy()
-    for change, words in ((-0.2, "has fallen"), (0.2, "has risen"), (0.0, "is level")):
-        course[-1] = course[0] + change
-        view.use(history.assign(fuzziness=course))
-        view.show("conv2")
-        assert words in view.caption
-
-
-def test_view_takes_another_history(history):
-    other = train(lenet(1), seed=1).history
-    view = MinMaxView(history)
-    view.show("conv1")
-    view.use(other)
-    view.show("conv1")
-    shown = np.ma.filled(view.picture.get_array(), np.nan)
-    np.testing.assert_array_equal(shown, mosaic(other.kernel_conv1.values[-1]))
 
 
 def test_lines_differ_in_more_than_colour(history):

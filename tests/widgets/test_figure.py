@@ -1,7 +1,6 @@
 """A figure as an image of fixed size with a caption."""
 
-from matplotlib.figure import Figure
-
+from minmax_jax.drawing import Figure
 from minmax_jax.widgets import FigureImage
 
 
