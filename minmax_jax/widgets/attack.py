@@ -11,17 +11,16 @@ from minmax_jax.attack_view import AttackView
 from minmax_jax.checks import check_type
 from minmax_jax.data import Dataset
 from minmax_jax.single import attack_one
+from minmax_jax.widgets.drawn import DrawnExplorer
 from minmax_jax.widgets.dropdown import dropdown
 from minmax_jax.widgets.field import DrawingField
 from minmax_jax.widgets.figure import FigureImage
-from minmax_jax.widgets.latest import Latest
-from minmax_jax.widgets.status import Status
 
 ATTACKS = ("pgd", "fgsm", "momentum", "apgd", "noise")  # fast enough for a slider
 PICKED, DRAWN = "test image", "my drawing"
 
 
-class AttackExplorer(ipywidgets.VBox):
+class AttackExplorer(DrawnExplorer):
     """Attack one image of ``data.test``, or one drawn by hand, and see what ``model`` answers.
 
     Sliders choose the image and the radius eps (L-inf), lists the attack and where the image is from. A
@@ -30,8 +29,7 @@ class AttackExplorer(ipywidgets.VBox):
     """
 
     def __init__(self, model: nnx.Module, data: Dataset):
-        self.status = Status()
-        self._worker = Latest(self._draw, self.status.error)
+        super().__init__()
         self._lock = threading.RLock()  # ``use`` may be called from another thread than the controls
         self.source = dropdown("image", [PICKED])
         self.number = ipywidgets.IntSlider(
@@ -46,7 +44,6 @@ class AttackExplorer(ipywidgets.VBox):
         self._view: AttackView | None = None
         self._drawing = ipywidgets.HBox([])
         self._row = ipywidgets.HBox([self.source, self.number, self.attack, self.eps])
-        super().__init__([])
         self.use(model, data)
         for control in (self.source, self.number, self.attack, self.eps):
             control.observe(self.status.guard(self._changed), "value")
@@ -73,10 +70,6 @@ class AttackExplorer(ipywidgets.VBox):
                 self.source.options = sources
             self._changed()
 
-    def wait(self) -> None:
-        """Wait until the figure shows what the controls say."""
-        self._worker.flush()
-
     def _changed(self, _: Any = None) -> None:
         with self._lock:
             field = self.field if self.source.value == DRAWN else None
@@ -88,12 +81,19 @@ class AttackExplorer(ipywidgets.VBox):
                 image = np.asarray(self.data.test.images[self.number.value])
                 label = int(self.data.test.labels[self.number.value])
             shown = self._view, self.figure
-            self._worker.push((*shown, self.model, image, label, float(self.eps.value), self.attack.value))
+            self._push(*shown, self.model, image, label, float(self.eps.value), self.attack.value)
 
-    def _draw(self, task: tuple[Any, ...]) -> None:
-        view, figure, model, image, label, eps, attack = task
+    def _draw(
+        self,
+        view: AttackView,
+        figure: FigureImage,
+        model: nnx.Module,
+        image: np.ndarray,
+        label: int | None,
+        eps: float,
+        attack: str,
+    ) -> None:
         self.status.info("Attacking…")  # the first time of an attack, it is compiled
         moved, logits = attack_one(model, image, label, eps, attack)
         view.show(image, moved, logits, label, eps, attack)
         figure.refresh(view.caption)
-        self.status.value = ""

@@ -10,15 +10,14 @@ from minmax_jax.arrays import AnyArray
 from minmax_jax.fuzziness import MEASURES
 from minmax_jax.intervals import MEMBERSHIPS
 from minmax_jax.kernel_view import LIMIT, KernelView
+from minmax_jax.widgets.drawn import DrawnExplorer
 from minmax_jax.widgets.dropdown import dropdown
 from minmax_jax.widgets.figure import FigureImage
-from minmax_jax.widgets.latest import Latest
-from minmax_jax.widgets.status import Status
 
 EDGE = ((-0.5, 0.0, 0.5), (-1.0, 0.0, 1.0), (-0.5, 0.0, 0.5))  # Sobel's kernel, halved
 
 
-class KernelExplorer(ipywidgets.VBox):
+class KernelExplorer(DrawnExplorer):
     """Slide the taps of a kernel and see y, membership, fuzziness and the worst case follow.
 
     ``kernel`` (kh, kw) is where the taps begin, in [-1, 1] (half of Sobel's by default); ``patch``, of the
@@ -38,8 +37,7 @@ class KernelExplorer(ipywidgets.VBox):
         edge = np.broadcast_to(np.linspace(0, 1, start.shape[1], dtype=np.float32), start.shape)
         view = self._view = KernelView(edge if patch is None else np.asarray(patch, np.float32))
         view.show(start)
-        self.status = Status()
-        self._worker = Latest(self._draw, self.status.error)
+        super().__init__()
         self.figure = FigureImage(view.figure)
         self.taps = [
             ipywidgets.FloatSlider(
@@ -62,7 +60,7 @@ class KernelExplorer(ipywidgets.VBox):
             self.taps, layout={"grid_template_columns": f"repeat({start.shape[1]}, 230px)"}
         )
         row = ipywidgets.HBox([self.membership, self.measure, self.eps])
-        super().__init__([row, grid, self.figure, self.status])
+        self.children = [row, grid, self.figure, self.status]
         self._changed()
 
     @property
@@ -71,14 +69,9 @@ class KernelExplorer(ipywidgets.VBox):
         values = np.array([slider.value for slider in self.taps], np.float32)
         return values.reshape(self._view.patch.shape)
 
-    def wait(self) -> None:
-        """Wait until the figure shows what the controls say."""
-        self._worker.flush()
-
     def _changed(self, _: Any = None) -> None:
-        self._worker.push((self.kernel, self.membership.value, self.measure.value, self.eps.value))
+        self._push(self.kernel, self.membership.value, self.measure.value, self.eps.value)
 
-    def _draw(self, task: tuple[Any, ...]) -> None:
+    def _draw(self, *task: Any) -> None:
         self._view.show(*task)
         self.figure.refresh(self._view.caption)
-        self.status.value = ""

@@ -11,11 +11,10 @@ from minmax_jax.history import recording_steps
 from minmax_jax.intervals import MEMBERSHIPS, READINGS, Membership, Reading
 from minmax_jax.minmax import layer_name
 from minmax_jax.view import MinMaxView
+from minmax_jax.widgets.drawn import DrawnExplorer
 from minmax_jax.widgets.dropdown import dropdown
 from minmax_jax.widgets.figure import FigureImage
 from minmax_jax.widgets.frames import Choice, Frames
-from minmax_jax.widgets.latest import Latest
-from minmax_jax.widgets.status import Status
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -23,7 +22,7 @@ if TYPE_CHECKING:
 LAYER, STEP = "layer", "training step"
 
 
-class TimeExplorer(ipywidgets.VBox):
+class TimeExplorer(DrawnExplorer):
     """Filters, memberships and fuzziness of a layer while you slide through training.
 
     Takes the ``history`` of any run of ``fit``; ``show_history`` takes another one. Dropdowns choose the
@@ -31,9 +30,8 @@ class TimeExplorer(ipywidgets.VBox):
     """
 
     def __init__(self, history: "xr.Dataset"):
+        super().__init__()
         self._view = MinMaxView(history)
-        self.status = Status()
-        self._worker = Latest(self._draw, self.status.error)
         self.figure = FigureImage(self._view.figure)
         self.step = ipywidgets.SelectionSlider(
             options=[0],
@@ -51,7 +49,7 @@ class TimeExplorer(ipywidgets.VBox):
         self.show_history(history)
         for control in self.controls:
             control.observe(self._changed, "value")
-        super().__init__([ipywidgets.HBox(choices), self.step, self.figure, self.status])
+        self.children = [ipywidgets.HBox(choices), self.step, self.figure, self.status]
 
     def show_history(self, history: "xr.Dataset") -> None:
         """Explore another history, from its last step; the choices that still fit are kept."""
@@ -62,24 +60,18 @@ class TimeExplorer(ipywidgets.VBox):
         self.step.options, self.step.value = steps, steps[-1]
         self._changed()
 
-    def wait(self) -> None:
-        """Wait until the figure shows what the controls say."""
-        self._worker.flush()
-
     def _changed(self, _: Any = None) -> None:
         steps = self.history.snapshot.values.tolist()
         if self.step.value in steps and self.layer.value in self.history.layer:
             chosen = (self.layer, self.reading, self.membership, self.measure)
             choice = (*(one.value for one in chosen), steps.index(self.step.value))
-            self._worker.push((self.history, choice))
+            self._push(self.history, choice)
 
-    def _draw(self, task: tuple[Any, tuple[Any, ...]]) -> None:
-        history, choice = task
+    def _draw(self, history: "xr.Dataset", choice: tuple[Any, ...]) -> None:
         if history is not self._view.history:
             self._view.use(history)
         self._view.show(*choice)
         self.figure.refresh(self._view.caption)
-        self.status.value = ""
 
 
 class TimeFrames(Frames):

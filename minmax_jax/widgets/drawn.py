@@ -1,0 +1,33 @@
+"""What explorers share whose figure follows their controls."""
+
+from typing import Any
+
+import ipywidgets
+
+from minmax_jax.widgets.latest import Latest
+from minmax_jax.widgets.status import Status
+
+
+class DrawnExplorer(ipywidgets.VBox):
+    """An explorer that draws in a worker what its controls say last, and shows errors in its ``status``."""
+
+    def __init__(self) -> None:
+        self.status = Status()
+        self._worker = Latest(self._follow, self.status.error)
+        super().__init__([])
+
+    def wait(self) -> None:
+        """Wait until the figure shows what the controls say."""
+        self._worker.flush()
+
+    def _push(self, *task: Any) -> None:
+        """Have ``_draw(*task)`` done soon, unless another task comes first."""
+        self._worker.push(task)
+
+    def _follow(self, task: tuple[Any, ...]) -> None:
+        self._draw(*task)
+        self.status.value = ""
+
+    def _draw(self, *task: Any) -> None:
+        """Draw a task, in the worker; what an explorer is about."""
+        raise NotImplementedError
