@@ -120,6 +120,7 @@ def test_functions_live_in_the_package(name: str) -> None:
 # Running
 
 
+@pytest.mark.long  # the tests in the browser run every notebook, too, and look for complaints
 @every_notebook
 def test_runs_from_top_to_bottom(name: str, tmp_path: Path) -> None:
     folder = shutil.copytree(NOTEBOOKS, tmp_path / "notebooks")
@@ -130,7 +131,10 @@ def test_runs_from_top_to_bottom(name: str, tmp_path: Path) -> None:
     for cell in code_cells(notebook):
         complaints = [output.text for output in cell.outputs if output.get("name") == "stderr"]
         assert not complaints, f"{cell.source}\n{''.join(complaints)}"
-    # As a page it needs nobody, and is more than text.
-    page = pages.page(notebook, name)
+
+
+@every_notebook
+def test_as_a_page_it_needs_nobody_and_is_more_than_text(name: str) -> None:
+    page = pages.page(jupytext.read(NOTEBOOKS / f"{name}.ipynb"), name)  # with the outputs that are stored
     assert asked(page) == []
     assert page.count("<img") > 2

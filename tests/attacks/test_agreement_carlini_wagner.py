@@ -1,5 +1,6 @@
 """Carlini and Wagner's attack against foolbox's and ART's, on the same weights: sizes of the changes."""
 
+import os
 from functools import cache, partial
 
 import jax
@@ -13,7 +14,8 @@ from peers import ATTACKS_NEEDED
 from victims import photos, twin, victim
 
 pytestmark = ATTACKS_NEEDED
-NAME, IMAGES = "standard", 150
+NAME = "standard"
+IMAGES = 150 if os.environ.get("MINMAX_JAX_LONG_TESTS") else 60
 STEPS, CONSTANTS, RATE, FIRST = 100, 5, 0.05, 1.0
 
 

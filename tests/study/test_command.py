@@ -13,24 +13,29 @@ import xarray as xr
 from minmax_jax.study import __main__ as command
 from minmax_jax.study.result import about, read
 
-# One that stands alone, one that keeps its state in checkpoints, and one that builds on another's result.
-# Each experiment's own test runs its quick mode, too.
-NAMES = ["observation", "robust_search", "robust"]
-QUICK = [sys.executable, "-m", "minmax_jax.study", "--quick", "--only", ",".join(NAMES), "--folder"]
-
 
 def all_results(folder: Path) -> dict[str, xr.Dataset]:
     return {file.name: read(file) for file in sorted(folder.glob("*.nc"))}
 
 
 @pytest.mark.processes
-def test_a_killed_study_goes_on_to_the_same_results(tmp_path, capsys):
+@pytest.mark.parametrize(
+    "names",
+    [
+        ["observation", "theory"],
+        # one that keeps its state in checkpoints, and one that builds on another's result
+        pytest.param(["observation", "robust_search", "robust"], marks=pytest.mark.long),
+    ],
+)
+def test_a_killed_study_goes_on_to_the_same_results(tmp_path, capsys, names):
+    """Each experiment's own test runs its quick mode, too."""
+    quick = [sys.executable, "-m", "minmax_jax.study", "--quick", "--only", ",".join(names), "--folder"]
     whole, broken = tmp_path / "whole", tmp_path / "broken"
-    done = subprocess.run([*QUICK, whole], check=True, capture_output=True, text=True)
+    done = subprocess.run([*quick, whole], check=True, capture_output=True, text=True)
     assert "made" in done.stdout
 
     kept = broken / ".unfinished" / "observation"
-    process = subprocess.Popen([*QUICK, broken], stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
+    process = subprocess.Popen([*quick, broken], stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
     while not list(kept.glob("unit-*.npz")) and process.poll() is None:
         time.sleep(0.01)
     process.send_signal(signal.SIGKILL)
@@ -38,7 +43,7 @@ def test_a_killed_study_goes_on_to_the_same_results(tmp_path, capsys):
     before = {file: file.stat().st_mtime_ns for file in kept.glob("unit-*.npz")}
     assert before and not (broken / "observation.nc").exists()
 
-    process = subprocess.Popen([*QUICK, broken], stderr=subprocess.PIPE, text=True)
+    process = subprocess.Popen([*quick, broken], stderr=subprocess.PIPE, text=True)
     while not (broken / "observation.nc").exists() and process.poll() is None:
         after = {file: file.stat().st_mtime_ns for file in before if file.exists()}
         assert after.items() <= before.items()  # not done again
@@ -47,19 +52,19 @@ def test_a_killed_study_goes_on_to_the_same_results(tmp_path, capsys):
     _, said = process.communicate()
     assert process.returncode == command.STOPPED and "the same command goes on" in said
 
-    subprocess.run([*QUICK, broken], check=True, capture_output=True)
+    subprocess.run([*quick, broken], check=True, capture_output=True)
     first, second = all_results(whole), all_results(broken)
-    assert list(first) == list(second) == [f"{name}.nc" for name in sorted(NAMES)]
+    assert list(first) == list(second) == [f"{name}.nc" for name in sorted(names)]
     for name, table in first.items():
         xr.testing.assert_equal(table, second[name])
         assert about(table)["command"] == f"python -m minmax_jax.study --only {name[:-3]} --quick"
 
-    again = subprocess.run([*QUICK, whole], check=True, capture_output=True, text=True)
+    again = subprocess.run([*quick, whole], check=True, capture_output=True, text=True)
     assert again.stdout.count("was there") == len(first)
 
     assert command.main(["--findings", "--folder", str(whole)]) == 0
     said = capsys.readouterr().out
-    assert all(f"| {name} |" in said for name in ("observation", "robust"))
+    assert all(f"| {name} |" in said for name in names if name != "robust_search")
 
 
 @pytest.mark.parametrize(
