@@ -38,7 +38,7 @@ def paired_effect(table: "xr.Dataset", values: "xr.DataArray") -> "xr.Dataset":
     found = effect(differences.values)
     dims = differences.dims[:-1]
     variables = {name: (dims, getattr(found, name)) for name in Effect._fields}
-    return xr.Dataset(variables, {name: differences[name] for name in dims})
+    return xr.Dataset(variables, {name: differences[name].values for name in dims})
 
 
 def robust(table: "xr.Dataset", eps: float = 0.1, attack: str = WORST) -> "xr.DataArray":
