@@ -13,7 +13,7 @@ from jaxtyping import Array, Bool, Float, Int
 
 from minmax_jax.answers import Rows, answers, asked_twice, batches, check_same, same
 from minmax_jax.attacks.active import CHUNK, on_active
-from minmax_jax.attacks.ball import Norm, size
+from minmax_jax.attacks.ball import Norm, finite, size
 from minmax_jax.attacks.inputs import as_radii, check_eps, check_numbers, count_classes
 from minmax_jax.attacks.losses import ascent, cross_entropy
 from minmax_jax.attacks.named import Attack, NamedAttack, call
@@ -217,5 +217,5 @@ def _flat(
     definition: Any, weights: Any, images: Float[Array, "n h w c"], labels: Int[Array, " n"]
 ) -> Bool[Array, " n"]:
     gradient = ascent(merge_model(definition, weights), images, lambda z: cross_entropy(z, labels))
-    known = jnp.where(jnp.isfinite(gradient), gradient, 0)
+    known = finite(gradient)
     return (known == 0).all((1, 2, 3))

@@ -9,14 +9,12 @@ from pathlib import Path
 import jupytext
 import nbformat
 import pytest
-from nbclient import NotebookClient
 
 from minmax_jax import pages
 from offline import asked
 
 NOTEBOOKS = Path(__file__).parents[1] / "notebooks"
 NAMES = sorted(path.stem for path in NOTEBOOKS.glob("*.ipynb"))
-TIMEOUT = 600  # seconds for one cell
 
 every_notebook = pytest.mark.parametrize("name", NAMES)
 
@@ -124,10 +122,7 @@ def test_functions_live_in_the_package(name: str) -> None:
 @every_notebook
 def test_runs_from_top_to_bottom(name: str, tmp_path: Path) -> None:
     folder = shutil.copytree(NOTEBOOKS, tmp_path / "notebooks")
-    notebook = jupytext.read(folder / f"{name}.py")
-    resources = {"metadata": {"path": str(folder)}}
-    # Raises where a cell raises.
-    NotebookClient(notebook, timeout=TIMEOUT, kernel_name="python3", resources=resources).execute()
+    notebook = pages.execute(jupytext.read(folder / f"{name}.py"), folder)  # raises where a cell raises
     for cell in code_cells(notebook):
         complaints = [output.text for output in cell.outputs if output.get("name") == "stderr"]
         assert not complaints, f"{cell.source}\n{''.join(complaints)}"

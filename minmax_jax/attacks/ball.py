@@ -110,13 +110,18 @@ def lowered(far: Float[Array, "n h w c"], room: Float[Array, "n h w c"], eps: Ep
     return jnp.clip(per_image(depth) - gap, 0, room)
 
 
+def finite(gradient: Float[Array, "..."]) -> Float[Array, "..."]:
+    """Gradients with 0 for what is no finite number."""
+    return jnp.where(jnp.isfinite(gradient), gradient, 0)
+
+
 def level(gradient: Float[Array, "n h w c"]) -> Float[Array, "n h w c"]:
     """Gradients scaled to a largest entry of 1, so that squares and sums of tiny ones do not vanish.
 
     What is no number counts as 0, and a gradient of zeros stays one. It is divided by 1, not by something
     tiny: a compiler may put two divisions together as one by the product, and a tiny product is 0.
     """
-    known = jnp.where(jnp.isfinite(gradient), gradient, 0)
+    known = finite(gradient)
     most = size(known, "linf")
     return known / per_image(jnp.where(most > 0, most, 1))
 
@@ -128,7 +133,7 @@ def steepest(gradient: Float[Array, "n h w c"], norm: Norm = "linf") -> Float[Ar
     zero or no number, 0: the attack stays in its ball, and is the weaker for it.
     """
     if norm == "linf":
-        return jnp.where(jnp.isfinite(gradient), jnp.sign(gradient), 0)
+        return jnp.sign(finite(gradient))
     levelled = level(gradient)
     if norm == "l2":
         return levelled / per_image(jnp.maximum(size(levelled, "l2"), 1))  # at least 1, or all of it is 0
@@ -149,7 +154,7 @@ def stepped(
     """
     if norm != "l1":
         return points + length * steepest(gradient, norm)
-    known = jnp.where(jnp.isfinite(gradient), gradient, 0)
+    known = finite(gradient)
     room = jnp.where(known > 0, 1 - points, jnp.where(known < 0, points, 0)).reshape(len(points), -1)
     order = jnp.argsort(-jnp.abs(known).reshape(room.shape), axis=1)
     rooms = jnp.take_along_axis(room, order, axis=1)

@@ -8,7 +8,7 @@ import jax.numpy as jnp
 from jax import lax
 from jaxtyping import Array, Float, Int
 
-from minmax_jax.attacks.ball import Norm, size
+from minmax_jax.attacks.ball import Norm, finite, size
 from minmax_jax.attacks.losses import pick
 from minmax_jax.evaluation import Model
 
@@ -76,8 +76,8 @@ def smallest_change(
     ``smallest_change(x, w, b - <w, x>)``.
     """
     shape = images.shape
-    slope = jnp.where(jnp.isfinite(normal), normal, 0).reshape(shape[0], -1)
-    rise = jnp.where(jnp.isfinite(rise), rise, 0)
+    slope = finite(normal).reshape(shape[0], -1)
+    rise = finite(rise)
     side = jnp.sign(slope) * jnp.sign(rise)[:, None]
     flat = images.reshape(slope.shape)
     room = jnp.where(side > 0, 1 - flat, flat)

@@ -5,7 +5,7 @@ from typing import NamedTuple
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int
 
-from minmax_jax.attacks.ball import Eps, per_image, project
+from minmax_jax.attacks.ball import Eps, finite, per_image, project
 
 CUT = 1.5  # by which a check divides the step size, where sparsity has settled
 LEAST = 0.1  # of the first step size: the smallest
@@ -42,7 +42,7 @@ class Sparse:
         radius: Eps,
     ) -> Float[Array, "n h w c"]:
         """The next point, in the ball and in [0, 1]; the ``previous`` one is not looked at."""
-        known = jnp.where(jnp.isfinite(gradient), gradient, 0)
+        known = finite(gradient)
         steep = jnp.abs(known)
         ordered = jnp.sort(steep.reshape(len(steep), -1), axis=1)
         largest = jnp.maximum(memory.support * 2 // 3, 1)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import jupytext
 import pytest
 
-from browser.reader import ALL_CELLS_RAN, COMPLAINTS, KERNEL_IS_IDLE, Explorer, run_all, wait_until
+from browser.reader import COMPLAINTS, KERNEL_IS_IDLE, Explorer, run_all, wait_until
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page
@@ -150,7 +150,6 @@ def test_after_a_restart_of_the_kernel_all_can_be_run_again(notebook: "Page") ->
     notebook.evaluate(RESTART)
     explorer.press("Home")  # nobody answers; it must do no harm
     run_all(notebook)
-    notebook.wait_for_function(ALL_CELLS_RAN)
     explorer = Explorer(notebook, STEP)
     picture = explorer.settle()
     explorer.press("Home")
