@@ -48,7 +48,7 @@ FLOORS = [
     {"data"},
     {"prepared", "split", "tiles", "compilation"},
     {"prepare", "cache"},
-    {"pages"},
+    {"pages", "app"},
     {"arrays", "checks", "archive", "interrupts", "placement", "cores"},
 ]
 DRAWING = {"matplotlib", "ipywidgets", "IPython"}
