@@ -62,8 +62,20 @@ mm.plots.matrices(
 )
 
 # %% [markdown]
-# Orange weights are positive, violet ones negative. The left matrix is all that the argument needs: $y$ is
-# linear in weights that lie between bounds.
+# Orange weights are positive, violet ones negative. Tile by tile, with a kernel that finds vertical edges:
+# each patch of the image, as one long row of pixels, is multiplied by the same matrix.
+
+# %%
+edges = np.outer([1, 4, 6, 4, 1], [-1, -2, 0, 2, 1]).reshape(5, 5, 1, 1) / 16
+mm.widgets.Frames(
+    lambda tile: mm.plots.tile(edges, images[0], place=tile - 1),
+    {"tile": range(1, 37)},
+    {"tile": 15},
+)
+
+# %% [markdown]
+# Slide it: 36 products make the whole answer, and no pixel outside the frame has a say in its tile. Every
+# output is linear in weights that lie between bounds, which is all that the argument needs.
 #
 # ## Fuzziness
 #

@@ -20,3 +20,4 @@ from minmax_jax.plots.theory import flow as flow
 from minmax_jax.plots.theory import matrices as matrices
 from minmax_jax.plots.theory import measures as measures
 from minmax_jax.plots.theory import sharpening as sharpening
+from minmax_jax.plots.theory import tile as tile

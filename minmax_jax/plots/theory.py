@@ -5,10 +5,11 @@ from typing import Any
 
 import numpy as np
 from jaxtyping import Float
+from matplotlib.patches import Rectangle
 
 from minmax_jax.arrays import AnyArray
 from minmax_jax.certify.amplification import amplifications
-from minmax_jax.convolution import toeplitz
+from minmax_jax.convolution import convolve, patches, toeplitz
 from minmax_jax.drawing import COLOURS, STYLES, Figure, draw_parts, draw_weights, new_figure
 from minmax_jax.flow import CLOSED, closed_form, descend
 from minmax_jax.fuzziness import MEASURES, Measure, degree, sharpen
@@ -36,6 +37,48 @@ def matrices(
         ax.set_title(f"tile {tile[0]} x {tile[1]}: {rows} x {columns},\n{filled:.0%} of it weights")
     axes[0].set_ylabel("pixel of the patch")
     figure.colorbar(picture, ax=axes[-1], shrink=0.8, label="weight w")
+    return figure
+
+
+def tile(
+    kernel: Float[AnyArray, "kh kw cin cout"],
+    image: Float[AnyArray, "h w cin"],
+    tile: Tile = (4, 4),
+    place: int = 0,
+) -> Figure:
+    """How a tile of outputs comes about, ``y = patches_t(x) @ toeplitz_t(W)``: patch, matrix and outputs.
+
+    ``place`` counts the tiles row by row; outputs are shown up to it, and of images and outputs the first
+    channel. Raises ValueError for a place that has no tile.
+    """
+    window, channels = kernel.shape[:2], kernel.shape[3]
+    patch = np.asarray(patches(image[None], window, tile=tile))[0]
+    down, across, length = patch.shape
+    if not 0 <= place < down * across:
+        raise ValueError(f"place is {place}; it takes 0 to {down * across - 1}, as there are that many tiles")
+    row, column = divmod(place, across)
+    matrix = np.asarray(toeplitz(kernel, tile))[:, ::channels]
+    outputs = np.asarray(convolve(image[None], kernel))[0, ..., 0]
+    i, j = np.indices(outputs.shape)
+    reached = i // tile[0] * across + j // tile[1] <= place
+
+    figure, axes = new_figure(11, 3.7, 4, width_ratios=[1, 0.12, 0.5, 1])
+    grey: dict[str, Any] = {"cmap": "gray", "vmin": image.min(), "vmax": image.max()}
+    axes[0].imshow(image[..., 0], **grey)
+    axes[1].imshow(patch[row, column][:, None], aspect="auto", **grey)
+    limits = float(np.abs(matrix).max()), float(np.abs(outputs).max())
+    draw_weights(axes[2], np.where(matrix == 0, np.nan, matrix), limits[0])
+    draw_weights(axes[3], np.where(reached, outputs, np.nan), limits[1])
+    for ax, sides in ((axes[0], [t + k - 1 for t, k in zip(tile, window, strict=True)]), (axes[3], tile)):
+        corner = column * tile[1] - 0.5, row * tile[0] - 0.5
+        ax.add_patch(Rectangle(corner, sides[1], sides[0], fill=False, color=COLOURS[1], linewidth=2.5))
+    for ax, words in zip(axes, ("column", "x", "output of the tile", "column"), strict=True):
+        ax.set_axis_on()
+        ax.set(xlabel=words)
+    axes[0].set(ylabel="row", title="the patch x that a tile sees")
+    axes[1].set(ylabel="pixel of the patch", xticks=[])
+    axes[2].set(aspect="auto", title=f"times the matrix,\n{length} x {matrix.shape[1]}")
+    axes[3].set(ylabel="row", title=f"tile {place + 1} of {down * across} of the outputs y")
     return figure
 
 

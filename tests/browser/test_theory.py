@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from browser.reader import Explorer
+from browser.reader import SCROLL_TO_CELL, Explorer, wait_until
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page
@@ -28,6 +28,16 @@ def test_a_tap_by_keyboard_and_mouse(notebook: "Page", screenshots: Path) -> Non
     explorer.expect_change(picture)
     explorer.press("Home")
     explorer.measure("ArrowRight", "kernel", screenshots)
+
+
+def test_the_tiles_of_a_convolution_by_keyboard(notebook: "Page", screenshots: Path) -> None:
+    frames = notebook.locator(".minmax-frames").first
+    wait_until(lambda: frames.evaluate(SCROLL_TO_CELL) or frames.is_visible(), "no frames come into view")
+    picture = frames.locator("img")
+    before = picture.get_attribute("src")
+    frames.locator("input[type=range]").press("ArrowRight")
+    assert picture.get_attribute("src") != before and picture.get_attribute("alt") == "tile 16"
+    frames.screenshot(path=screenshots / "tiles.png")
 
 
 def test_each_choice_changes_the_picture(notebook: "Page", screenshots: Path) -> None:

@@ -7,15 +7,19 @@ import minmax_jax as mm
 from drawn import labelled
 from minmax_jax import plots
 from minmax_jax.drawing import COLOURS
+from refusal import refuses
 from small import lenet
 
 KERNEL = np.random.default_rng(0).normal(0, 0.3, (3, 3, 1, 2)).astype(np.float32)
+
+IMAGE = np.random.default_rng(1).random((9, 10, 1)).astype(np.float32)
 
 
 @pytest.mark.parametrize(
     "draw",
     [
         lambda: plots.matrices(KERNEL),
+        lambda: plots.tile(KERNEL, IMAGE, (2, 3), 5),
         plots.measures,
         lambda: plots.sharpening(KERNEL, "magnitude"),
         plots.flow,
@@ -23,7 +27,7 @@ KERNEL = np.random.default_rng(0).normal(0, 0.3, (3, 3, 1, 2)).astype(np.float32
         lambda: plots.amplification(lenet(), 0.1),
         lambda: plots.amplification(KERNEL),
     ],
-    ids=["matrices", "measures", "sharpening", "flow", "yager", "model", "kernel"],
+    ids=["matrices", "tile", "measures", "sharpening", "flow", "yager", "model", "kernel"],
 )
 def test_every_figure_is_labelled_and_can_be_drawn(draw):
     figure = draw()
@@ -37,6 +41,25 @@ def test_a_matrix_holds_the_weights_of_its_tile():
     np.testing.assert_array_equal(plain, KERNEL.reshape(9, 2))
     assert np.isfinite(tiled).sum() == 4 * 9 * 2  # every output of the tile has all weights
     assert "16 x 8" in figure.axes[1].get_title()
+
+
+def test_outputs_stand_there_up_to_their_tile():
+    axes = plots.tile(KERNEL, IMAGE, (2, 3), 4).axes
+    y = np.asarray(mm.convolve(IMAGE[None], KERNEL))[0, ..., 0]  # of 7 rows and 8 columns, 3 tiles a row
+    shown = axes[3].images[0].get_array().filled(np.nan)
+    np.testing.assert_array_equal(shown[2:4, :6], y[2:4, :6])
+    assert np.isfinite(shown).sum() == 2 * 8 + 2 * 6
+    row, matrix = (ax.images[0].get_array().filled(0) for ax in axes[1:3])
+    product = row.ravel() @ np.nan_to_num(matrix)
+    np.testing.assert_allclose(product, y[2:4, 3:6].ravel(), rtol=1e-4, atol=1e-6)
+    corners = [ax.patches[0].get_bbox().bounds for ax in (axes[0], axes[3])]
+    assert corners == [(2.5, 1.5, 5, 4), (2.5, 1.5, 3, 2)]
+
+
+@pytest.mark.parametrize("place", [-1, 12])
+def test_a_place_without_a_tile_is_refused(place):
+    with refuses(f"place is {place}; it takes 0 to 11"):
+        plots.tile(KERNEL, IMAGE, (2, 3), place)
 
 
 def test_sharpening_is_drawn_through_the_kernels_own_fuzziness():
