@@ -68,10 +68,15 @@ def serve(notebook: Path | None = None, options: Sequence[str] = ()) -> None:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Serve what the command line asks for; the exit status."""
     parser = argparse.ArgumentParser(
-        "python -m minmax_jax.app", description=__doc__, epilog="More options, such as --port, go to Voila."
+        "python -m minmax_jax.app",
+        description=__doc__,
+        epilog="Other options go to Voila, each in one word as --Voila.ip=0.0.0.0 is.",
     )
     parser.add_argument("notebook", nargs="?", type=Path, help="by default the playground alone")
-    asked, options = parser.parse_known_args(arguments)
+    parser.add_argument("--port", type=int, default=8866, help="where the app answers on this machine")
+    parser.add_argument("--no-browser", action="store_true", help="open no browser")
+    asked, more = parser.parse_known_args(arguments)
+    options = [f"--port={asked.port}", *(["--no-browser"] if asked.no_browser else []), *more]
     try:
         serve(asked.notebook, options)
     except ModuleNotFoundError as error:

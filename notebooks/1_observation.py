@@ -188,8 +188,9 @@ result = mm.study.read("results/observation.nc")
 mm.plots.conditions(result, measure="entropy")
 
 # %% [markdown]
-# By **fixed** with signed membership the property holds everywhere; by **layer** and **filter**, in no
-# condition for both layers. By magnitude it holds in `conv2` nearly everywhere, in `conv1` hardly ever.
+# By **fixed** with signed membership the property holds everywhere; by **layer** and **filter**, signed, in
+# no condition for both layers. By magnitude **layer** and **filter** have it in `conv2` everywhere and in
+# `conv1` hardly ever, **fixed** and **trajectory** in nearly all conditions for both.
 
 # %% [markdown]
 # ## Ask for the property

@@ -86,14 +86,19 @@ explorer.wait()
 explorer.figure.figure
 
 # %% [markdown]
-# `mm.widgets.TimeExplorer(run.history)` slides through its training, `mm.widgets.StrengthExplorer(own, few)`
-# trains it anew for each strength, and `mm.widgets.TimeFrames(run.history)` makes a slider that works on a
-# page without Python.
+# Its training, with a slider that works on a page without Python, too:
+
+# %%
+mm.widgets.TimeFrames(run.history, reading="layer", membership="magnitude")
+
+# %% [markdown]
+# `mm.widgets.TimeExplorer(run.history)` has all readings to choose from, and
+# `mm.widgets.StrengthExplorer(own, few)` trains it anew for each strength.
 #
 # ## As an app, as a page
 #
-# `voila notebooks/playground.ipynb` serves this notebook as an app without code; `python -m minmax_jax.pages`
-# writes all notebooks as web pages that ask no server for anything.
+# `python -m minmax_jax.app` serves the playground as an app without code; `python -m minmax_jax.pages` writes
+# all notebooks as web pages that ask no server for anything.
 #
 # ## Exercises
 #

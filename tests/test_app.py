@@ -31,8 +31,9 @@ def launched(monkeypatch):
 
 
 def test_the_playground_is_served_alone_by_default(launched):
-    assert app.main(["--port=1234"]) == 0
-    assert launched["argv"][1:] == [f"--template={app.NAME}", "--port=1234"]
+    assert app.main(["--port", "1234", "--no-browser", "--Voila.ip=127.0.0.1"]) == 0
+    asked = ["--port=1234", "--no-browser", "--Voila.ip=127.0.0.1"]
+    assert launched["argv"][1:] == [f"--template={app.NAME}", *asked]
     (code,) = launched["code"]
     assert "mm.widgets.Playground()" in code
     assert not Path(launched["argv"][0]).exists(), "what was served is cleared away"

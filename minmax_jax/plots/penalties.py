@@ -7,11 +7,12 @@ import numpy as np
 from matplotlib.axes import Axes
 
 from minmax_jax.drawing import COLOURS, CREDIT, STYLES, Figure, new_figure
+from minmax_jax.intervals import MEMBERSHIPS
 from minmax_jax.penalty_view import PenaltyView
 from minmax_jax.study.arm import PAIR, Penalty, arms_of, curve
-from minmax_jax.study.cause import own_fuzziness, paired_effect, rank_correlation, robust
+from minmax_jax.study.cause import changed_fuzziness, paired_effect, rank_correlation, robust
 from minmax_jax.study.gauge import CLAIMED
-from minmax_jax.study.verdict import effect
+from minmax_jax.study.verdict import Effect, effect
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -100,12 +101,21 @@ def trade_off(table: "xr.Dataset", eps: float = CLAIMED) -> Figure:
 def cause(table: "xr.Dataset", eps: float = CLAIMED) -> Figure:
     """Change of worst-case accuracy at ``eps`` against change of fuzziness, an arm a mark, with intervals.
 
-    Fuzziness is by each arm's own reading, over the weights of both convolutions.
+    Fuzziness is by layer and entropy over the weights of both convolutions, left signed, right by magnitude.
     """
-    fuzzier, change = own_fuzziness(table), paired_effect(table, robust(table, eps))
+    change = paired_effect(table, robust(table, eps))
+    figure, axes = new_figure(9.4, 4, 2, sharey=True)
+    for ax, membership in zip(axes, MEMBERSHIPS, strict=True):
+        fuzzier = changed_fuzziness(table, membership).transpose("arm", "seed")
+        _scatter(ax, table, effect(fuzzier.values), change)
+        ax.set_xlabel(f"change of fuzziness F (layer, {membership})")
+    axes[0].set_ylabel(f"change of accuracy in the\nworst case, eps {eps:g} (points)")
+    axes[1].legend(title="penalty", frameon=False)
+    return figure
+
+
+def _scatter(ax: Axes, table: "xr.Dataset", across: Effect, change: "xr.Dataset") -> None:
     known = {arm.name: arm for arm in arms_of(table)}
-    figure, (ax,) = new_figure(6.2, 4, 1)
-    across = effect(fuzzier.transpose("arm", "seed").values)
     for penalty, (marker, colour) in LOOKS.items():
         mine = np.array([known[str(name)].penalty == penalty for name in change.arm.values])
         if not mine.any():
@@ -117,13 +127,9 @@ def cause(table: "xr.Dataset", eps: float = CLAIMED) -> Figure:
         ax.plot(x, y, marker, color=colour, markersize=5, label=penalty)
     ax.axhline(0, color="0.6", linewidth=0.8)
     ax.axvline(0, color="0.6", linewidth=0.8)
-    ax.set(xlabel="change of fuzziness F, by the arm's own reading")
-    ax.set(ylabel=f"change of accuracy in the\nworst case, eps {eps:g} (points)")
     if len(across.mean) > 2:
         together = rank_correlation(across.mean, change["mean"].values)
         ax.set_title(f"rank correlation over {len(across.mean)} arms: {together:+.2f}")
-    ax.legend(title="penalty", frameon=False)
-    return figure
 
 
 def certified(table: "xr.Dataset") -> Figure:

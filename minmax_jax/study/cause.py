@@ -7,6 +7,7 @@ import numpy as np
 from jaxtyping import Float
 
 from minmax_jax.attacks.named import WORST
+from minmax_jax.intervals import MEMBERSHIPS, Membership
 from minmax_jax.study.arm import arms_of
 from minmax_jax.study.condition import CONVOLUTIONS
 from minmax_jax.study.verdict import Effect, effect
@@ -51,17 +52,23 @@ def robust(table: "xr.Dataset", eps: float = 0.1, attack: str = WORST) -> "xr.Da
     return table.accuracy.sel(attack=attack).sel(eps=eps, method="nearest")
 
 
-def own_fuzziness(table: "xr.Dataset") -> "xr.DataArray":
-    """Change of F against the base, by each arm's own reading, membership and measure, over its weights.
+def changed_fuzziness(table: "xr.Dataset", membership: Membership) -> "xr.DataArray":
+    """Change of F against the base by layer and entropy, by one membership for all arms.
 
-    By "layer, signed, entropy" for arms that do not push fuzziness. The mean over both convolutions of a
-    LeNet-5, each weight counting the same.
+    The mean over both convolutions of a LeNet-5, each weight counting the same.
+    """
+    return _changes(table).sel(reading="layer", membership=membership, measure="entropy", drop=True)
+
+
+def own_fuzziness(table: "xr.Dataset") -> "xr.DataArray":
+    """Change of F against the base, by each arm's own reading, membership and measure.
+
+    By "layer, signed, entropy" for arms that do not push fuzziness. Identity: ``changed_fuzziness``, for arms
+    that push by layer and entropy.
     """
     import xarray as xr  # heavy to import, so only where it is used
 
-    weights = xr.DataArray(SIZES, {"convolution": list(CONVOLUTIONS)}, ("convolution",))
-    mean = table.fuzziness.weighted(weights).mean("convolution")
-    change = paired(table, mean)
+    change = _changes(table)
     arms = {arm.name: arm for arm in arms_of(table)}
     pushed = [arms[str(name)] for name in change.arm.values]
     own = {
@@ -69,6 +76,36 @@ def own_fuzziness(table: "xr.Dataset") -> "xr.DataArray":
         for axis in ("reading", "membership", "measure")
     }
     return change.sel(own).drop_vars(list(own))
+
+
+def companions(table: "xr.Dataset", eps: float = 0.1) -> "xr.DataArray":
+    """Spearman's correlation, over arms, of changes of worst-case accuracy with those of other things.
+
+    By ``thing``, at the radius ``eps``: fuzziness by both memberships, norms and the largest gain of the
+    convolutions, empirical sensitivity. All are means over seeds of paired differences, of logarithms for
+    what is positive. Source: this study. Raises ValueError for a radius that was not attacked.
+    """
+    import xarray as xr  # heavy to import, so only where it is used
+
+    layers = {"layer": list(CONVOLUTIONS)}
+    sizes = {
+        "L1 norm of convolutions": table.l1.sel(layers).sum("layer"),
+        "squared L2 norm of convolutions": table.l2.sel(layers).sum("layer"),
+        "largest gain of a convolution": table.gain.max("convolution"),
+        "sensitivity of the margin to pixels": table.sensitivity,
+    }
+    things = {f"fuzziness F, {one}": changed_fuzziness(table, one) for one in MEMBERSHIPS}
+    things |= {name: paired(table, np.log(values)) for name, values in sizes.items()}
+    change = paired(table, robust(table, eps)).mean("seed").values
+    found = [rank_correlation(values.mean("seed").values, change) for values in things.values()]
+    return xr.DataArray(found, {"thing": list(things)}, ("thing",), "rank correlation")
+
+
+def _changes(table: "xr.Dataset") -> "xr.DataArray":
+    import xarray as xr  # heavy to import, so only where it is used
+
+    weights = xr.DataArray(SIZES, {"convolution": list(CONVOLUTIONS)}, ("convolution",))
+    return paired(table, table.fuzziness.weighted(weights).mean("convolution"))
 
 
 def explained(

@@ -21,14 +21,14 @@ SEEDS = tuple(range(100, 105))  # others than those of the choice
 IMAGES = 128  # test images of each seed
 
 
-def choose(table: "xr.Dataset") -> tuple[Arm, ...]:
+def choose(table: "xr.Dataset", sacrifice: float = SACRIFICE) -> tuple[Arm, ...]:
     """The arms to confirm: no penalty, and the most robust arm of each penalty that costs no accuracy.
 
     By the means over seeds on the images of ``table``, the result of the regularisation: of each penalty
     (fuzziness down, fuzziness up, L1, L2), without adversarial training, the arm with the highest worst-case
     accuracy at eps 0.1 (of equals, over all radii) among those that finished training from every seed, and
-    whose clean accuracy is at most half a point below that of no penalty; none where there is none. The bases
-    of the chosen arms are among them. A penalty with more arms has more to choose from.
+    whose clean accuracy is at most ``sacrifice`` below that of no penalty; none where there is none. Bases of
+    the chosen arms are among them. A penalty with more arms has more to choose from.
     """
     clean = table.clean_accuracy.mean("seed")
     worst = table.accuracy.sel(attack=WORST).mean("seed")
@@ -38,7 +38,7 @@ def choose(table: "xr.Dataset") -> tuple[Arm, ...]:
         row = worst.sel(arm=one.name)
         return float(row.sel(eps=RADIUS, method="nearest")), float(row.mean())
 
-    least = float(clean.sel(arm=Arm().name)) - SACRIFICE
+    least = float(clean.sel(arm=Arm().name)) - sacrifice
     known = [one for one in arms_of(table) if not one.eps and one.penalty != "none"]
     kinds: dict[tuple[str, bool], list[Arm]] = {}
     for one in known:

@@ -5,9 +5,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from minmax_jax.attacks.named import WORST
+from minmax_jax.intervals import MEMBERSHIPS
 from minmax_jax.study import confirmation
 from minmax_jax.study.arm import ATTACKED, PAIR, Arm, arms_of
 from minmax_jax.study.cause import (
+    changed_fuzziness,
     explained,
     own_fuzziness,
     paired,
@@ -27,50 +29,58 @@ MEASURE = "entropy"
 def regularised(table: "xr.Dataset", name: str) -> list[Finding]:
     """What fuzziness terms and their controls did to accuracy under the strongest attack, at eps 0.1.
 
-    A row for each arm that is shown (all of a confirmation; of the regularisation one strength to each side,
-    by both memberships), and one on all arms.
+    A row for each arm that is shown: all of a confirmation; of the regularisation one strength to each side
+    by both memberships, and the most robust of each penalty, with and without regard to clean accuracy. Then
+    three on all arms together. F is by the arm's own reading, for other penalties by both memberships.
     """
     attack = " + ".join(str(one) for one in table.attack.values if one != WORST)
     change, fuzzier = paired(table, robust(table)), own_fuzziness(table)
+    signed, magnitude = (changed_fuzziness(table, membership) for membership in MEMBERSHIPS)
     clean = paired(table, table.clean_accuracy)
+    shown = arms_of(table) if name == confirmation.NAME else _shown(table)
     found = []
     for arm in arms_of(table):
-        if arm.name not in change.arm.values or not (name == confirmation.NAME or _is_shown(arm)):
+        if arm.name not in change.arm.values or arm not in shown:
             continue
-        robustness, fuzziness, cost = (
-            effect(one.sel(arm=arm.name).values) for one in (change, fuzzier, clean)
+        robustness, own, cost, *both = (
+            effect(one.sel(arm=arm.name).values) for one in (change, fuzzier, clean, signed, magnitude)
         )
+        fuzziness = f"F {number(own)}"
+        if arm.penalty != "fuzziness":
+            fuzziness = f"F signed {number(both[0])}, by magnitude {number(both[1])}"
         found.append(
             Finding(
                 _claim(arm),
                 _reading(arm),
                 direction([robustness], falls="less robust", rises="more robust"),
-                f"accuracy under attack {points(robustness)}, clean {points(cost)}, F {number(fuzziness)}",
+                f"accuracy under attack {points(robustness)}, clean {points(cost)}, {fuzziness}",
                 f"{attack}, eps 0.1",
                 table.sizes["seed"],
                 name,
             )
         )
     if change.sizes["arm"] > 2:
-        correlation = rank_correlation(fuzzier.mean("seed").values, change.mean("seed").values)
-        found.append(
-            Finding(
-                "The less fuzzy, the more robust, over all arms",
-                "each by its own",
-                "supported" if correlation < -0.5 else "not supported",
-                f"rank correlation of F and accuracy under attack {correlation:.2f}",
-                f"{attack}, eps 0.1",
-                table.sizes["seed"],
-                name,
+        readings = {"layer, signed": signed, "layer, magnitude": magnitude, "each by its own": fuzzier}
+        for reading, values in readings.items():
+            correlation = rank_correlation(values.mean("seed").values, change.mean("seed").values)
+            found.append(
+                Finding(
+                    f"The less fuzzy, the more robust, over all {change.sizes['arm']} arms",
+                    reading,
+                    "supported" if correlation < -0.5 else "not supported",
+                    f"rank correlation of F and accuracy under attack {correlation:+.2f}",
+                    f"{attack}, eps 0.1",
+                    table.sizes["seed"],
+                    name,
+                )
             )
-        )
     return found
 
 
 def explanations(table: "xr.Dataset", name: str) -> list[Finding]:
     """What the changes of robustness and of sensitivity go with, over all arms and seeds.
 
-    Robustness at eps 0.1 with: fuzziness by the arm's own reading, the L1 norm of the convolutions, their
+    Robustness at eps 0.1 with: fuzziness by layer and either membership, the L1 norm of convolutions, their
     share of weights near zero, and the margin over its gradient (the radius at which a linear network would
     break). Empirical sensitivity, the L1 norm of that gradient, with the worst cases of both convolutions
     (statement 4). All as paired differences, norms and ratios as differences of logarithms.
@@ -78,7 +88,8 @@ def explanations(table: "xr.Dataset", name: str) -> list[Finding]:
     convolutions = {"layer": list(CONVOLUTIONS)}
     with np.errstate(divide="ignore", invalid="ignore"):  # a network that diverged can have a margin below 0
         causes = {
-            "fuzziness": own_fuzziness(table),
+            "signed fuzziness": changed_fuzziness(table, "signed"),
+            "fuzziness by magnitude": changed_fuzziness(table, "magnitude"),
             "L1 norm": paired(table, np.log(table.l1.sel(convolutions).sum("layer"))),
             "share near zero": paired(table, table.near_zero.sel(convolutions).mean("layer")),
             "margin over gradient": paired(table, np.log(table.margin / table.sensitivity)),
@@ -116,9 +127,17 @@ def explanations(table: "xr.Dataset", name: str) -> list[Finding]:
     return found
 
 
-def _is_shown(arm: Arm) -> bool:
-    usual = (arm.penalty, arm.reading, arm.measure) == ("fuzziness", "layer", MEASURE)
-    return usual and abs(arm.strength) == (abs(ATTACKED[0]) if arm.eps else abs(PAIR[0]))
+def _shown(table: "xr.Dataset") -> set[Arm]:
+    usual = ("fuzziness", "layer", MEASURE)
+    found = {
+        arm
+        for arm in arms_of(table)
+        if (arm.penalty, arm.reading, arm.measure) == usual
+        and abs(arm.strength) == (abs(ATTACKED[0]) if arm.eps else abs(PAIR[0]))
+    }
+    if Arm() in arms_of(table):
+        found |= {*confirmation.choose(table), *confirmation.choose(table, sacrifice=1.0)}
+    return found
 
 
 def _claim(arm: Arm) -> str:

@@ -38,4 +38,5 @@ class FigureImage(ipywidgets.VBox):
             picture = PIL.Image.fromarray(self.figure.pixels())
         picture.save(buffer, "png", compress_level=1)  # the time counts, not the bytes
         self.image.value = buffer.getvalue()
+        self.image.tooltip = caption  # its name for those who have it read to them
         self.caption.value = f'<p aria-live="polite">{html.escape(caption)}</p>'

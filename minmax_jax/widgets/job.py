@@ -60,18 +60,20 @@ class Job(ipywidgets.VBox):
             if self._thread is not None:
                 self._again = True
                 self._stop.set()
-                return
-            self._stop.clear()
-            self._show_running(True)
-            self._thread = threading.Thread(target=self._run, daemon=True, name="job")
-            self._thread.start()
+            else:
+                self._launch()
 
     def _click(self) -> None:
         """Start, unless it runs: a second click may come before the browser knows that the button is off."""
         with self._guard:
-            running = self._thread is not None
-        if not running:
-            self.start()
+            if self._thread is None:
+                self._launch()
+
+    def _launch(self) -> None:
+        self._stop.clear()
+        self._show_running(True)
+        self._thread = threading.Thread(target=self._run, daemon=True, name="job")
+        self._thread.start()
 
     def stop(self) -> None:
         """Ask the work to stop; what it learned until then is kept."""
@@ -103,17 +105,23 @@ class Job(ipywidgets.VBox):
         while again:
             self.bar.bar_style, self.bar.value = "info", 0
             self.status.info("Starting…")
+            failure: BaseException | None = None
+            message = ""
             try:
                 message = self._work(self._report)
-                self.bar.bar_style = "warning" if self._stop.is_set() else "success"
-                self.status.info(message)
             except BaseException as error:  # whatever it is, it is shown, and the buttons work again
-                self.bar.bar_style = "danger"
-                self.status.error(error)
-            with self._guard:
+                failure = error
+            with self._guard:  # so that no "Stopping…" comes after the last word
+                if failure is None:
+                    self.bar.bar_style = "warning" if self._stop.is_set() else "success"
+                    self.status.info(message)
+                else:
+                    self.bar.bar_style = "danger"
+                    self.status.error(failure)
                 again, self._again = self._again, False
                 if again:
                     self._stop.clear()
+                    self._show_running(True)  # it can be stopped, whatever was pressed before
                 else:
                     self._thread = None
                     self._show_running(False)

@@ -8,7 +8,8 @@ from typing import Any
 import ipywidgets
 from flax import nnx
 
-from minmax_jax.checks import check_type
+from minmax_jax.attacks.inputs import check_eps
+from minmax_jax.checks import check_count, check_type
 from minmax_jax.data import Dataset
 from minmax_jax.drawing import draw_strengths, new_figure
 from minmax_jax.fuzziness import MEASURES
@@ -39,7 +40,8 @@ class StrengthExplorer(ipywidgets.VBox):
 
     ``run``, a run of ``fit`` on the same model, data and optimiser, is shown first and lends its epochs,
     batch size, seed and snapshots; without one, training starts at once. ``runs`` holds the finished runs by
-    objective, ``run`` the one that is shown. Raises ValueError if ``run`` had another objective or options.
+    objective, ``run`` the one that is shown. Raises ValueError if ``run`` had another objective
+    or options, for a radius outside [0, 1], or for no images to attack.
     """
 
     def __init__(
@@ -56,6 +58,8 @@ class StrengthExplorer(ipywidgets.VBox):
     ):
         check_type("model", model, nnx.Module)
         check_type("data", data, Dataset)
+        check_count("attacked", attacked)
+        check_eps(eps, "linf")
         self.model, self.data, self.options = model, data, options
         self.eps, self.attacked = eps, attacked
         self.runs: dict[Objective, Run] = {}
@@ -76,8 +80,9 @@ class StrengthExplorer(ipywidgets.VBox):
         else:
             self._keep(self.choice, run)
             self._show(run)
+        changed = self.job.status.guard(self._changed)
         for control in (self.strength, self.reading, self.membership, self.measure):
-            control.observe(self._changed, "value")
+            control.observe(changed, "value")
 
     @property
     def choice(self) -> Objective:
@@ -122,7 +127,7 @@ class StrengthExplorer(ipywidgets.VBox):
             self.job.start()
         else:
             self.job.stop()
-            self.job.status.guard(self._show)(known)
+            self._show(known)
 
     def _train(self, report: Report) -> str:
         choice = self.choice

@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
+from made_up import penalties
 from minmax_jax.study import cause
 from minmax_jax.study.arm import Arm, coordinates
 from refusal import refuses
@@ -62,6 +63,27 @@ def test_fuzziness_is_by_the_arms_own_reading():
     cells = one.fuzziness.sel(place).transpose("arm", "seed", "convolution").values
     means = (cells * [150, 2400]).sum(-1) / 2550
     np.testing.assert_allclose(found.sel(arm=ARMS[3].name), means[3] - means[1])
+
+
+def test_fuzziness_is_by_one_membership_for_all_arms():
+    one = table()
+    found = cause.changed_fuzziness(one, "magnitude")
+    place = {"reading": "layer", "membership": "magnitude", "measure": "entropy"}
+    cells = one.fuzziness.sel(place).transpose("arm", "seed", "convolution").values
+    means = (cells * [150, 2400]).sum(-1) / 2550
+    np.testing.assert_allclose(found, [means[2] - means[0], means[3] - means[1]])
+    assert found.dims == ("arm", "seed")
+
+
+def test_what_goes_with_robustness_is_ranked():
+    one = penalties()  # a strength takes from accuracy and from fuzziness alike
+    for name in ("l1", "l2", "gain", "sensitivity"):
+        one[name] = one[name].isel(arm=0, drop=True) * np.exp(-cause.robust(one))
+    found = cause.companions(one)
+    np.testing.assert_allclose(found, [1, 1, -1, -1, -1, -1])
+    assert found.thing.values[1] == "fuzziness F, magnitude"
+    with refuses("eps is 0.7; it takes one of"):
+        cause.companions(one, eps=0.7)
 
 
 @given(st.integers(0, 99))

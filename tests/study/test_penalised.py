@@ -46,18 +46,21 @@ def table():
     )
 
 
-def test_of_the_regularisation_a_pair_is_shown_and_all_are_ranked(table):
-    down, up, rank = penalised.regularised(table, "regularisation")
+def test_of_the_regularisation_a_pair_and_the_best_are_shown_and_all_are_ranked(table):
+    down, up, best, control, *ranks = penalised.regularised(table, "regularisation")
     assert (down.result, up.result) == ("less robust", "more robust")
+    assert best.reading.endswith("lambda 1") and control.reading == "l1 0.001"
+    assert "F signed -0.100 [-0.100, -0.100], by magnitude -0.100" in control.effect
     assert down.claim == "A term for lower fuzziness makes a network more robust"
     assert down.reading == "layer, signed, entropy, lambda 30"
     assert "accuracy under attack -30." in down.effect and "F -0.400" in down.effect
-    assert rank.result == "not supported" and "over all arms" in rank.claim
+    assert [one.reading for one in ranks] == ["layer, signed", "layer, magnitude", "each by its own"]
+    assert all(one.result == "not supported" and "over all 4 arms" in one.claim for one in ranks)
 
 
 def test_of_the_confirmation_all_are_shown(table):
     found = penalised.regularised(table, "confirmation")
-    assert len(found) == 5 and found[3].claim == "Control: a penalty on absolute weights"
+    assert len(found) == 7 and found[3].claim == "Control: a penalty on absolute weights"
 
 
 def test_sensitivity_is_explained_by_what_it_was_made_of(table):
@@ -65,7 +68,7 @@ def test_sensitivity_is_explained_by_what_it_was_made_of(table):
     robustness, sensitivity = penalised.explanations(table, "regularisation")
     assert sensitivity.result == "100% of variance explained"
     assert "gain of conv1" in sensitivity.effect and "(adds " in sensitivity.effect
-    assert "fuzziness" in robustness.effect and "margin over gradient" in robustness.effect
+    assert "signed fuzziness" in robustness.effect and "margin over gradient" in robustness.effect
 
 
 def test_without_enough_rows_nothing_is_explained(table):

@@ -15,4 +15,5 @@ def test_the_image_follows_the_figure():
     line.set_ydata([1, 0])
     image.refresh("again")
     assert bytes(image.image.value) != first
+    assert image.image.tooltip == "again", "what the image is called"
     assert (image.image.width, image.image.height) == ("100", "50")

@@ -76,6 +76,23 @@ def test_start_while_it_runs_starts_anew():
     assert work.begun == 2 and "done" in job.status.value
 
 
+def test_started_anew_after_a_stop_it_can_be_stopped_again():
+    work = Steps(n=2)
+    job = Job(work)
+    job.start()
+    assert work.started.wait(30)
+    job.stop_button.click()
+    job.start()
+    work.started.clear()
+    work.let_go(1)
+    assert work.started.wait(30)
+    assert not job.stop_button.disabled and job.start_button.disabled
+    job.stop_button.click()
+    work.let_go(1)
+    job.wait()
+    assert work.begun == 2 and "stopped at 1" in job.status.value
+
+
 def test_stop_takes_back_a_start():
     work = Steps(n=2)
     job = Job(work)
