@@ -17,15 +17,14 @@
 # %% [markdown]
 # # 3. Robustness: does the property protect?
 #
-# The paper finds that a network with the Min-Max property is more robust to adversarial examples, and so
-# adds the property to the loss. Here you see what that does, under attacks that were built to be hard to
-# fool.
+# The paper finds networks with the Min-Max property more robust to adversarial examples, and so adds the
+# property to the loss. Here you see what that does, under strong attacks.
 #
 # **What you'll do.** Slide the strength of the term over the networks of the study, compare it with other
 # penalties, look for signs of a false sense of robustness, and attack a network by hand.
 #
-# **What you'll learn.** What less fuzziness does to accuracy under attack, whether fuzziness is its cause,
-# and why a weak attack would have told another story.
+# **What you'll learn.** What less fuzziness does to accuracy under attack, whether it is the cause, and why a
+# weak attack would have told another story.
 #
 # **What you'll need.** Notebooks 1 and 2, and an idea of adversarial examples: images changed by at most eps
 # in each pixel, so that a network errs. All cells run in about a minute.
@@ -38,9 +37,9 @@ import minmax_jax as mm
 # %% [markdown]
 # ## The networks of the study
 #
-# Each *arm* of the study is a penalty with its strength. Networks of one seed start from the same weights and
-# see the same batches, so that arms are compared in pairs. Everything is measured on validation images that
-# no training saw; every seed attacks images of its own.
+# Each *arm* is a penalty with its strength, on LeNet after three epochs of MNIST. Networks of one seed start
+# from the same weights and see the same batches, so that arms are compared in pairs, on validation images
+# that no training saw; every seed attacks images of its own.
 
 # %%
 table = mm.study.regularised("results")
@@ -127,22 +126,20 @@ mm.plots.cause(
 
 # %% [markdown]
 # They do not. Left, most that were made less fuzzy lost all they had: signed fuzziness falls when weights
-# *grow* (notebook 2, statement 4), and large weights amplify what an attacker adds. Right, there are arms of
-# every outcome at the same fall. Does the size of weights explain more? Rank correlations with the change of
-# accuracy in the worst case, over arms:
+# *grow* (notebook 2, statement 4), and large weights amplify what an attacker adds. Right, the same fall goes
+# with every outcome. Does size explain more? Rank correlations with the change of accuracy, over arms:
 
 # %%
 mm.study.companions(table, eps=0.1).to_series().round(2)
 
 # %% [markdown]
-# It does, and so do gain and gradient in the pixels: the larger they are, the less is withstood. Not size
-# alone, though: at $\lambda = -100$ weights are smaller than without a term, and withstand less.
+# It does, and so do gain and gradient. Not size alone, though: at $\lambda = -100$ weights are smaller than
+# without a term, and withstand less.
 #
 # ## The size of weights alone
 #
-# Is size the cause, and fuzziness its companion? Penalties on absolute (L1) or squared (L2) weights know
-# nothing of fuzziness. Their change of accuracy in the worst case, with its interval, and of clean accuracy,
-# all in points, and of fuzziness by both memberships:
+# Penalties on absolute (L1) or squared (L2) weights know nothing of fuzziness. Their changes of accuracy in
+# the worst case, with intervals, and of clean accuracy, in points, and of fuzziness by both memberships:
 
 # %%
 effect = mm.study.paired_effect(table, worst)
@@ -156,30 +153,29 @@ shown[shown.index.str.startswith(("l1", "l2"))]
 
 # %% [markdown]
 # **They do what the term towards the centre does, at less cost.** An L2 penalty of 0.003 gives 21 points for
-# a tenth of a point of clean accuracy, from every seed, and changes fuzziness by 0.04 at most, by either
-# membership. So fuzziness is not *needed*. L1, which drives weights to zero, lowers it much by magnitude
-# (statement 4 again). Is that enough? The same falls, made by the fuzziness term itself:
+# a tenth of a point of clean accuracy, from every seed, and changes no fuzziness by more than 0.04. So its
+# fall is not *needed*. L1 drives weights to zero, which lowers it much by magnitude. Is that enough? The same
+# falls, by the fuzziness term itself:
 
 # %%
 shown[shown.index.str.contains("magnitude")]
 
 # %% [markdown]
-# By $\lambda = 0.1$ fuzziness falls by a quarter and nothing is gained; by stronger terms all is lost. So it
-# is not *enough* either: it can go with robustness, as with L1, or without.
+# At $\lambda = 0.1$ fuzziness falls by a quarter and nothing is gained; under stronger terms all is lost. So
+# it is not *enough* either.
 #
 # ## A false sense of robustness?
 #
-# A defence may only blind attacks: no gradient to follow, say. Seven checks look for signs of that. How many
-# of the seeds raise an alarm, by arm; arms without one are left out:
+# A defence may only blind attacks: no gradient to follow, say. Seven checks look for signs of that. Seeds
+# that raise an alarm, by arm:
 
 # %%
 alarms = mm.study.alarms(table).sum("seed").to_dataframe("alarms").alarms.unstack()
 alarms[alarms.any(axis=1)]
 
 # %% [markdown]
-# Ten of 1,015 checks alarm, most of them because larger logits let an attack find a little more. In three
-# networks under L1 Square finds what gradients miss; AutoAttack holds it, and so does the worst case. What is
-# gained is no masking, and networks that withstand nothing hide nothing.
+# Ten of 1,015 checks alarm, most because larger logits let an attack find a little more. In three networks
+# under L1 Square finds what gradients miss; AutoAttack holds it, and so does the worst case.
 #
 # What no attack at all can do is certified, by bounds on what the network computes:
 

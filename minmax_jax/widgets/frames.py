@@ -22,9 +22,10 @@ Choice = str | int | float
 class Frames:
     """A figure for every choice of its controls, drawn ahead: it answers at once, without a kernel.
 
-    ``draw(**choice)`` gives a matplotlib Figure, or one with a caption in words; it may give the same Figure
-    each time, changed. ``axes`` name the controls and what each can be: numbers make a slider, texts a list.
-    ``start`` names where to begin (the first choice of each by default) ::
+    ``draw(**choice)`` gives a matplotlib Figure, or one with a caption in words (else it is the choice and
+    the figure's titles); it may give the same Figure each time, changed. ``axes`` name the controls and what
+    each can be: numbers make a slider, texts a list. ``start`` names where to begin (the first choice of each
+    by default) ::
 
         places = range(run.history.sizes["snapshot"])
         mm.widgets.Frames(lambda place: mm.plots.minmax(run.history, snapshot=place), {"place": places})
@@ -49,7 +50,7 @@ class Frames:
         for values in itertools.product(*self.axes.values()):
             choice = dict(zip(self.axes, values, strict=True))
             drawn = draw(**choice)
-            figure, caption = drawn if isinstance(drawn, tuple) else (drawn, in_words(choice))
+            figure, caption = drawn if isinstance(drawn, tuple) else (drawn, described(drawn, choice))
             self._pictures.append(_webp(figure, dpi))
             self.captions.append(caption)
 
@@ -113,6 +114,12 @@ class Frames:
         static = io.BytesIO()
         Image.open(io.BytesIO(self.frame())).save(static, format="png", optimize=True)
         return {"text/html": self.to_html(), "image/png": static.getvalue(), "text/plain": self.caption()}
+
+
+def described(figure: Figure, choice: Mapping[str, Choice]) -> str:
+    """A choice and the titles of its figure as a line of text."""
+    titles = [" ".join(ax.get_title().split()) for ax in figure.axes]
+    return ": ".join([in_words(choice), *filter(None, ["; ".join(filter(None, titles))])])
 
 
 def in_words(choice: Mapping[str, Choice]) -> str:

@@ -30,6 +30,16 @@ def flat(height, colour):
     return figure
 
 
+def test_titles_are_read_out_where_no_words_are_given():
+    def titled(x):
+        figure = flat(x, "red")
+        figure.axes[0].set_title(f"twice\nis {2 * x}")
+        return figure
+
+    frames = mm.widgets.Frames(titled, {"x": [1, 2]}, dpi=20)
+    assert frames.captions == ["x 1: twice is 2", "x 2: twice is 4"]
+
+
 @pytest.fixture(scope="module")
 def frames():
     return mm.widgets.Frames(draw, AXES, {"height": 2}, dpi=20)
