@@ -60,7 +60,7 @@ def test_of_the_regularisation_a_pair_and_the_best_are_shown_and_all_are_ranked(
 
 def test_of_the_confirmation_all_are_shown(table):
     found = penalised.regularised(table, "confirmation")
-    assert len(found) == 7 and found[3].claim == "Control: a penalty on absolute weights"
+    assert len(found) == 4 and found[3].claim == "Control: a penalty on absolute weights"
 
 
 def test_sensitivity_is_explained_by_what_it_was_made_of(table):
