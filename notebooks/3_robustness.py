@@ -206,8 +206,8 @@ mm.plots.certified(table)
 
 # %%
 at = table.accuracy.sel(eps=0.1, method="nearest").mean("seed")
-shown = [f"fuzziness {strength} layer signed entropy" for strength in (-10, 1, 10)]
-percent = 100 * at.sel(arm=["none", *shown])
+chosen = [f"fuzziness {strength} layer signed entropy" for strength in (-10, 1, 10)]
+percent = 100 * at.sel(arm=["none", *chosen])
 percent.to_dataframe().accuracy.unstack().round(1)
 
 # %% [markdown]

@@ -43,18 +43,16 @@ def regularised(table: "xr.Dataset", name: str) -> list[Finding]:
     for arm in arms_of(table):
         if arm.name not in change.arm.values or arm not in shown:
             continue
-        robustness, own, cost, *both = (
-            effect(one.sel(arm=arm.name).values) for one in (change, fuzzier, clean, signed, magnitude)
-        )
-        fuzziness = f"F {number(own)}"
-        if arm.penalty != "fuzziness":
-            fuzziness = f"F signed {number(both[0])}, by magnitude {number(both[1])}"
+        robustness, cost = (effect(one.sel(arm=arm.name).values) for one in (change, clean))
+        pushes = arm.penalty == "fuzziness"
+        by = {"": fuzzier} if pushes else {"signed ": signed, "by magnitude ": magnitude}
+        parts = [f"{how}{number(effect(one.sel(arm=arm.name).values))}" for how, one in by.items()]
         found.append(
             Finding(
                 _claim(arm),
                 _reading(arm),
                 direction([robustness], falls="less robust", rises="more robust"),
-                f"accuracy under attack {points(robustness)}, clean {points(cost)}, {fuzziness}",
+                f"accuracy under attack {points(robustness)}, clean {points(cost)}, F {', '.join(parts)}",
                 f"{attack}, eps 0.1",
                 table.sizes["seed"],
                 name,

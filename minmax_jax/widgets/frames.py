@@ -118,8 +118,8 @@ class Frames:
 
 def described(figure: Figure, choice: Mapping[str, Choice]) -> str:
     """A choice and the titles of its figure as a line of text."""
-    titles = [" ".join(ax.get_title().split()) for ax in figure.axes]
-    return ": ".join([in_words(choice), *filter(None, ["; ".join(filter(None, titles))])])
+    titles = [title for ax in figure.axes if (title := " ".join(ax.get_title().split()))]
+    return in_words(choice) + (": " + "; ".join(titles) if titles else "")
 
 
 def in_words(choice: Mapping[str, Choice]) -> str:

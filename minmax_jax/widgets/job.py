@@ -105,19 +105,17 @@ class Job(ipywidgets.VBox):
         while again:
             self.bar.bar_style, self.bar.value = "info", 0
             self.status.info("Starting…")
-            failure: BaseException | None = None
-            message = ""
             try:
-                message = self._work(self._report)
+                end: str | BaseException = self._work(self._report)
             except BaseException as error:  # whatever it is, it is shown, and the buttons work again
-                failure = error
+                end = error
             with self._guard:  # so that no "Stopping…" comes after the last word
-                if failure is None:
-                    self.bar.bar_style = "warning" if self._stop.is_set() else "success"
-                    self.status.info(message)
-                else:
+                if isinstance(end, BaseException):
                     self.bar.bar_style = "danger"
-                    self.status.error(failure)
+                    self.status.error(end)
+                else:
+                    self.bar.bar_style = "warning" if self._stop.is_set() else "success"
+                    self.status.info(end)
                 again, self._again = self._again, False
                 if again:
                     self._stop.clear()

@@ -40,8 +40,8 @@ class StrengthExplorer(ipywidgets.VBox):
 
     ``run``, a run of ``fit`` on the same model, data and optimiser, is shown first and lends its epochs,
     batch size, seed and snapshots; without one, training starts at once. ``runs`` holds the finished runs by
-    objective, ``run`` the one that is shown. Raises ValueError if ``run`` had another objective
-    or options, for a radius outside [0, 1], or for no images to attack.
+    objective, ``run`` the one that is shown. Raises ValueError if ``run`` had another objective or
+    options, for a radius outside [0, 1], or for no images to attack.
     """
 
     def __init__(
