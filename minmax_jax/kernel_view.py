@@ -8,31 +8,31 @@ from minmax_jax.drawing import COLOURS, Figure, draw_parts, draw_weights, lay_ou
 from minmax_jax.fuzziness import Measure, degree
 from minmax_jax.intervals import Interval, Membership, memberships
 
-LIMIT = 1.0  # taps lie in [-1, 1]
+LIMIT = 1.0  # taps lie in [-1, 1], if not said otherwise
 
 
 class KernelView:
     """A kernel of one channel: its taps, their memberships on the curve f, and the worst case in parts.
 
-    The interval is [-1, 1] by signed membership and [0, 1] by magnitude, whatever the taps are, so that one
-    tap moves no other. ``patch`` is what the kernel looks at, for ``y = <w, x>``. ``caption`` says in words
-    what the figure shows.
+    The interval is [-limit, limit] by signed membership and [0, limit] by magnitude, whatever the taps are,
+    so that one tap moves no other. ``patch`` is what the kernel looks at, for ``y = <w, x>``. ``caption``
+    says in words what the figure shows.
     """
 
-    def __init__(self, patch: Float[np.ndarray, "kh kw"]):
-        self.patch, self.caption = np.asarray(patch, np.float32), ""
+    def __init__(self, patch: Float[np.ndarray, "kh kw"], limit: float = LIMIT):
+        self.patch, self.limit, self.caption = np.asarray(patch, np.float32), limit, ""
         self.figure, axes = new_figure(10.4, 3.8, 3, width_ratios=(1, 1.2, 1))
         self.taps, self.degrees, self.parts = axes
         zeros = np.zeros_like(self.patch)
-        self.picture = draw_weights(self.taps, zeros, LIMIT)
+        self.picture = draw_weights(self.taps, zeros, limit)
         self.figure.colorbar(self.picture, ax=self.taps, location="left", shrink=0.7, label="weight w")
         self.numbers = [
             self.taps.text(j, i, "", ha="center", va="center", fontsize="small")
             for i, j in np.ndindex(zeros.shape)
         ]
         self.lower, self.upper = draw_parts(self.parts, [0], [0.0], [0.0])
-        self.parts.set(xticks=[], xlabel="||w||₁, times eps the worst case of y", ylim=(0, 1.3 * zeros.size))
-        self.parts.set_ylabel("L1 norm of the taps")
+        self.parts.set(xticks=[], xlabel="||w||₁, times eps the worst case of y")
+        self.parts.set(ylabel="L1 norm of the taps", ylim=(0, 1.3 * limit * zeros.size))
         self.parts.legend(frameon=False, fontsize="small")
         self.degrees.set(xlabel="membership μ", ylabel="degree of fuzziness f(μ)", ylim=(-0.05, 1.1))
         (self.curve,) = self.degrees.plot([], [], color=COLOURS[5])
@@ -48,12 +48,12 @@ class KernelView:
         measure: Measure = "entropy",
         eps: float = 0.1,
     ) -> Figure:
-        """Draw a kernel with taps in [-1, 1]. Raises ValueError for another shape than the patch's."""
+        """Draw a kernel, its taps within the limit. Raises ValueError for another shape than the patch's."""
         taps = np.asarray(kernel, np.float32)
         if taps.shape != self.patch.shape:
             raise ValueError(f"kernel has the shape {taps.shape}; it takes the patch's, {self.patch.shape}")
-        low = -LIMIT if membership == "signed" else 0.0
-        span = Interval(np.array(low, np.float32), np.array(LIMIT, np.float32))
+        low = -self.limit if membership == "signed" else 0.0
+        span = Interval(np.array(low, np.float32), np.array(self.limit, np.float32))
         mu = np.asarray(memberships(taps, span, membership)).ravel()
         f = np.asarray(degree(mu, measure))
         y, column = float((taps * self.patch).sum()), taps.reshape(-1, 1)
@@ -62,7 +62,7 @@ class KernelView:
         self.picture.set_data(taps)
         for text, tap in zip(self.numbers, taps.ravel(), strict=True):
             text.set_text(f"{tap:+.2f}")
-            text.set_color("white" if abs(tap) > 0.6 * LIMIT else "black")
+            text.set_color("white" if abs(tap) > 0.6 * self.limit else "black")
         grid = np.linspace(0, 1, 201)
         self.curve.set_data(grid, np.asarray(degree(grid, measure)))
         self.dots.set_data(mu, f)

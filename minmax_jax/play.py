@@ -1,10 +1,12 @@
 """One choice of everything that the playground trains with."""
 
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, get_args
 
 from flax import nnx
 
+from minmax_jax.attacks.inputs import check_eps
+from minmax_jax.checks import SEEDS, check_count, check_type, one_of
 from minmax_jax.data import Dataset, load
 from minmax_jax.fuzziness import Measure
 from minmax_jax.intervals import Membership, Reading
@@ -18,7 +20,8 @@ class Play:
     """A LeNet, its data, and how it is trained: objective, optimiser, and how long.
 
     ``eps`` > 0 is adversarial training at that L-inf radius (PGD of 5 steps, its radius rising for 0.3 of the
-    run). ``images`` are the first of the training set, all if there are not so many.
+    run). ``images`` are the first of the training set, all if there are not so many. Raises TypeError or
+    ValueError for a field that nothing can be trained with; whether the data are there is found by ``data``.
     """
 
     dataset: str = "mnist"
@@ -32,6 +35,16 @@ class Play:
     epochs: int = 2
     images: int = 60_000
     seed: int = 0
+
+    def __post_init__(self) -> None:
+        check_type("dataset", self.dataset, str)
+        one_of("variant", self.variant, get_args(Variant))
+        one_of("optimiser", self.optimiser, get_args(Optimiser))
+        Objective(self.strength, self.reading, self.membership, self.measure)
+        check_eps(self.eps, "linf")
+        check_count("epochs", self.epochs)
+        check_count("images", self.images)
+        check_count("seed", self.seed, **SEEDS)
 
     @property
     def name(self) -> str:

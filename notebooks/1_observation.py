@@ -282,3 +282,5 @@ mm.plots.minmax(own.history, membership="magnitude")
 #   Information and Control 20, 1972.
 # - Y. LeCun et al., *Gradient-based learning applied to document recognition*, Proceedings of the IEEE 86,
 #   1998.
+#
+# **Time to run**: TIME1 on two processor cores.

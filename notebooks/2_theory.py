@@ -109,53 +109,6 @@ for measure in ("entropy", "quadratic", "linear", "yager"):
     print(f"{measure:10} F: {before:.3f} -> {after:.3f}")
 
 # %% [markdown]
-# ## A kernel in your hands
-#
-# Slide the taps. Left, the kernel and its answer $y$ to a patch that rises from dark to bright; middle, each
-# tap's membership on the curve $f$; right, how far $y$ moves if every pixel may change by eps. That worst
-# case is $\varepsilon \|w\|_1$: each pixel moves by eps towards the sign of its tap.
-
-# %%
-explorer = mm.widgets.KernelExplorer(
-    kernel=[[-0.5, 0, 0.5], [-1, 0, 1], [-0.5, 0, 0.5]],
-)
-explorer
-
-# %% [markdown]
-# Move all taps to $\pm 1$: signed fuzziness is 0, and the worst case is the largest possible. Move small
-# taps to 0 instead: fuzziness by magnitude falls, and so does the worst case. The start, without sliders:
-
-# %%
-explorer.wait()
-explorer.figure.figure
-
-# %% [markdown]
-# ## The identity behind it
-#
-# **Statement 4** (this study's). With magnitudes $\mu = |w| / m$, $m = \max |w|$, and quadratic fuzziness,
-#
-# $$\|w\|_1 = \frac{\|w\|_2^2}{m} + \frac{n\,m}{4} F .$$
-#
-# Proof: $4\mu(1-\mu) = 4|w|/m - 4 w^2/m^2$; take the mean and solve for $\|w\|_1$. At given energy and cap,
-# the worst case is smallest where every tap is off or at the cap. By *signed* membership on $[-m, m]$,
-# though, $F = 1 - \|w\|_2^2 / (n m^2)$: less fuzziness is more energy, and more amplification. One word, two
-# readings, opposite predictions. By hand, for the first filter:
-
-# %%
-w = np.asarray(kernel[..., 0]).ravel()
-n, m = w.size, np.abs(w).max()
-magnitude = mm.degree(np.abs(w) / m, "quadratic").mean()
-signed = mm.degree((w + m) / (2 * m), "quadratic").mean()
-print(f"L1 norm   {np.abs(w).sum():.4f}")
-print(f"identity  {(w**2).sum() / m + n * m / 4 * magnitude:.4f}")
-print(f"signed F  {signed:.4f} and {1 - (w**2).sum() / (n * m**2):.4f}")
-
-# %%
-mm.plots.amplification(model, eps=0.1)
-
-# %% [markdown]
-# In a fresh LeNet about two fifths of the worst case is fuzziness.
-#
 # ## The flow of fuzziness
 #
 # **Statement 2.** Lower nothing but fuzziness: $d\mu/dt = -f'(\mu)$. For the quadratic measure $f' = -8(\mu
@@ -208,23 +161,66 @@ mm.plots.drift(
 )
 
 # %% [markdown]
-# In `conv1` weights go where a steady gradient sends them. In `conv2` many end up on the other side. The
-# numbers, over all seeds:
+# In `conv1` weights go where a steady gradient sends them. In `conv2` many end up on the other side. In
+# numbers: the share of weights that `agree` with their gradient, of all and of the tenth with the `steadiest`
+# sign; `balance` is 1 where signs never changed.
 
 # %%
-for layer in ("conv1", "conv2"):
-    steady = result[f"sign_constancy_{layer}"].values
-    agree = np.sign(result[f"drift_{layer}"]).values == result[f"direction_{layer}"].values
-    most = steady >= np.quantile(steady, 0.9, axis=1, keepdims=True)
-    print(f"{layer}: median balance of signs {np.median(steady):.2f}")
-    print(f"  against the gradient: {agree.mean():.0%} of all, {agree[most].mean():.0%} of the steadiest")
+shares = mm.study.agreement(result)
+shares.mean("seed").to_dataframe().round(2)
 
 # %% [markdown]
 # Signs change more often in `conv2`, and Adam divides every step by the size of recent gradients, so that
 # their mean need not say where a weight goes: a likely reason, not tested here. The mechanism explains one
 # layer, and part of the other.
+#
+# ## A kernel in your hands
+#
+# Slide the taps. Left, the kernel and its answer $y$ to a patch that rises from dark to bright; middle, each
+# tap's membership on the curve $f$; right, how far $y$ moves if every pixel may change by eps. That worst
+# case is $\varepsilon \|w\|_1$: each pixel moves by eps towards the sign of its tap.
+
+# %%
+explorer = mm.widgets.KernelExplorer(
+    kernel=[[-0.5, 0, 0.5], [-1, 0, 1], [-0.5, 0, 0.5]],
+)
+explorer
 
 # %% [markdown]
+# Move all taps to $\pm 1$: signed fuzziness is 0, and the worst case is the largest possible. Move small
+# taps to 0 instead: fuzziness by magnitude falls, and so does the worst case. The start, without sliders:
+
+# %%
+explorer.wait()
+explorer.figure.figure
+
+# %% [markdown]
+# ## The identity behind it
+#
+# **Statement 4** (this study's). With magnitudes $\mu = |w| / m$, $m = \max |w|$, and quadratic fuzziness,
+#
+# $$\|w\|_1 = \frac{\|w\|_2^2}{m} + \frac{n\,m}{4} F .$$
+#
+# Proof: $4\mu(1-\mu) = 4|w|/m - 4 w^2/m^2$; take the mean and solve for $\|w\|_1$. At given energy and cap,
+# the worst case is smallest where every tap is off or at the cap. By *signed* membership on $[-m, m]$,
+# though, $F = 1 - \|w\|_2^2 / (n m^2)$: less fuzziness is more energy, and more amplification. One word, two
+# readings, opposite predictions. By hand, for the first filter:
+
+# %%
+w = np.asarray(kernel[..., 0]).ravel()
+n, m = w.size, np.abs(w).max()
+magnitude = mm.degree(np.abs(w) / m, "quadratic").mean()
+signed = mm.degree((w + m) / (2 * m), "quadratic").mean()
+print(f"L1 norm   {np.abs(w).sum():.4f}")
+print(f"identity  {(w**2).sum() / m + n * m / 4 * magnitude:.4f}")
+print(f"signed F  {signed:.4f} and {1 - (w**2).sum() / (n * m**2):.4f}")
+
+# %%
+mm.plots.amplification(model, eps=0.1)
+
+# %% [markdown]
+# In a fresh LeNet about two fifths of the worst case is fuzziness.
+#
 # ## Adversarial training is an L1 penalty
 #
 # **Statement 5.** An attack of radius $\varepsilon$ lowers the margin of a linear read-out by exactly
@@ -255,7 +251,6 @@ table = mm.certify.amplifications(own, eps=8 / 255)
 table.to_dataframe().round(3)
 
 # %% [markdown]
-#
 # ## Exercises
 #
 # Alter one knob at a time.
@@ -273,3 +268,5 @@ table.to_dataframe().round(3)
 #   Attacks](https://arxiv.org/abs/1706.06083), 2018.
 # - H. Shen, S. Chen, R. Wang, [A Study on the Uncertainty of Convolutional Layers in Deep Neural
 #   Networks](https://arxiv.org/abs/2011.13719), 2020.
+#
+# **Time to run**: TIME2 on two processor cores.

@@ -264,3 +264,5 @@ explorer.figure.figure
 #   Security](https://arxiv.org/abs/1802.00420), 2018.
 # - F. Croce, M. Hein, [Reliable evaluation of adversarial
 #   robustness](https://arxiv.org/abs/2003.01690), 2020.
+#
+# **Time to run**: TIME3 on two processor cores.

@@ -102,11 +102,14 @@ mm.widgets.TimeFrames(run.history, reading="layer", membership="magnitude")
 #
 # ## Exercises
 #
-# 1. Which is the smallest strength at which you can see the fuzziness fall? Which one costs a point of
+# Alter one knob at a time.
+#
+# 1. *strength*: which is the smallest at which you can see the fuzziness fall? Which one costs a point of
 #    accuracy?
-# 2. Train with eps 0.2 and without, and compare the filters. Which of them look like strokes?
-# 3. Draw a digit that the network takes for another, without any attack.
-# 4. Find an image that withstands PGD at eps 0.1 in a plainly trained network. What is special about it?
+# 2. *adversarial training*: train with eps 0.2 and without, and compare the filters. Which of them look like
+#    strokes?
+# 3. *image*: take your drawing, at an attack's eps of 0. Can you draw a digit that is taken for another?
+# 4. *number*: slide to an image that withstands PGD at eps 0.1 after plain training. What is special in it?
 #
 # ## Further reading
 #
@@ -114,3 +117,5 @@ mm.widgets.TimeFrames(run.history, reading="layer", membership="magnitude")
 #   Networks](https://arxiv.org/abs/2011.13719), 2020.
 # - J. Z. Kolter, A. Madry, [Adversarial Robustness: Theory and
 #   Practice](https://adversarial-ml-tutorial.org), 2018.
+#
+# **Time to run**: TIMEP on two processor cores.

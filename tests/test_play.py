@@ -3,10 +3,13 @@
 import jax
 import numpy as np
 import optax
+import pytest
 from flax import nnx
 
 import minmax_jax as mm
 from minmax_jax.play import Play
+from refusal import refuses
+from small import digits
 
 
 def test_the_name_tells_what_matters():
@@ -39,3 +42,26 @@ def test_data_and_model_are_those_of_the_choice():
     model, twin = chosen.model(data), mm.LeNet(variant="classic", rngs=nnx.Rngs(2))
     same = jax.tree.map(np.array_equal, nnx.state(model), nnx.state(twin))
     assert all(jax.tree.leaves(same)) and model.variant == "classic"
+
+
+@pytest.mark.parametrize(
+    ("field", "got", "words"),
+    [
+        ("variant", "large", "variant is 'large'; it takes one of"),
+        ("optimiser", "lion", "optimiser is 'lion'; it takes one of"),
+        ("reading", "whole", "reading is 'whole'; it takes one of"),
+        ("strength", float("nan"), "strength is nan"),
+        ("eps", -0.1, "eps is -0.1; it takes one radius in [0, 1]"),
+        ("epochs", 0, "epochs is 0; it takes at least 1"),
+        ("images", 0, "images is 0; it takes at least 1"),
+        ("seed", -1, "seed is -1; it takes 0 to"),
+    ],
+)
+def test_a_choice_that_cannot_be_trained_is_refused(field, got, words):
+    with refuses(words):
+        Play(**{field: got})
+
+
+def test_a_data_set_goes_by_its_name():
+    with refuses("dataset is a Dataset; it takes a builtins.str", error=TypeError):
+        Play(dataset=digits())

@@ -1,5 +1,6 @@
 """The study as one command, ``python -m minmax_jax.study``; ``read`` opens what it wrote."""
 
+from minmax_jax.study.agreement import agreement as agreement
 from minmax_jax.study.cause import changed_fuzziness as changed_fuzziness
 from minmax_jax.study.cause import companions as companions
 from minmax_jax.study.cause import paired_effect as paired_effect

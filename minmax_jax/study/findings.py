@@ -8,6 +8,7 @@ import numpy as np
 
 from minmax_jax.attacks.named import WORST
 from minmax_jax.study import confirmation, observation, regularisation, robust, theory
+from minmax_jax.study.agreement import agreement
 from minmax_jax.study.condition import CONVOLUTIONS, REFERENCE
 from minmax_jax.study.finding import Finding, counted, direction, number
 from minmax_jax.study.penalised import MEASURE, explanations, regularised
@@ -146,18 +147,17 @@ def predicted(table: "xr.Dataset") -> list[Finding]:
             name,
         )
     ]
+    shares = agreement(table)
     for layer in CONVOLUTIONS:
-        agree = (np.sign(table[f"drift_{layer}"]) == table[f"direction_{layer}"]).values
-        constancy = table[f"sign_constancy_{layer}"].values
-        steady = [agree[seed][constancy[seed] >= np.quantile(constancy[seed], 0.9)] for seed in range(seeds)]
-        share = [float(one.mean()) for one in steady]
+        of_all = float(shares.agree.sel(layer=layer).mean())
+        share = shares.steadiest.sel(layer=layer).values
         found.append(
             Finding(
                 "A weight goes against its loss gradient, the surer the steadier its sign (statement 3)",
                 layer,
-                "holds" if min(share) > max(0.9, agree.mean()) else "holds in part",
-                f"of all weights {agree.mean():.0%} do, of the tenth with the steadiest sign "
-                f"{np.mean(share):.0%} ({min(share):.0%} to {max(share):.0%})",
+                "holds" if share.min() > max(0.9, of_all) else "holds in part",
+                f"of all weights {of_all:.0%} do, of the tenth with the steadiest sign "
+                f"{share.mean():.0%} ({share.min():.0%} to {share.max():.0%})",
                 "none",
                 seeds,
                 name,

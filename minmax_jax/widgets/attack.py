@@ -13,7 +13,7 @@ from minmax_jax.data import Dataset
 from minmax_jax.single import attack_one
 from minmax_jax.widgets.drawn import DrawnExplorer
 from minmax_jax.widgets.dropdown import dropdown
-from minmax_jax.widgets.field import DrawingField
+from minmax_jax.widgets.field import MOST_SIDE, DrawingField
 from minmax_jax.widgets.figure import FigureImage
 
 ATTACKS = ("pgd", "fgsm", "momentum", "apgd", "noise")  # fast enough for a slider
@@ -25,7 +25,7 @@ class AttackExplorer(DrawnExplorer):
 
     Sliders choose the image and the radius eps (L-inf), lists the attack and where the image is from. A
     drawing has no label: the attack is against the model's own answer. ``use`` takes another model.
-    Drawing is for square images of one channel.
+    Drawing is for square images of one channel, with at most 280 pixels a side.
     """
 
     def __init__(self, model: nnx.Module, data: Dataset):
@@ -54,18 +54,18 @@ class AttackExplorer(DrawnExplorer):
         check_type("model", model, nnx.Module)
         check_type("data", data, Dataset)
         height, width, channels = data.image_shape
-        square = height == width and channels == 1
+        drawable = height == width <= MOST_SIDE and channels == 1
         with self._lock:
             self.model, self.data = model, data
             if self._view is None or self._view.class_names != data.class_names:
                 self._view = AttackView(data.class_names)
                 self.figure = FigureImage(self._view.figure)
                 self.children = [self._row, self._drawing, self.figure, self.status]
-            if square and (self.field is None or self.field.side != height):
+            if drawable and (self.field is None or self.field.side != height):
                 self.field = DrawingField(height)
                 self.field.observe(self.status.guard(self._changed), "pixels")
             self.number.max = len(data.test) - 1
-            sources = [PICKED, DRAWN] if square else [PICKED]
+            sources = [PICKED, DRAWN] if drawable else [PICKED]
             if list(self.source.options) != sources:
                 self.source.options = sources
             self._changed()

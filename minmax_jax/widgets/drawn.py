@@ -4,16 +4,22 @@ from typing import Any
 
 import ipywidgets
 
+from minmax_jax.widgets.figure import FigureImage
 from minmax_jax.widgets.latest import Latest
 from minmax_jax.widgets.status import Status
 
 
 class DrawnExplorer(ipywidgets.VBox):
-    """An explorer that draws in a worker what its controls say last, and shows errors in its ``status``."""
+    """An explorer that draws in a worker what its controls say last, and shows errors in its ``status``.
+
+    After an error its ``figure`` is marked, as it shows an earlier choice.
+    """
+
+    figure: FigureImage
 
     def __init__(self) -> None:
         self.status = Status()
-        self._worker = Latest(self._follow, self.status.error)
+        self._worker = Latest(self._follow, self._failed)
         super().__init__([])
 
     def wait(self) -> None:
@@ -27,6 +33,10 @@ class DrawnExplorer(ipywidgets.VBox):
     def _follow(self, task: tuple[Any, ...]) -> None:
         self._draw(*task)
         self.status.value = ""
+
+    def _failed(self, error: Exception) -> None:
+        self.figure.mark()
+        self.status.error(error)
 
     def _draw(self, *task: Any) -> None:
         """Draw a task, in the worker; what an explorer is about."""

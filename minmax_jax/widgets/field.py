@@ -11,6 +11,7 @@ from jaxtyping import Float
 from minmax_jax.checks import check_count
 
 LEVELS = 255
+MOST_SIDE = 280  # pixels
 
 
 class DrawingField(anywidget.AnyWidget):
@@ -25,7 +26,7 @@ class DrawingField(anywidget.AnyWidget):
     pixels = traitlets.CBytes(b"").tag(sync=True)  # from a browser they come as a memoryview
 
     def __init__(self, side: int = 28, **options: Any):
-        check_count("side", side, most=280)
+        check_count("side", side, most=MOST_SIDE)
         super().__init__(side=side, pixels=bytes(side * side), **options)
 
     @property

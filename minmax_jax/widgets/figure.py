@@ -9,6 +9,9 @@ import PIL.Image
 
 from minmax_jax.drawing import Figure
 
+PLAIN, MARKED = "3px solid transparent", "3px dashed #D55E00"  # of the same width, so that nothing moves
+EARLIER = "Not of what the controls say now, but of an earlier choice:"
+
 
 class FigureImage(ipywidgets.VBox):
     """An image of a Figure of ``drawing`` with its caption; change the artists, then ``refresh``.
@@ -27,7 +30,9 @@ class FigureImage(ipywidgets.VBox):
         self.image = ipywidgets.Image(value=blank.getvalue(), format="png", width=width, height=height)
         self.image.layout.max_width = "100%"
         self.image.layout.object_fit = "contain"
+        self.image.layout.border = PLAIN
         self.caption = ipywidgets.HTML()
+        self._words = ""
         self._lock = threading.Lock()
         super().__init__([self.image, self.caption])
 
@@ -38,5 +43,15 @@ class FigureImage(ipywidgets.VBox):
             picture = PIL.Image.fromarray(self.figure.pixels())
         picture.save(buffer, "png", compress_level=1)  # the time counts, not the bytes
         self.image.value = buffer.getvalue()
-        self.image.tooltip = caption  # its name for those who have it read to them
-        self.caption.value = f'<p aria-live="polite">{html.escape(caption)}</p>'
+        self.image.layout.border = PLAIN
+        self._say(caption)
+
+    def mark(self) -> None:
+        """Mark the figure as one of an earlier choice, until the next ``refresh``."""
+        self.image.layout.border = MARKED
+        self._say(f"{EARLIER} {self._words}".rstrip())
+
+    def _say(self, words: str) -> None:
+        self._words = words.removeprefix(EARLIER).lstrip()
+        self.image.tooltip = words  # its name for those who have it read to them
+        self.caption.value = f'<p aria-live="polite">{html.escape(words)}</p>'

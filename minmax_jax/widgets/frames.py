@@ -61,9 +61,11 @@ class Frames:
             raise ValueError(
                 f"axes have {sizes or 'no'} choices; they take one or more each, at most {LIMIT} pictures"
             )
+        if unknown := set(self.start) - set(self.axes):
+            raise ValueError(f"start names {sorted(unknown)}; it takes some of {list(self.axes)}")
         for name, value in self.start.items():
-            if value not in self.axes.get(name, ()):
-                raise ValueError(f"start has {name} = {value!r}; it takes one of {self.axes.get(name)}")
+            if value not in self.axes[name]:
+                raise ValueError(f"start has {name} = {value!r}; it takes one of {self.axes[name]}")
 
     def frame(self, **choice: Choice) -> bytes:
         """The picture of a choice as WebP, without loss; what is not named is as at the start."""

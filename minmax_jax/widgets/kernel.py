@@ -1,5 +1,6 @@
 """An explorer of one small kernel, a slider for each tap."""
 
+import math
 from typing import Any
 
 import ipywidgets
@@ -20,10 +21,10 @@ EDGE = ((-0.5, 0.0, 0.5), (-1.0, 0.0, 1.0), (-0.5, 0.0, 0.5))  # Sobel's kernel,
 class KernelExplorer(DrawnExplorer):
     """Slide the taps of a kernel and see y, membership, fuzziness and the worst case follow.
 
-    ``kernel`` (kh, kw) is where the taps begin, in [-1, 1] (half of Sobel's by default); ``patch``, of the
-    same shape, is the part of an image under the kernel (by default a dark-to-bright edge). Raises
-    ValueError for a kernel that has other than two axes, more than 25 taps or taps outside [-1, 1], or a
-    patch of another shape.
+    ``kernel`` (kh, kw) is where the taps begin (half of Sobel's by default); they move in [-1, 1], or as far
+    to both sides as the largest of them needs. ``patch``, of the same shape, is the part of an image under
+    the kernel (by default a dark-to-bright edge). Raises ValueError for a kernel that has other than two
+    axes, more than 25 taps or taps that are not finite, or a patch of another shape.
     """
 
     def __init__(
@@ -32,19 +33,21 @@ class KernelExplorer(DrawnExplorer):
         start = np.asarray(EDGE if kernel is None else kernel, np.float32)
         if start.ndim != 2 or not 1 <= start.size <= 25:
             raise ValueError(f"kernel has the shape {start.shape}; it takes two axes and at most 25 taps")
-        if not (np.abs(start) <= LIMIT).all():
-            raise ValueError(f"kernel has taps from {start.min():g} to {start.max():g}; it takes -1 to 1")
+        if not np.isfinite(start).all():
+            raise ValueError(f"kernel has taps from {start.min():g} to {start.max():g}; it takes finite ones")
+        step = 0.05
+        limit = max(LIMIT, step * math.ceil(float(np.abs(start).max()) / step))
         edge = np.broadcast_to(np.linspace(0, 1, start.shape[1], dtype=np.float32), start.shape)
-        view = self._view = KernelView(edge if patch is None else np.asarray(patch, np.float32))
+        view = self._view = KernelView(edge if patch is None else np.asarray(patch, np.float32), limit)
         view.show(start)
         super().__init__()
         self.figure = FigureImage(view.figure)
         self.taps = [
             ipywidgets.FloatSlider(
                 value=float(start[i, j]),
-                min=-LIMIT,
-                max=LIMIT,
-                step=0.05,
+                min=-limit,
+                max=limit,
+                step=step,
                 description=f"w[{i}, {j}]",
                 style={"description_width": "50px"},
                 layout={"width": "220px"},

@@ -24,7 +24,7 @@ class PlayForm(ipywidgets.VBox):
     def __init__(self, start: Play) -> None:
         self.images = start.images
         lists: dict[str, tuple[str, tuple[str, ...]]] = {
-            "dataset": ("dataset", DATASETS),
+            "dataset": ("dataset", tuple(dict.fromkeys((*DATASETS, start.dataset)))),
             "variant": ("network", get_args(Variant)),
             "optimiser": ("optimiser", get_args(Optimiser)),
             "reading": ("λ reading", TRAINABLE_READINGS),

@@ -53,13 +53,14 @@ class Playground(ipywidgets.VBox):
         self.job = Job(self._train, name="Train")
         self.status = Status()
         self._view = PlayView()
-        self._worker = Latest(self._draw, self.status.error)
+        self._worker = Latest(self._draw, self._failed)
         self.figure = FigureImage(self._view.figure)
         self.shown, self.stale = ipywidgets.HTML(), ipywidgets.HTML()
         self.keep = _button("Keep", "thumb-tack", "Keep this run, to compare the next one with it")
         self.save = _button("Save", "download", "Figure, history and weights of this run, as downloads")
         self.downloads = Downloads()
         self.attack: AttackExplorer | None = None
+        self.attacked = ipywidgets.HTML()
         self._below = ipywidgets.VBox([])
         self.keep.on_click(self.status.guard(lambda _: self.keep_run()))
         self.save.on_click(self.status.guard(lambda _: self.offer()))
@@ -140,9 +141,10 @@ class Playground(ipywidgets.VBox):
         self._show((play, run.history))
         if self.attack is None:
             self.attack = AttackExplorer(run.model, data)
-            self._below.children = [ipywidgets.HTML("<b>Attack it</b>"), self.attack]
+            self._below.children = [self.attacked, self.attack]
         else:
             self.attack.use(run.model, data)
+        self.attacked.value = f"<b>Attack {THIS}: {html.escape(play.name)}</b>"
 
     def _show(self, shown: "tuple[Play, xr.Dataset] | None" = None) -> None:
         """Draw a choice and its history, or again what is shown, beside the kept run."""
@@ -160,6 +162,10 @@ class Playground(ipywidgets.VBox):
         names += [f"{KEPT}: {html.escape(kept[0].name)}"] if kept is not None else []
         self.shown.value = "; ".join(names)
         self.status.value = ""
+
+    def _failed(self, error: Exception) -> None:
+        self.figure.mark()
+        self.status.error(error)
 
     def _changed(self, change: Any) -> None:
         """Mark the figure as that of another choice; what it can show at once, show."""

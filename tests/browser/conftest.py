@@ -20,6 +20,8 @@ from browser.watched import Watch, watched_page
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
 
+    from browser.drawn_ahead import Reader
+
 NOTEBOOKS = Path(__file__).parents[2] / "notebooks"
 CHROMIUM = os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("chromium-browser")
 FLAGS = [
@@ -150,6 +152,13 @@ def screenshots(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = Path(wished) if wished else tmp_path_factory.mktemp("screenshots")
     folder.mkdir(parents=True, exist_ok=True)
     return folder
+
+
+@pytest.fixture(scope="package")
+def reader(browser: "Browser", lab: Lab, screenshots: Path) -> "Reader":
+    from browser.drawn_ahead import Reader
+
+    return Reader(browser, screenshots, lab)
 
 
 @pytest.fixture(scope="module")

@@ -128,10 +128,17 @@ class Explorer:
         self.page.mouse.move(x + pixels, y, steps=8)
         self.page.mouse.up()
 
+    def _list(self, dropdown: str) -> "Locator":
+        row = self.output.locator(".widget-dropdown", has=self._label(dropdown))
+        return row.first.locator("select")
+
+    def choose(self, dropdown: str, index: int) -> None:
+        """Choose an entry of a dropdown."""
+        self._list(dropdown).select_option(index=index)
+
     def choose_another(self, dropdown: str) -> None:
         """Choose the next entry of a dropdown, or the first one after the last."""
-        row = self.output.locator(".widget-dropdown", has=self._label(dropdown))
-        select = row.first.locator("select")
+        select = self._list(dropdown)
         chosen, count = select.evaluate("list => [list.selectedIndex, list.options.length]")
         select.select_option(index=(chosen + 1) % count)
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import jupytext
 import pytest
 
-from browser.reader import COMPLAINTS, KERNEL_IS_IDLE, Explorer, run_all, wait_until
+from browser.reader import COMPLAINTS, KERNEL_IS_IDLE, Explorer, expect, run_all, wait_until
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page
@@ -39,6 +39,9 @@ mm.widgets.StrengthExplorer(Small(nnx.Rngs(0)), few, run, attacked=50)
 
 # %%
 mm.widgets.TimeFrames(run.history, most=3)
+
+# %%
+mm.widgets.Playground(mm.widgets.Play(dataset="no_such_data"))
 """
 STEP, STRENGTH = "training step", "strength λ"
 RUN_CELL = """async index => {
@@ -48,6 +51,14 @@ RUN_CELL = """async index => {
 }"""
 RESTART = "() => window.jupyterapp.shell.currentWidget.sessionContext.session.kernel.restart()"
 THEME = "theme => window.jupyterapp.commands.execute('apputils:change-theme', { theme })"
+# How often "Starting…" has come to be written.
+COUNT_STARTS = """output => {
+  window.starts = 0;
+  new MutationObserver(changes => {
+    const added = changes.flatMap(change => [...change.addedNodes]);
+    window.starts += added.filter(node => node.textContent.includes("Starting…")).length;
+  }).observe(output, { childList: true, subtree: true });
+}"""
 # Text of explorers and how it stands out against what is behind it (WCAG 2, relative luminance).
 CONTRASTS = """() => {
   const channels = colour => (colour.match(/[0-9.]+/g) ?? []).map(Number);
@@ -114,9 +125,25 @@ def test_clicked_twice_it_trains_once(notebook: "Page") -> None:
     explorer = Explorer(notebook, STRENGTH)
     explorer.press("ArrowRight")
     explorer.button("Stop").dblclick()
+    explorer.expect_status("after step")
+    explorer.output.evaluate(COUNT_STARTS)
     explorer.button("Train").dblclick()
     explorer.expect_status("Finished after step")
+    assert notebook.evaluate("starts") == 1
     assert not explorer.alert.count(), explorer.alert.all_inner_texts()
+
+
+def test_what_goes_wrong_is_said_in_place(notebook: "Page", screenshots: Path) -> None:
+    play = Explorer(notebook, "strength λ of fuzziness")
+    play.button("Train").click()
+    expect(play.alert).to_contain_text("no_such_data", timeout=60_000)
+    play.output.screenshot(path=screenshots / "wrong.png")
+    play.choose("dataset", 0)
+    play.button("Train").click()
+    play.expect_status("Epoch 1 of 2")
+    assert not play.alert.count(), play.alert.all_inner_texts()
+    play.button("Stop").click()
+    play.expect_status("Stopped after step")
 
 
 def test_readable_in_the_dark(notebook: "Page", screenshots: Path) -> None:

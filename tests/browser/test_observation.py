@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from browser.reader import Explorer, expect
+from browser.drawn_ahead import FRAMES, PROBE, Reader, into_view, play, read_as_page
+from browser.reader import Explorer, expect, note_latencies
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page
@@ -38,12 +39,29 @@ def test_each_dropdown_changes_the_picture(notebook: "Page", screenshots: Path) 
         explorer.output.screenshot(path=screenshots / f"another_{dropdown}.png")
 
 
+def test_frames_over_training(notebook: "Page", screenshots: Path) -> None:
+    frames = notebook.locator(FRAMES).first
+    into_view(frames)
+    play(frames)
+    note_latencies(frames.evaluate(PROBE), "time_frames", screenshots)
+    frames.screenshot(path=screenshots / "time_frames.png")
+
+
 def test_another_strength_trains_until_stopped(notebook: "Page") -> None:
     explorer = Explorer(notebook, "strength λ")
     picture, strength = explorer.settle(), explorer.readout.inner_text()
     explorer.press("ArrowRight")
     stop(explorer)
     assert explorer.readout.inner_text() != strength
+    explorer.expect_change(picture)
+
+
+@pytest.mark.parametrize("dropdown", ["λ reading", "λ membership", "λ measure"])
+def test_another_form_trains_until_stopped(notebook: "Page", dropdown: str) -> None:
+    explorer = Explorer(notebook, "strength λ")
+    picture = explorer.settle()
+    explorer.choose_another(dropdown)
+    stop(explorer)
     explorer.expect_change(picture)
 
 
@@ -62,6 +80,10 @@ def test_a_training_that_ends_joins_the_comparison(notebook: "Page") -> None:
     compared = explorer.output.locator("p", has_text="under PGD")
     expect(compared).to_contain_text(f"λ = {strength}:")
     assert not explorer.alert.count(), explorer.alert.all_inner_texts()
+
+
+def test_its_page_lives_with_the_network_off(notebook: "Page", reader: Reader, tmp_path: Path) -> None:
+    read_as_page(notebook, "1_observation", reader, tmp_path)
 
 
 def stop(explorer: Explorer) -> None:

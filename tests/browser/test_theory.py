@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from browser.reader import SCROLL_TO_CELL, Explorer, wait_until
+from browser.drawn_ahead import FRAMES, PROBE, Reader, into_view, play, read_as_page
+from browser.reader import Explorer, note_latencies
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page
@@ -31,8 +32,8 @@ def test_a_tap_by_keyboard_and_mouse(notebook: "Page", screenshots: Path) -> Non
 
 
 def test_the_tiles_of_a_convolution_by_keyboard(notebook: "Page", screenshots: Path) -> None:
-    frames = notebook.locator(".minmax-frames").first
-    wait_until(lambda: frames.evaluate(SCROLL_TO_CELL) or frames.is_visible(), "no frames come into view")
+    frames = notebook.locator(FRAMES).first
+    into_view(frames)
     picture = frames.locator("img")
     before = picture.get_attribute("src")
     frames.locator("input[type=range]").press("ArrowRight")
@@ -40,6 +41,8 @@ def test_the_tiles_of_a_convolution_by_keyboard(notebook: "Page", screenshots: P
         "tile 16: the patch x"
     )
     frames.screenshot(path=screenshots / "tiles.png")
+    play(frames)
+    note_latencies(frames.evaluate(PROBE), "tiles", screenshots)
 
 
 def test_each_choice_changes_the_picture(notebook: "Page", screenshots: Path) -> None:
@@ -51,3 +54,7 @@ def test_each_choice_changes_the_picture(notebook: "Page", screenshots: Path) ->
     Explorer(notebook, "eps").press("ArrowRight", times=5)
     explorer.expect_change(picture)
     explorer.output.screenshot(path=screenshots / "another_kernel.png")
+
+
+def test_its_page_lives_with_the_network_off(notebook: "Page", reader: Reader, tmp_path: Path) -> None:
+    read_as_page(notebook, "2_theory", reader, tmp_path)

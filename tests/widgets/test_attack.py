@@ -56,3 +56,25 @@ def test_images_that_cannot_be_drawn_are_picked_alone():
     explorer.wait()
     assert list(explorer.source.options) == ["test image"] and explorer.status.value == ""
     assert "taken for" in explorer.figure.caption.value
+
+
+def test_images_too_large_to_draw_are_picked_alone():
+    part = mm.Split(np.zeros((8, 300, 300, 1), np.float32), np.arange(8) % 2)
+    model = nnx.Sequential(
+        lambda x: x[:, ::50, ::50].reshape(len(x), -1), nnx.Linear(36, 2, rngs=nnx.Rngs(0))
+    )
+    explorer = mm.widgets.AttackExplorer(model, mm.Dataset("large", part, part))
+    explorer.wait()
+    assert list(explorer.source.options) == ["test image"] and explorer.status.value == ""
+
+
+def test_after_an_error_the_figure_is_marked(explorer, monkeypatch):
+    def fail(*_):
+        raise RuntimeError("cannot attack")
+
+    monkeypatch.setattr("minmax_jax.widgets.attack.attack_one", fail)
+    explorer.eps.value = 0.2
+    explorer.wait()
+    assert "RuntimeError: cannot attack" in explorer.status.value
+    assert "of an earlier choice:" in explorer.figure.caption.value
+    assert "dashed" in explorer.figure.image.layout.border_top

@@ -1,13 +1,19 @@
 """An explorer drawn by a worker: the last task counts, and an error is shown until the next is drawn."""
 
+from minmax_jax.drawing import Figure
+from minmax_jax.widgets import FigureImage
 from minmax_jax.widgets.drawn import DrawnExplorer
 
 
 class Reciprocal(DrawnExplorer):
-    """Draws nothing, but works out 1 / x."""
+    """Writes 1 / x below an empty figure."""
+
+    def __init__(self):
+        super().__init__()
+        self.figure = FigureImage(Figure(figsize=(1, 1)))
 
     def _draw(self, x):
-        self.shown = 1 / x
+        self.figure.refresh(f"{1 / x}")
 
 
 def test_the_last_task_is_drawn():
@@ -15,14 +21,16 @@ def test_the_last_task_is_drawn():
     for x in (1, 2, 4):
         explorer._push(x)
     explorer.wait()
-    assert explorer.shown == 0.25 and explorer.status.value == ""
+    assert ">0.25<" in explorer.figure.caption.value and explorer.status.value == ""
 
 
 def test_an_error_is_shown_until_something_is_drawn():
     explorer = Reciprocal()
-    explorer._push(0)
-    explorer.wait()
+    for x in (4, 0):
+        explorer._push(x)
+        explorer.wait()
+    assert "an earlier choice: 0.25<" in explorer.figure.caption.value
     assert "ZeroDivisionError" in explorer.status.value and 'role="alert"' in explorer.status.value
     explorer._push(2)
     explorer.wait()
-    assert explorer.status.value == ""
+    assert explorer.status.value == "" and ">0.5<" in explorer.figure.caption.value

@@ -17,3 +17,14 @@ def test_the_image_follows_the_figure():
     assert bytes(image.image.value) != first
     assert image.image.tooltip == "again", "what the image is called"
     assert (image.image.width, image.image.height) == ("100", "50")
+
+
+def test_a_marked_figure_says_so_until_it_is_drawn_again():
+    image = FigureImage(Figure(figsize=(2, 1)), dpi=50)
+    image.refresh("one")
+    for _ in range(2):
+        image.mark()
+        assert image.image.tooltip == "Not of what the controls say now, but of an earlier choice: one"
+        assert image.image.layout.border_left == "3px dashed #D55E00"
+    image.refresh("two")
+    assert image.image.tooltip == "two" and image.image.layout.border_left == "3px solid transparent"

@@ -99,7 +99,7 @@ def test_where_nothing_runs_it_is_a_picture(frames):
         ({"x": []}, None, "'x': 0"),
         ({"x": range(501)}, None, "at most 500"),
         ({"x": [1]}, {"x": 2}, "start has x = 2"),
-        ({"x": [1]}, {"y": 1}, "start has y = 1"),
+        ({"x": [1]}, {"y": 1}, r"start names \['y'\]; it takes some of \['x'\]"),
     ],
 )
 def test_unfit_axes_are_refused(axes, start, words):

@@ -53,6 +53,23 @@ def test_an_error_while_drawing_is_shown(explorer, monkeypatch):
     explorer.taps[0].value = 0.3
     explorer.wait()
     assert "RuntimeError: cannot draw" in explorer.status.value
+    assert "of an earlier choice: y is +2.00" in explorer.figure.caption.value
+    monkeypatch.undo()
+    explorer.taps[0].value = 0.0
+    explorer.wait()
+    assert explorer.status.value == "" and "earlier choice" not in explorer.figure.caption.value
+
+
+def test_large_taps_move_as_far_to_both_sides():
+    explorer = mm.widgets.KernelExplorer(np.array([[0.5, -1.52]]))
+    explorer.wait()
+    assert [(tap.min, tap.max) for tap in explorer.taps] == [(pytest.approx(-1.55), pytest.approx(1.55))] * 2
+    # By magnitude 0.5 and 1.5 of 1.55: the slider takes steps of 0.05.
+    explorer.membership.value, explorer.measure.value = "magnitude", "linear"
+    explorer.wait()
+    mu = np.abs(explorer.kernel) / 1.55
+    expected = (1 - np.abs(2 * mu - 1)).mean()
+    assert f"fuzziness is {expected:.3f}" in explorer.figure.caption.value
 
 
 @pytest.mark.parametrize(
@@ -60,7 +77,6 @@ def test_an_error_while_drawing_is_shown(explorer, monkeypatch):
     [
         (np.zeros(3), None, "kernel has the shape (3,); it takes two axes"),
         (np.zeros((6, 6)), None, "kernel has the shape (6, 6); it takes two axes and at most 25 taps"),
-        (np.full((2, 2), 1.5), None, "kernel has taps from 1.5 to 1.5; it takes -1 to 1"),
         (np.full((2, 2), np.nan), None, "kernel has taps from nan to nan"),
         (np.zeros((2, 2)), np.zeros((3, 3)), "it takes the patch's, (3, 3)"),
     ],

@@ -31,6 +31,7 @@ def test_training_is_shown_and_what_is_learned_is_attacked(trained):
     assert "this run: 10 steps" in trained.figure.caption.value
     assert trained.shown.value == f"<b>this run: {START.name}</b>"
     assert "taken for" in trained.attack.figure.caption.value
+    assert trained.attacked.value == f"<b>Attack this run: {START.name}</b>"
     twin = mm.fit(START.model(START.data()), START.data(), progress=False, **START.training())
     np.testing.assert_array_equal(twin.history.loss, trained.run.history.loss)
 
@@ -138,3 +139,22 @@ def test_an_error_is_shown_in_words_and_what_was_learned_is_kept(trained, monkey
     assert "ConnectionError: no data" in found.job.status.value
     assert "mnist modern" in found.shown.value and "fashion" not in found.shown.value
     assert "controls have changed" in found.stale.value
+
+
+def test_an_error_in_drawing_is_shown_and_the_figure_marked(trained, monkeypatch):
+    monkeypatch.setattr(trained._view, "show", lambda *_: 1 / 0)
+    trained.keep_run()
+    trained.wait()
+    assert "ZeroDivisionError" in trained.status.value
+    assert "an earlier choice: this run: 10 steps" in trained.figure.caption.value
+    monkeypatch.undo()
+    trained.keep_run()
+    trained.wait()
+    assert trained.status.value == "" and "earlier" not in trained.figure.caption.value
+
+
+def test_another_data_set_can_be_where_it_begins():
+    fresh = mm.widgets.Playground(Play(dataset="kmnist"))
+    fresh.wait()
+    assert fresh.form.choice.dataset == "kmnist"
+    assert list(fresh.form.controls["dataset"].options) == ["mnist", "fashion_mnist", "kmnist"]
