@@ -12,7 +12,9 @@ from minmax_jax.fuzziness import Measure
 from minmax_jax.intervals import Membership, Reading
 from minmax_jax.lenet import LeNet, Variant
 from minmax_jax.objective import Objective
+from minmax_jax.progress import Progress
 from minmax_jax.study.condition import OPTIMISERS, Optimiser, defence
+from minmax_jax.training import fit
 
 
 @dataclass(frozen=True)
@@ -84,3 +86,13 @@ class Play:
             "epochs": self.epochs,
             "seed": self.seed,
         }
+
+    def rehearse(self, data: Dataset) -> None:
+        """Do the first steps and throw them away: what is compiled for them serves the training to come."""
+
+        def enough(now: Progress) -> bool:
+            assert now.history is not None
+            now.history()  # compiled, too
+            return True
+
+        fit(self.model(data), data, progress=enough, **self.training())

@@ -269,4 +269,4 @@ table.to_dataframe().round(3)
 # - H. Shen, S. Chen, R. Wang, [A Study on the Uncertainty of Convolutional Layers in Deep Neural
 #   Networks](https://arxiv.org/abs/2011.13719), 2020.
 #
-# **Time to run**: TIME2 on two processor cores.
+# **Time to run**: a minute on two processor cores.

@@ -265,4 +265,4 @@ explorer.figure.figure
 # - F. Croce, M. Hein, [Reliable evaluation of adversarial
 #   robustness](https://arxiv.org/abs/2003.01690), 2020.
 #
-# **Time to run**: TIME3 on two processor cores.
+# **Time to run**: a minute on two processor cores.

@@ -23,7 +23,7 @@
 # **What you'll learn.** How far the answers of the other notebooks are true for settings of your own.
 #
 # **What you'll need.** Nothing but this page; an epoch of MNIST takes some seconds. Adversarial training
-# takes about ten times as long.
+# takes about four times as long.
 
 # %%
 from flax import nnx
@@ -118,4 +118,4 @@ mm.widgets.TimeFrames(run.history, reading="layer", membership="magnitude")
 # - J. Z. Kolter, A. Madry, [Adversarial Robustness: Theory and
 #   Practice](https://adversarial-ml-tutorial.org), 2018.
 #
-# **Time to run**: TIMEP on two processor cores.
+# **Time to run**: 50 seconds on two processor cores.

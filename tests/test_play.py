@@ -65,3 +65,11 @@ def test_a_choice_that_cannot_be_trained_is_refused(field, got, words):
 def test_a_data_set_goes_by_its_name():
     with refuses("dataset is a Dataset; it takes a builtins.str", error=TypeError):
         Play(dataset=digits())
+
+
+def test_a_rehearsal_ends_after_the_first_progress(monkeypatch):
+    runs = []
+    monkeypatch.setattr("minmax_jax.play.fit", lambda *a, **o: runs.append(mm.fit(*a, **o)))
+    Play(epochs=3, images=640).rehearse(digits())
+    (found,) = runs
+    assert found.outcome == "stopped" and found.history.sizes["step"] < 3 * (len(digits().train) // 128)

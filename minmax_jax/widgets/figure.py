@@ -6,11 +6,18 @@ import threading
 
 import ipywidgets
 import PIL.Image
+import traitlets
 
 from minmax_jax.drawing import Figure
 
 PLAIN, MARKED = "3px solid transparent", "3px dashed #D55E00"  # of the same width, so that nothing moves
 EARLIER = "Not of what the controls say now, but of an earlier choice:"
+
+
+class NamedImage(ipywidgets.Image):
+    """An image whose ``tooltip`` is its name; ipywidgets asks for a description, too, and fails without."""
+
+    description = traitlets.Unicode("").tag(sync=True)
 
 
 class FigureImage(ipywidgets.VBox):
@@ -27,7 +34,7 @@ class FigureImage(ipywidgets.VBox):
         # A browser gives an image that begins without bytes no place on the page, whatever comes later.
         blank = io.BytesIO()
         PIL.Image.new("RGB", (1, 1), "white").save(blank, "png")
-        self.image = ipywidgets.Image(value=blank.getvalue(), format="png", width=width, height=height)
+        self.image = NamedImage(value=blank.getvalue(), format="png", width=width, height=height)
         self.image.layout.max_width = "100%"
         self.image.layout.object_fit = "contain"
         self.image.layout.border = PLAIN
@@ -42,9 +49,10 @@ class FigureImage(ipywidgets.VBox):
         with self._lock:
             picture = PIL.Image.fromarray(self.figure.pixels())
         picture.save(buffer, "png", compress_level=1)  # the time counts, not the bytes
-        self.image.value = buffer.getvalue()
         self.image.layout.border = PLAIN
-        self._say(caption)
+        with self.image.hold_sync():  # a browser loads the picture anew with each message
+            self.image.value = buffer.getvalue()
+            self._say(caption)
 
     def mark(self) -> None:
         """Mark the figure as one of an earlier choice, until the next ``refresh``."""

@@ -1,5 +1,6 @@
 """The playground: choose, train, watch, attack, compare, and take the results away."""
 
+import contextlib
 import html
 import io
 import tempfile
@@ -69,7 +70,20 @@ class Playground(ipywidgets.VBox):
         row = ipywidgets.HBox([self.keep, self.save, self.downloads])
         above = [self.form, self.job, self.shown, self.stale]
         super().__init__([*above, self.figure, self.status, row, self._below])
+        self._ready: threading.Thread | None = None
         self._worker.push((None, None, self._form))
+
+    def _repr_mimebundle_(self, **options: Any) -> Any:
+        if self._ready is None:  # shown for the first time
+            self._ready = threading.Thread(target=self._make_ready)
+            self._ready.start()
+        return super()._repr_mimebundle_(**options)
+
+    def _make_ready(self) -> None:
+        """Load and compile what the first training takes, so that it begins soon after the click."""
+        with contextlib.suppress(Exception):  # which that training will show
+            play = self.form.choice
+            play.rehearse(self._load(play))
 
     def wait(self) -> None:
         """Wait until training has ended and its run is drawn."""
@@ -119,9 +133,12 @@ class Playground(ipywidgets.VBox):
 
         def progress(now: Progress) -> bool:
             assert now.history is not None
+            stop = report(now.step, now.steps, now.words.capitalize())  # first, as drawing takes longer
             self._show((play, now.history()))
-            return report(now.step, now.steps, now.words.capitalize())
+            return stop
 
+        if self._ready is not None:
+            self._ready.join()
         data = self._load(play)
         try:
             run = fit(play.model(data), data, progress=progress, **play.training())

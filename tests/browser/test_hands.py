@@ -99,6 +99,7 @@ def test_two_explorers_at_once_do_not_disturb_each_other(notebook: "Page") -> No
     assert one == other  # of the same run
     first.press("Home")
     one = first.expect_change(one)
+    assert (first.picture.get_attribute("title") or "").startswith("first, step 0"), "its name"
     assert second.digest() == other
     for _ in range(3):  # by turns, without waiting
         first.press("ArrowRight")
@@ -170,6 +171,7 @@ def test_a_page_reloaded_finds_its_explorers_alive(notebook: "Page") -> None:
     picture = explorer.settle()
     explorer.press("ArrowLeft")
     explorer.expect_change(picture)
+    assert not notebook.get_by_text("Click to show javascript error").count()
 
 
 def test_after_a_restart_of_the_kernel_all_can_be_run_again(notebook: "Page") -> None:

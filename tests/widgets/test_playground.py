@@ -3,6 +3,7 @@
 import base64
 import io
 import re
+import threading
 
 import numpy as np
 import pytest
@@ -158,3 +159,24 @@ def test_another_data_set_can_be_where_it_begins():
     fresh.wait()
     assert fresh.form.choice.dataset == "kmnist"
     assert list(fresh.form.controls["dataset"].options) == ["mnist", "fashion_mnist", "kmnist"]
+
+
+def test_shown_it_makes_ready_once_and_training_waits_for_that(monkeypatch):
+    events, may = [], threading.Event()
+
+    def rehearse(play, data):
+        events.append(("ready", play, len(data.train)))
+        assert may.wait(60)
+        raise RuntimeError("what goes wrong in a rehearsal is of no account")
+
+    monkeypatch.setattr(Play, "rehearse", rehearse)
+    monkeypatch.setattr(playground, "fit", lambda *_, **__: events.append("trained") or 1 / 0)
+    shown = mm.widgets.Playground(START)
+    for _ in range(2):
+        assert shown._repr_mimebundle_()
+    shown.job.start()
+    with pytest.raises(TimeoutError):
+        shown.job.wait(timeout=1)
+    may.set()
+    shown.job.wait()
+    assert events == [("ready", START, 1280), "trained"] and "rehearsal" not in shown.status.value
