@@ -7,20 +7,24 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float
 
-from minmax_jax.drawing import COLOURS, Figure, new_figure
+from minmax_jax.drawing import COLOURS, Figure, lay_out, new_figure
 
 PIXELS = "L-inf, pixel values in [0, 1]"
 
 
 class AttackView:
-    """A figure of an image, its adversarial twin, their difference, and the network's answers to both."""
+    """A figure of an image, its adversarial twin, their difference, and the network's answers to both.
+
+    ``show`` updates its artists in place, which keeps a slider over images or radii smooth. ``caption`` says
+    in words what the figure shows.
+    """
 
     def __init__(self, class_names: Sequence[str]) -> None:
         self.class_names = tuple(class_names)
-        self.figure, (self.image, self.moved, self.added, self.answers) = new_figure(
-            10.8, 3.2, 4, width_ratios=(1, 1, 1, 1.6)
-        )
+        self.figure, axes = new_figure(10.8, 3.2, 4, width_ratios=(1, 1, 1, 1.6))
+        self.image, self.moved, self.added, self.answers = axes
         self.caption = ""
+        self._shape: tuple[int, ...] | None = None
 
     def show(
         self,
@@ -35,33 +39,53 @@ class AttackView:
 
         ``label`` is None for an image of no known class: the attack was against the network's own answer.
         """
+        if fresh := image.shape != self._shape:
+            self._prepare(image.shape)
+        names, limit = self.class_names, max(eps, 1e-6)
         chances = np.asarray(jax.nn.softmax(jnp.asarray(logits)))
         before, after = (int(one) for one in logits.argmax(1))
-        for ax in (self.image, self.moved, self.added, self.answers):
-            ax.clear()
-        for ax in (self.image, self.moved, self.added):
-            ax.set_axis_off()
-        for ax, picture in ((self.image, image), (self.moved, moved)):
-            ax.imshow(np.clip(picture, 0, 1).squeeze(), cmap="gray", vmin=0, vmax=1)
-        change = (moved - image).mean(-1)
-        self.added.imshow(change, cmap="PuOr_r", vmin=-max(eps, 1e-6), vmax=max(eps, 1e-6))
-        names = self.class_names
-        self.image.set_title(f"answer: {names[before]}")
+        for picture, pixels in zip(self.pictures, (image, moved), strict=True):
+            picture.set_data(np.clip(pixels, 0, 1).squeeze())
+        self.change.set_data((moved - image).mean(-1))
+        self.change.set_clim(-limit, limit)
+        for bars, row in zip(self.bars, chances, strict=True):
+            for bar, chance in zip(bars, row, strict=True):
+                bar.set_height(100 * chance)
         fooled = after != before
-        self.moved.set_title(f"answer: {names[after]}", color=COLOURS[1] if fooled else "black")
-        self.added.set_title(f"added, at most {eps:g}")
-        places = np.arange(len(names))
-        self.answers.bar(places - 0.2, 100 * chances[0], 0.4, color=COLOURS[0], label="image")
-        self.answers.bar(
-            places + 0.2, 100 * chances[1], 0.4, color=COLOURS[1], hatch="//", label="under attack"
-        )
-        self.answers.set_xticks(places, names, rotation=0 if max(map(len, names)) < 3 else 60)
-        self.answers.set(xlabel="class", ylabel="softmax (%)", ylim=(0, 118))
-        self.answers.legend(frameon=False, ncols=2, loc="upper center", fontsize="small")
+        self.image.title.set_text(f"answer: {names[before]}")
+        self.moved.title.set_text(f"answer: {names[after]}")
+        self.moved.title.set_color(COLOURS[1] if fooled else "black")
+        self.added.title.set_text(f"added, at most {eps:g}")
         kind = f"labelled {names[label]}" if label is not None else "of no label"
         verdict = f"makes it {names[after]}" if fooled else "does not change that"
         self.caption = (
             f"An image {kind} is taken for {names[before]} ({chances[0, before]:.0%}); {attack} of "
             f"eps {eps:g} ({PIXELS}) {verdict} ({chances[1, after]:.0%})."
         )
+        if fresh:
+            lay_out(self.figure)
         return self.figure
+
+    def _prepare(self, shape: tuple[int, ...]) -> None:
+        """Draw all that stays while images of one shape change."""
+        self._shape = shape
+        axes = (self.image, self.moved, self.added, self.answers)
+        for ax in axes:
+            ax.clear()
+        for ax in axes[:3]:
+            ax.set_axis_off()
+        blank = np.zeros(shape).squeeze()
+        self.pictures = [ax.imshow(blank, cmap="gray", vmin=0, vmax=1) for ax in axes[:2]]
+        self.change = self.added.imshow(np.zeros(shape[:2]), cmap="PuOr_r")
+        names, places = self.class_names, np.arange(len(self.class_names))
+        looks = {"image": COLOURS[0], "under attack": COLOURS[1]}
+        self.bars = [
+            self.answers.bar(places + place, 0 * places, 0.4, color=looks[name], label=name, hatch=hatch)
+            for name, place, hatch in (("image", -0.2, ""), ("under attack", 0.2, "//"))
+        ]
+        self.answers.set_xticks(places, names, rotation=0 if max(map(len, names)) < 3 else 60)
+        self.answers.set(xlabel="class", ylabel="softmax (%)", ylim=(0, 118))
+        self.answers.legend(frameon=False, ncols=2, loc="upper center", fontsize="small")
+        bars = (bar for both in self.bars for bar in both)
+        titles = (ax.title for ax in axes[:3])
+        self.figure.move(*self.pictures, self.change, *bars, self.answers.spines["bottom"], *titles)

@@ -26,3 +26,16 @@ def test_an_image_of_no_label_that_withstands():
     image = np.zeros((4, 4, 1), np.float32)
     view.show(image, image, np.zeros((2, 2), np.float32), None, 0.0, "fgsm")
     assert "of no label" in view.caption and "does not change that" in view.caption
+
+
+def test_drawn_in_place_it_looks_as_drawn_anew():
+    rng = np.random.default_rng(0)
+    used, logits = AttackView(["cat", "dog"]), np.array([[2, 0], [0, 1]], np.float32)
+    for shape in ((4, 6, 3), (4, 4, 1), (4, 4, 1)):  # the last in place
+        image, moved = rng.random(shape, np.float32), rng.random(shape, np.float32)
+        fresh = AttackView(["cat", "dog"])
+        for view in (used, fresh):
+            view.show(image, moved, logits, 0, 0.3, "pgd")
+            view.pixels = view.figure.pixels()
+        np.testing.assert_array_equal(used.pixels, fresh.pixels)
+        logits = logits[::-1]

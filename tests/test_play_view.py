@@ -40,3 +40,26 @@ def test_a_run_without_an_epoch_is_drawn():
 def test_three_runs_are_refused():
     with refuses("histories are of 3 runs; a figure takes at most 2"):
         PlayView().show(dict.fromkeys("abc", run().history))
+
+
+def told(ax):
+    """All that a panel says: its lines, pictures, words and limits."""
+    lines = [line.get_xydata().tolist() for line in ax.lines]
+    pictures = [
+        (np.nan_to_num(one.get_array()).tolist(), one.get_clim(), one.get_extent()) for one in ax.images
+    ]
+    legend = ax.get_legend()
+    names = [] if legend is None else [text.get_text() for text in legend.get_texts()]
+    return lines, pictures, names, ax.get_title(), ax.get_ylabel(), ax.get_xlim(), ax.get_ylim()
+
+
+def test_drawn_in_place_it_tells_what_a_new_figure_does():
+    used, whole = PlayView(), run().history
+    attacked = whole.assign_attrs(objective_defence="adversarial")
+    begun = whole.isel(snapshot=slice(0, 2), step=slice(0, 3), epoch=slice(0, 0))
+    for shown in ({"this run": begun}, {"this run": whole}, {"this run": attacked, "kept run": begun}):
+        fresh = PlayView()
+        for view in (used, fresh):
+            view.show(shown, "filter", "magnitude", "linear").pixels()
+        for one, other in zip(used.figure.axes, fresh.figure.axes, strict=True):
+            assert told(one) == told(other)
