@@ -104,11 +104,10 @@ mm.widgets.TimeFrames(run.history, reading="layer", membership="magnitude")
 #
 # Alter one knob at a time.
 #
-# 1. *strength*: which is the smallest at which you can see the fuzziness fall? Which one costs a point of
-#    accuracy?
+# 1. *strength*: which is the smallest that lowers fuzziness visibly? Which costs a point of accuracy?
 # 2. *adversarial training*: train with eps 0.2 and without, and compare the filters. Which of them look like
 #    strokes?
-# 3. *image*: take your drawing, at an attack's eps of 0. Can you draw a digit that is taken for another?
+# 3. *image*: draw, at eps 0, a digit that is taken for another.
 # 4. *number*: slide to an image that withstands PGD at eps 0.1 after plain training. What is special in it?
 #
 # ## Further reading
