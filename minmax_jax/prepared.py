@@ -14,6 +14,7 @@ import numpy as np
 from jaxtyping import Int32, UInt8
 
 from minmax_jax import cache, prepare
+from minmax_jax.importing import own_imports
 
 FORMAT = 1  # of a cache entry; another number leaves entries of older code alone
 ENTRY = {"train_images", "train_labels", "test_images", "test_labels", "description"}
@@ -41,11 +42,12 @@ def load(name: str, data_dir: str | os.PathLike[str] | None = None) -> Prepared:
     key = f"{name} {FORMAT} in {folder}"
     if (kept := _from_cache(key)) is not None:
         return kept
-    builder = prepare.find(name, folder)
-    if not prepare.is_prepared(builder):
-        prepare.prepare(name, builder, folder)
+    with own_imports():
         builder = prepare.find(name, folder)
-    decoded = decode(builder)
+        if not prepare.is_prepared(builder):
+            prepare.prepare(name, builder, folder)
+            builder = prepare.find(name, folder)
+        decoded = decode(builder)
     _to_cache(key, decoded, Path(builder.data_dir))
     return decoded
 

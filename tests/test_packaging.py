@@ -49,7 +49,7 @@ FLOORS = [
     {"prepared", "split", "tiles", "compilation"},
     {"prepare", "cache"},
     {"pages", "app"},
-    {"arrays", "checks", "archive", "interrupts", "placement", "cores"},
+    {"arrays", "checks", "archive", "interrupts", "importing", "placement", "cores"},
 ]
 DRAWING = {"matplotlib", "ipywidgets", "IPython"}
 MAY_DRAW = {"drawing", "view", "plots", "widgets"}
