@@ -3,6 +3,7 @@
 from minmax_jax.study.agreement import agreement as agreement
 from minmax_jax.study.cause import changed_fuzziness as changed_fuzziness
 from minmax_jax.study.cause import companions as companions
+from minmax_jax.study.cause import hardening as hardening
 from minmax_jax.study.cause import paired_effect as paired_effect
 from minmax_jax.study.gauge import alarms as alarms
 from minmax_jax.study.regularisation import regularised as regularised

@@ -8,7 +8,7 @@ from jaxtyping import Float
 
 from minmax_jax.attacks.named import WORST
 from minmax_jax.intervals import MEMBERSHIPS, Membership
-from minmax_jax.study.arm import arms_of
+from minmax_jax.study.arm import Arm, arms_of
 from minmax_jax.study.condition import CONVOLUTIONS
 from minmax_jax.study.verdict import Effect, effect
 
@@ -33,9 +33,28 @@ def paired(table: "xr.Dataset", values: "xr.DataArray") -> "xr.DataArray":
 
 def paired_effect(table: "xr.Dataset", values: "xr.DataArray") -> "xr.Dataset":
     """The effect of each arm on ``values``: mean, low, high and size of ``paired`` over seeds."""
+    return _effect(paired(table, values))
+
+
+def hardening(table: "xr.Dataset", values: "xr.DataArray") -> "xr.Dataset":
+    """The effect of adversarial training alone on ``values``, along ``arm`` and ``seed``, paired by seed.
+
+    Of arms without a penalty, those trained under attack less the one that was not: mean, low, high and size,
+    by arm. Raises ValueError for a table that has not both.
+    """
+    plain = Arm()
+    arms = [arm.name for arm in arms_of(table) if arm.eps and arm == Arm(eps=arm.eps)]
+    if not arms or plain.name not in table.arm:
+        raise ValueError(
+            f"table has the arms {table.arm.values.tolist()}; it takes {plain.name!r}, and with an eps"
+        )
+    return _effect(values.sel(arm=arms) - values.sel(arm=plain.name, drop=True))
+
+
+def _effect(differences: "xr.DataArray") -> "xr.Dataset":
     import xarray as xr  # heavy to import, so only where it is used
 
-    differences = paired(table, values).transpose(..., "seed")
+    differences = differences.transpose(..., "seed")
     found = effect(differences.values)
     dims = differences.dims[:-1]
     variables = {name: (dims, getattr(found, name)) for name in Effect._fields}

@@ -11,7 +11,7 @@ from minmax_jax.study import confirmation, observation, regularisation, robust, 
 from minmax_jax.study.agreement import agreement
 from minmax_jax.study.condition import CONVOLUTIONS, REFERENCE
 from minmax_jax.study.finding import Finding, counted, direction, number
-from minmax_jax.study.penalised import MEASURE, explanations, regularised
+from minmax_jax.study.penalised import MEASURE, explanations, regularised, trained_under_attack
 from minmax_jax.study.result import read
 from minmax_jax.study.verdict import Effect, effect, learned, minmax_effects
 
@@ -34,6 +34,7 @@ def findings(folder: Path) -> list[Finding]:
     if parts := [tables[name] for name in regularisation.NAMES.values() if name in tables]:
         table = regularisation.together(parts)
         found += regularised(table, regularisation.NAME) + explanations(table, regularisation.NAME)
+        found += trained_under_attack(table, regularisation.NAME)
     if (again := tables.get(confirmation.NAME)) is not None:
         found += regularised(again, confirmation.NAME)
     if (best := tables.get(robust.NAME)) is not None:

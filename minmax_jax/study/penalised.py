@@ -11,6 +11,7 @@ from minmax_jax.study.arm import ATTACKED, PAIR, Arm, arms_of
 from minmax_jax.study.cause import (
     changed_fuzziness,
     explained,
+    hardening,
     own_fuzziness,
     paired,
     rank_correlation,
@@ -18,7 +19,7 @@ from minmax_jax.study.cause import (
 )
 from minmax_jax.study.condition import CONVOLUTIONS
 from minmax_jax.study.finding import Finding, direction, number, points
-from minmax_jax.study.verdict import effect
+from minmax_jax.study.verdict import Effect, effect
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -123,6 +124,38 @@ def explanations(table: "xr.Dataset", name: str) -> list[Finding]:
                 name,
             )
         )
+    return found
+
+
+def trained_under_attack(table: "xr.Dataset", name: str) -> list[Finding]:
+    """What adversarial training alone does to fuzziness, and to the L1 norm of the convolutions."""
+    found = []
+    fuzziness = table.fuzziness.sel(reading="layer", measure=MEASURE)
+    arms = arms_of(table) if Arm() in arms_of(table) else []
+    for arm in (one for one in arms if one.eps and one == Arm(eps=one.eps)):
+        outcomes = {
+            ("fuzziness", f"layer, {membership}"): hardening(table, fuzziness.sel(membership=membership))
+            for membership in MEMBERSHIPS
+        }
+        norms = np.log(table.l1.sel(layer=list(CONVOLUTIONS)).rename(layer="convolution"))
+        outcomes["the L1 norm of convolutions", "its logarithm"] = hardening(table, norms)
+        for (what, reading), outcome in outcomes.items():
+            own = outcome.sel(arm=arm.name)
+            parts = {
+                layer: Effect(*(own[field].sel(convolution=layer).values for field in Effect._fields))
+                for layer in CONVOLUTIONS
+            }
+            found.append(
+                Finding(
+                    f"Adversarial training at eps {arm.eps:g} lowers {what} (statement 5)",
+                    reading,
+                    direction(list(parts.values()), falls="holds", rises="the opposite"),
+                    ", ".join(f"{layer} {number(one)}" for layer, one in parts.items()),
+                    "none",
+                    table.sizes["seed"],
+                    name,
+                )
+            )
     return found
 
 

@@ -56,6 +56,21 @@ def test_effects_have_the_axes_of_their_values():
     np.testing.assert_allclose(found.low, 0.3)
 
 
+def test_the_effect_of_adversarial_training_is_against_the_plain_arm():
+    arms = [Arm(), Arm(eps=0.1), Arm("l1", 0.1, eps=0.1), Arm(eps=0.2)]
+    noise = np.random.default_rng(0).normal(0, 1, SEEDS)
+    labels = coordinates(arms) | {"seed": range(SEEDS)}
+    values = np.array([0.5, 0.2, 0.0, 0.9])[:, None] + noise
+    one = xr.Dataset({"values": (("arm", "seed"), values)}, labels)
+    found = cause.hardening(one, one["values"])
+    assert found.arm.values.tolist() == ["none eps 0.1", "none eps 0.2"]
+    np.testing.assert_allclose(found["mean"], [-0.3, 0.4])
+    np.testing.assert_allclose(found.high, [-0.3, 0.4])
+    for arm in (slice(0, 1), slice(1, None)):
+        with refuses("table has the arms", "it takes 'none', and with an eps"):
+            cause.hardening(one.isel(arm=arm), one["values"].isel(arm=arm))
+
+
 def test_fuzziness_is_by_the_arms_own_reading():
     one = table()
     found = cause.own_fuzziness(one)
