@@ -62,7 +62,7 @@ mm.widgets.PenaltyExplorer(
 )
 
 # %% [markdown]
-# Top left the filters, in the middle accuracy by radius, beside that of networks without the term (grey),
+# Left the filters, in the middle accuracy by radius, beside that of networks without the term (grey),
 # right the fuzziness that the term left. Below, one image under PGD: where its answer turns orange, the
 # network is fooled.
 #
@@ -200,7 +200,7 @@ change.squeeze("arm", drop=True).to_dataframe().round(3)
 #
 # ## A false sense of robustness?
 #
-# A defence may only blind attacks: no gradient to follow, say. Seven checks look for signs of that. Seeds
+# A defence may only blind attacks: no gradient to follow, say. Seven checks look for that. Seeds
 # that raise an alarm, by arm:
 
 # %%
@@ -231,7 +231,7 @@ percent = 100 * at.sel(arm=["none", *chosen])
 percent.to_dataframe().accuracy.unstack().round(1)
 
 # %% [markdown]
-# By FGSM alone the network at $\lambda = 10$ would count as robust on nearly half of the images. It
+# By FGSM alone the network at $\lambda = 10$ would seem robust on nearly half of the images. It
 # withstands none.
 #
 # ## Attack one yourself
