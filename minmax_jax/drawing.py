@@ -72,10 +72,21 @@ class Figure(BareFigure):
             one.draw(canvas.get_renderer())
         return np.array(canvas.buffer_rgba())
 
-    def _repr_png_(self) -> bytes:
+    def _repr_png_(self) -> tuple[bytes, dict[str, str]]:
         buffer = io.BytesIO()
         self.savefig(buffer, format="png")
-        return buffer.getvalue()
+        return buffer.getvalue(), {"alt": panels(self)}
+
+
+def panels(figure: BareFigure) -> str:
+    """What the panels of a figure show, in words: the title of each, and what is drawn over what."""
+    found = []
+    for ax in figure.axes:
+        x, y, title = (" ".join(one.split()) for one in (ax.get_xlabel(), ax.get_ylabel(), ax.get_title()))
+        axes = f"{y} over {x}" if x and y else x or y
+        if title or axes:
+            found.append(f"{title} ({axes})" if title and axes else title or axes)
+    return "; ".join(found)
 
 
 def layout() -> ConstrainedLayoutEngine:

@@ -19,12 +19,19 @@ if TYPE_CHECKING:
     from nbformat import NotebookNode
 
 NEEDS = "`pip install 'minmax_jax[notebooks]'` installs what pages are made with"
-# Blocks of the template that would ask other servers.
+# Blocks of the template that would ask other servers are left out; pictures keep their words.
 TEMPLATE = """{%- extends 'lab/index.html.j2' -%}
 {%- block html_head_js -%}{%- endblock -%}
 {%- block html_head_js_mathjax -%}{%- endblock -%}
 {%- block html_head_js_mermaidjs -%}{%- endblock -%}
-{%- block jupyter_widgets -%}{%- endblock -%}"""
+{%- block jupyter_widgets -%}{%- endblock -%}
+{%- block data_png scoped -%}
+{%- set words = output | get_metadata('alt', 'image/png') -%}
+<div class="jp-RenderedImage jp-OutputArea-output {{ extra_class }}">
+<img src="data:image/png;base64,{{ output.data['image/png'] | escape_html }}"
+{%- if words %} alt="{{ words | escape_html }}"{% endif %}>
+</div>
+{%- endblock data_png -%}"""
 WIDGET = "application/vnd.jupyter.widget-view+json"
 NOTICE = "<p><em>Here is an explorer that needs a running notebook.</em></p>"
 

@@ -44,3 +44,13 @@ def test_what_stays_is_drawn_again_once_it_changes():
     ax.set_facecolor("yellow")
     assert (figure.pixels() != before).any()
     np.testing.assert_array_equal(figure.pixels(), drawn_anew(figure))
+
+
+def test_a_figure_comes_with_words_for_who_cannot_see_it():
+    figure, (left, right, bare) = new_figure(3, 1, 3)
+    left.set(title="two\nlines", xlabel="step", ylabel="loss")
+    right.set_xlabel("class")
+    bare.set_axis_off()
+    png, notes = figure._repr_png_()
+    assert png.startswith(b"\x89PNG")
+    assert notes == {"alt": "two lines (loss over step); class"}

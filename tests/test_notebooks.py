@@ -133,3 +133,4 @@ def test_as_a_page_it_needs_nobody_and_is_more_than_text(name: str) -> None:
     page = pages.page(jupytext.read(NOTEBOOKS / f"{name}.ipynb"), name)  # with the outputs that are stored
     assert asked(page) == []
     assert page.count("<img") > 2
+    assert "No description has been provided" not in page, "every picture has words for who cannot see it"

@@ -112,10 +112,12 @@ class Frames:
             f'<script type="application/json">{content}</script><script>{script}</script></div>'
         )
 
-    def _repr_mimebundle_(self, **_: Any) -> dict[str, Any]:
+    def _repr_mimebundle_(self, **_: Any) -> tuple[dict[str, Any], dict[str, Any]]:
         static = io.BytesIO()
         Image.open(io.BytesIO(self.frame())).save(static, format="png", optimize=True)
-        return {"text/html": self.to_html(), "image/png": static.getvalue(), "text/plain": self.caption()}
+        words = self.caption()
+        data = {"text/html": self.to_html(), "image/png": static.getvalue(), "text/plain": words}
+        return data, {"image/png": {"alt": words}}
 
 
 def described(figure: Figure, choice: Mapping[str, Choice]) -> str:

@@ -51,7 +51,8 @@ def play(frames: "Locator") -> None:
     changes: list[Callable[[], object]] = [lambda: slider.press("End")]
     changes += [lambda: slider.press("ArrowLeft"), lambda: slider.press("Home")]
     for one in frames.locator("select").all():
-        changes.append(lambda one=one: one.select_option(index=1))  # type: ignore[misc]
+        other = (one.evaluate("list => list.selectedIndex") + 1) % one.locator("option").count()
+        changes.append(lambda one=one, other=other: one.select_option(index=other))  # type: ignore[misc]
     slider.press("Home")
     for change in changes:
         before = seen()

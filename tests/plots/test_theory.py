@@ -32,7 +32,7 @@ IMAGE = np.random.default_rng(1).random((9, 10, 1)).astype(np.float32)
 def test_every_figure_is_labelled_and_can_be_drawn(draw):
     figure = draw()
     assert labelled(figure)
-    assert figure._repr_png_().startswith(b"\x89PNG")
+    assert figure._repr_png_()[0].startswith(b"\x89PNG")
 
 
 def test_a_matrix_holds_the_weights_of_its_tile():

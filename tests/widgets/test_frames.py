@@ -84,7 +84,8 @@ def test_the_element_asks_nobody_and_is_labelled(frames):
 
 
 def test_where_nothing_runs_it_is_a_picture(frames):
-    bundle = frames._repr_mimebundle_()
+    bundle, notes = frames._repr_mimebundle_()
+    assert notes == {"image/png": {"alt": bundle["text/plain"]}}
     assert bundle["text/plain"] == "2 <b> red"
     shown, first = (
         Image.open(io.BytesIO(one)).convert("RGB") for one in (bundle["image/png"], frames.frame())
