@@ -167,7 +167,7 @@ shown[shown.index.str.startswith(("l1", "l2"))]
 
 # %% [markdown]
 # **They do what the term towards the centre does, at less cost.** An L2 penalty of 0.003 gives 21 points for
-# a tenth of a point of clean accuracy, from every seed, and changes no fuzziness by more than 0.04. So its
+# a tenth of a point of clean accuracy, and changes none of these by more than about 0.04. So its
 # fall is not *needed*. L1 drives weights to zero, which lowers it much by magnitude. Is that enough? The same
 # falls, by the fuzziness term itself:
 
@@ -175,7 +175,7 @@ shown[shown.index.str.startswith(("l1", "l2"))]
 shown[shown.index.str.contains("magnitude")]
 
 # %% [markdown]
-# At $\lambda = 0.1$ fuzziness falls by a quarter and nothing is gained; under stronger terms all is lost. So
+# Plainly trained, at 0.1 it falls by 0.27 and nothing is gained; from 10 on all is lost. So
 # it is not *enough* either.
 #
 # ## On top of adversarial training
@@ -186,8 +186,8 @@ shown[shown.index.str.contains("magnitude")]
 shown[shown.index.str.endswith("eps 0.1")]
 
 # %% [markdown]
-# Nothing: each of the four takes robustness away. The other way round, what does training under attack do to
-# fuzziness, with no term at all? Its change, by convolution:
+# Nothing: here each of the four takes accuracy away. And what does training under attack do to fuzziness,
+# with no term at all? Its change, by convolution:
 
 # %%
 fuzziness = table.fuzziness.sel(reading="layer", measure="entropy")
@@ -195,8 +195,8 @@ change = mm.study.hardening(table, fuzziness)[["mean", "low", "high"]]
 change.squeeze("arm", drop=True).to_dataframe().round(3)
 
 # %% [markdown]
-# By magnitude it falls in both, as statement 5 of notebook 2 has it; signed, it does not. **Robustness can
-# bring the property, while the property did not bring robustness.**
+# By magnitude it falls in both; signed, it does not, and rises in the fixed interval. **Training under attack
+# brings the property by some meanings only.**
 #
 # ## A false sense of robustness?
 #
