@@ -42,16 +42,17 @@ def load(name: str, data_dir: str | os.PathLike[str] | None = None) -> Prepared:
     key = f"{name} {FORMAT} in {folder}"
     if (kept := _from_cache(key)) is not None:
         return kept
-    with own_imports():
-        builder = prepare.find(name, folder)
-        if not prepare.is_prepared(builder):
-            prepare.prepare(name, builder, folder)
-            builder = prepare.find(name, folder)
-        decoded = decode(builder)
+    find = own_imports()(prepare.find)  # here, as prepare.py also runs without this package
+    builder = find(name, folder)
+    if not prepare.is_prepared(builder):
+        prepare.prepare(name, builder, folder)
+        builder = find(name, folder)
+    decoded = decode(builder)
     _to_cache(key, decoded, Path(builder.data_dir))
     return decoded
 
 
+@own_imports()
 def decode(builder: Any) -> Prepared:
     """Decode all records of a prepared data set, in tensorflow-datasets' order.
 

@@ -107,8 +107,10 @@ mm.plots.arms(
 arm = table.arm.sel(arm=table.trained_penalty == "fuzziness")
 pair = arm[abs(arm.trained_strength) == 30]
 names = [
-    *("trained_reading", "trained_measure"),
-    *("trained_membership", "trained_strength"),
+    "trained_reading",
+    "trained_measure",
+    "trained_membership",
+    "trained_strength",
 ]
 frame = (100 * worst.mean("seed").sel(arm=pair)).to_dataframe()
 frame.set_index(names).accuracy.unstack().round(1)

@@ -42,13 +42,18 @@ def hardening(table: "xr.Dataset", values: "xr.DataArray") -> "xr.Dataset":
     Of arms without a penalty, those trained under attack less the one that was not: mean, low, high and size,
     by arm. Raises ValueError for a table that has not both.
     """
-    plain = Arm()
-    arms = [arm.name for arm in arms_of(table) if arm.eps and arm == Arm(eps=arm.eps)]
-    if not arms or plain.name not in table.arm:
+    plain, arms = Arm().name, [arm.name for arm in defended_arms(table)]
+    if not arms:
         raise ValueError(
-            f"table has the arms {table.arm.values.tolist()}; it takes {plain.name!r}, and with an eps"
+            f"table has the arms {table.arm.values.tolist()}; it takes {plain!r}, and with an eps"
         )
-    return _effect(values.sel(arm=arms) - values.sel(arm=plain.name, drop=True))
+    return _effect(values.sel(arm=arms) - values.sel(arm=plain, drop=True))
+
+
+def defended_arms(table: "xr.Dataset") -> list[Arm]:
+    """Arms trained under attack without a penalty, if the table has the plain one to compare them with."""
+    arms = arms_of(table)
+    return [arm for arm in arms if arm.eps and arm == Arm(eps=arm.eps)] if Arm() in arms else []
 
 
 def _effect(differences: "xr.DataArray") -> "xr.Dataset":

@@ -10,6 +10,7 @@ from minmax_jax.study import confirmation
 from minmax_jax.study.arm import ATTACKED, PAIR, Arm, arms_of
 from minmax_jax.study.cause import (
     changed_fuzziness,
+    defended_arms,
     explained,
     hardening,
     own_fuzziness,
@@ -129,16 +130,17 @@ def explanations(table: "xr.Dataset", name: str) -> list[Finding]:
 
 def trained_under_attack(table: "xr.Dataset", name: str) -> list[Finding]:
     """What adversarial training alone does to fuzziness, and to the L1 norm of the convolutions."""
-    found = []
+    arms = defended_arms(table)
+    if not arms:
+        return []
     fuzziness = table.fuzziness.sel(reading="layer", measure=MEASURE)
-    arms = arms_of(table) if Arm() in arms_of(table) else []
-    for arm in (one for one in arms if one.eps and one == Arm(eps=one.eps)):
-        outcomes = {
-            ("fuzziness", f"layer, {membership}"): hardening(table, fuzziness.sel(membership=membership))
-            for membership in MEMBERSHIPS
-        }
-        norms = np.log(table.l1.sel(layer=list(CONVOLUTIONS)).rename(layer="convolution"))
-        outcomes["the L1 norm of convolutions", "its logarithm"] = hardening(table, norms)
+    norms = np.log(table.l1.sel(layer=list(CONVOLUTIONS)).rename(layer="convolution"))
+    outcomes = {
+        ("fuzziness", f"layer, {membership}"): hardening(table, fuzziness.sel(membership=membership))
+        for membership in MEMBERSHIPS
+    } | {("the L1 norm of convolutions", "its logarithm"): hardening(table, norms)}
+    found = []
+    for arm in arms:
         for (what, reading), outcome in outcomes.items():
             own = outcome.sel(arm=arm.name)
             parts = {

@@ -52,6 +52,7 @@ class FigureImage(ipywidgets.VBox):
         self.image.layout.border = PLAIN
         with self.image.hold_sync():  # a browser loads the picture anew with each message
             self.image.value = buffer.getvalue()
+            self._words = caption
             self._say(caption)
 
     def mark(self) -> None:
@@ -60,6 +61,5 @@ class FigureImage(ipywidgets.VBox):
         self._say(f"{EARLIER} {self._words}".rstrip())
 
     def _say(self, words: str) -> None:
-        self._words = words.removeprefix(EARLIER).lstrip()
         self.image.tooltip = words  # its name for those who have it read to them
         self.caption.value = f'<p aria-live="polite">{html.escape(words)}</p>'

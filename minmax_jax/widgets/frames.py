@@ -61,11 +61,14 @@ class Frames:
             raise ValueError(
                 f"axes have {sizes or 'no'} choices; they take one or more each, at most {LIMIT} pictures"
             )
-        if unknown := set(self.start) - set(self.axes):
-            raise ValueError(f"start names {sorted(unknown)}; it takes some of {list(self.axes)}")
+        self._check_names("start", self.start)
         for name, value in self.start.items():
             if value not in self.axes[name]:
                 raise ValueError(f"start has {name} = {value!r}; it takes one of {self.axes[name]}")
+
+    def _check_names(self, argument: str, choice: Mapping[str, Choice]) -> None:
+        if unknown := set(choice) - set(self.axes):
+            raise ValueError(f"{argument} names {sorted(unknown)}; it takes some of {list(self.axes)}")
 
     def frame(self, **choice: Choice) -> bytes:
         """The picture of a choice as WebP, without loss; what is not named is as at the start."""
@@ -76,8 +79,7 @@ class Frames:
         return self.captions[self._place(choice)]
 
     def _place(self, choice: Mapping[str, Choice]) -> int:
-        if unknown := set(choice) - set(self.axes):
-            raise ValueError(f"choice names {sorted(unknown)}; it takes some of {list(self.axes)}")
+        self._check_names("choice", choice)
         place = 0
         for name, values in self.axes.items():
             value = choice.get(name, self.start[name])

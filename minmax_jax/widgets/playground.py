@@ -20,11 +20,10 @@ from minmax_jax.saved import save
 from minmax_jax.training import Run, fit
 from minmax_jax.widgets.attack import AttackExplorer
 from minmax_jax.widgets.downloads import Downloads
+from minmax_jax.widgets.drawn import DrawnExplorer
 from minmax_jax.widgets.figure import FigureImage
 from minmax_jax.widgets.job import Job, Report
-from minmax_jax.widgets.latest import Latest
 from minmax_jax.widgets.play_form import PlayForm
-from minmax_jax.widgets.status import Status
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -33,7 +32,7 @@ THIS, KEPT = "this run", "kept run"
 STALE = "The controls have changed since: the figure shows the run named above."
 
 
-class Playground(ipywidgets.VBox):
+class Playground(DrawnExplorer):
     """Train a LeNet of your choice and see it learn; attack it, compare it with another, save it.
 
     ``start`` is where the controls begin (two epochs of MNIST without a fuzziness term, by default). ``run``
@@ -44,6 +43,7 @@ class Playground(ipywidgets.VBox):
     """
 
     def __init__(self, start: Play = Play()) -> None:  # noqa: B008  frozen, so it can be shared
+        super().__init__()
         self.run: Run | None = None
         self.play: Play | None = None
         self.kept: tuple[Play, Run] | None = None
@@ -52,9 +52,7 @@ class Playground(ipywidgets.VBox):
         self._lock = threading.RLock()  # the job and callbacks show runs from different threads
         self.form = PlayForm(start)
         self.job = Job(self._train, name="Train")
-        self.status = Status()
         self._view = PlayView()
-        self._worker = Latest(self._draw, self._failed)
         self.figure = FigureImage(self._view.figure)
         self.shown, self.stale = ipywidgets.HTML(), ipywidgets.HTML()
         self.keep = _button("Keep", "thumb-tack", "Keep this run, to compare the next one with it")
@@ -69,9 +67,9 @@ class Playground(ipywidgets.VBox):
             control.observe(self.status.guard(self._changed), "value")
         row = ipywidgets.HBox([self.keep, self.save, self.downloads])
         above = [self.form, self.job, self.shown, self.stale]
-        super().__init__([*above, self.figure, self.status, row, self._below])
+        self.children = [*above, self.figure, self.status, row, self._below]
         self._ready: threading.Thread | None = None
-        self._worker.push((None, None, self._form))
+        self._push(None, None, self._form)
 
     def _repr_mimebundle_(self, **options: Any) -> Any:
         if self._ready is None:  # shown for the first time
@@ -88,7 +86,7 @@ class Playground(ipywidgets.VBox):
     def wait(self) -> None:
         """Wait until training has ended and its run is drawn."""
         self.job.wait()
-        self._worker.flush()
+        super().wait()
         if self.attack is not None:
             self.attack.wait()
 
@@ -168,21 +166,20 @@ class Playground(ipywidgets.VBox):
         with self._lock:
             self._shown = shown or self._shown
             if self._shown is not None:
-                self._worker.push((self._shown, self.kept, self._form))
+                self._push(self._shown, self.kept, self._form)
         self._mark()
 
-    def _draw(self, task: tuple[Any, ...]) -> None:
-        shown, kept, form = task
+    def _draw(
+        self,
+        shown: "tuple[Play, xr.Dataset] | None",
+        kept: tuple[Play, Run] | None,
+        form: tuple[Any, ...],
+    ) -> None:
         self._view.show({} if shown is None else _named(shown, kept), *form)
         self.figure.refresh(self._view.caption)
         names = [] if shown is None else [f"<b>{THIS}: {html.escape(shown[0].name)}</b>"]
         names += [f"{KEPT}: {html.escape(kept[0].name)}"] if kept is not None else []
         self.shown.value = "; ".join(names)
-        self.status.value = ""
-
-    def _failed(self, error: Exception) -> None:
-        self.figure.mark()
-        self.status.error(error)
 
     def _changed(self, change: Any) -> None:
         """Mark the figure as that of another choice; what it can show at once, show."""

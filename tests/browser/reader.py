@@ -165,5 +165,12 @@ class Explorer:
         assert not self.alert.count(), self.alert.all_inner_texts()
         return self.settle()
 
+    def stop_once(self, text: str) -> None:
+        """Stop training once the status says so much."""
+        self.expect_status(text)
+        self.button("Stop").click()
+        self.expect_status("Stopped after step")
+        expect(self.button("Train")).to_be_enabled()
+
     def expect_status(self, text: str) -> None:
         expect(self.status).to_contain_text(text, timeout=60_000)

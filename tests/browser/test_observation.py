@@ -51,7 +51,7 @@ def test_another_strength_trains_until_stopped(notebook: "Page") -> None:
     explorer = Explorer(notebook, "strength λ")
     picture, strength = explorer.settle(), explorer.readout.inner_text()
     explorer.press("ArrowRight")
-    stop(explorer)
+    explorer.stop_once("Training at")
     assert explorer.readout.inner_text() != strength
     explorer.expect_change(picture)
 
@@ -61,14 +61,14 @@ def test_another_form_trains_until_stopped(notebook: "Page", dropdown: str) -> N
     explorer = Explorer(notebook, "strength λ")
     picture = explorer.settle()
     explorer.choose_another(dropdown)
-    stop(explorer)
+    explorer.stop_once("Training at")
     explorer.expect_change(picture)
 
 
 def test_train_then_stop(notebook: "Page") -> None:
     explorer = Explorer(notebook, "strength λ")
     explorer.button("Train").click()
-    stop(explorer)
+    explorer.stop_once("Training at")
     assert not explorer.alert.count(), explorer.alert.all_inner_texts()
 
 
@@ -84,11 +84,3 @@ def test_a_training_that_ends_joins_the_comparison(notebook: "Page") -> None:
 
 def test_its_page_lives_with_the_network_off(notebook: "Page", reader: Reader, tmp_path: Path) -> None:
     read_as_page(notebook, "1_observation", reader, tmp_path)
-
-
-def stop(explorer: Explorer) -> None:
-    """Stop training once it is under way."""
-    explorer.expect_status("Training at")
-    explorer.button("Stop").click()
-    explorer.expect_status("Stopped after step")
-    expect(explorer.button("Train")).to_be_enabled()

@@ -72,9 +72,7 @@ def test_a_figure_of_another_choice_is_marked(notebook: "Page", dropdown: str) -
     play.choose("dataset", 0)  # as it was trained; so are the others
     play.press("End")
     play.button("Train").click()
-    play.expect_status("Epoch 1 of 2")
-    play.button("Stop").click()
-    play.expect_status("Stopped after step")
+    play.stop_once("Epoch 1 of 2")
     expect(differs).to_be_hidden()
     play.choose_another(dropdown)
     expect(differs).to_be_visible()
