@@ -40,6 +40,7 @@ class AttackView:
         ``label`` is None for an image of no known class: the attack was against the network's own answer.
         """
         if fresh := image.shape != self._shape:
+            self._shape = None  # until all has been drawn
             self._prepare(image.shape)
         names, limit = self.class_names, max(eps, 1e-6)
         chances = np.asarray(jax.nn.softmax(jnp.asarray(logits)))
@@ -64,11 +65,11 @@ class AttackView:
         )
         if fresh:
             lay_out(self.figure)
+            self._shape = image.shape
         return self.figure
 
     def _prepare(self, shape: tuple[int, ...]) -> None:
         """Draw all that stays while images of one shape change."""
-        self._shape = shape
         axes = (self.image, self.moved, self.added, self.answers)
         for ax in axes:
             ax.clear()

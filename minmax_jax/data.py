@@ -9,6 +9,7 @@ from typing import Literal
 from minmax_jax import archive, prepared
 from minmax_jax.split import Split, shape_text
 
+BUNDLED = "mnist"  # the set that comes with the package
 BUNDLE = Path(__file__).with_name("mnist.npz")
 DIGITS = tuple("0123456789")
 
@@ -99,12 +100,12 @@ def load(
         raise TypeError(f"name is {name!r}; it takes a str, such as 'mnist'")
     if source not in (None, "bundled", "tfds"):
         raise ValueError(f"source is {source!r}; it takes 'bundled', 'tfds' or None")
-    if source == "bundled" and (name != "mnist" or data_dir is not None):
+    if source == "bundled" and (name != BUNDLED or data_dir is not None):
         raise ValueError(
             f"source='bundled' has only 'mnist', inside the package, got name {name!r} and "
             f"data_dir {data_dir!r}; source='tfds' takes other names and folders"
         )
-    if source == "bundled" or (source is None and name == "mnist" and data_dir is None):
+    if source == "bundled" or (source is None and name == BUNDLED and data_dir is None):
         return _bundled()
     found = prepared.load(name, data_dir)
     train, test = Split.from_bytes(*found.train), Split.from_bytes(*found.test)
@@ -114,7 +115,7 @@ def load(
 def _bundled() -> Dataset:
     arrays = archive.unpack(BUNDLE)
     return Dataset(
-        "mnist",
+        BUNDLED,
         Split.from_bytes(arrays["train_images"], arrays["train_labels"]),
         Split.from_bytes(arrays["test_images"], arrays["test_labels"]),
         DIGITS,

@@ -43,6 +43,7 @@ class PlayView:
         named = {_name(called, history): history for called, history in histories.items()}
         layers = {name: tuple(map(str, history.layer.values)) for name, history in named.items()}
         if fresh := layers != self._prepared:
+            self._prepared = None  # until all has been drawn
             self._prepare(layers)
         chosen = {"reading": reading, "membership": membership, "measure": measure}
         for i, (name, history) in enumerate(named.items()):
@@ -68,6 +69,7 @@ class PlayView:
             self.caption = " ".join(_words(name, history, chosen) for name, history in named.items())
         if fresh:
             lay_out(self.figure)
+            self._prepared = layers
         return self.figure
 
     def _prepare(self, layers: Mapping[str, tuple[str, ...]]) -> None:
@@ -78,7 +80,6 @@ class PlayView:
             ax.spines[["top", "right"]].set_visible(False)
         for ax in self.filters:
             ax.set_axis_off()
-        self._prepared = dict(layers)
         self.losses, self.accuracies, self.courses, self.pictures = [], [], [], []
         for i, (name, own) in enumerate(layers.items()):
             self.losses += self.loss.plot([], [], color=COLOURS[i], linewidth=0.8, label=name)

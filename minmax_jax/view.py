@@ -54,8 +54,8 @@ class MinMaxView:
         """Draw a layer at a snapshot (an index) by one reading, membership and measure."""
         choice = (layer, reading, membership, measure)
         if fresh := choice != self.choice:
+            self.choice = None  # until all has been drawn
             self._prepare(*choice)
-            self.choice = choice
         at = range(self.history.sizes["snapshot"])[snapshot]
         step, last = (int(self.history.snapshot[i]) for i in (at, -1))
         self.picture.set_data(mosaic(self.history[f"kernel_{layer}"].values[at]))
@@ -77,6 +77,7 @@ class MinMaxView:
         )
         if fresh:
             lay_out(self.figure)
+            self.choice = choice
         return self.figure
 
     def _prepare(self, layer: str, reading: Reading, membership: Membership, measure: Measure) -> None:

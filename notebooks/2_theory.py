@@ -163,14 +163,15 @@ mm.plots.drift(
 # %% [markdown]
 # In `conv1` weights go where a steady gradient sends them. In `conv2` many end up on the other side. In
 # numbers: the share of weights that `agree` with their gradient, of all and of the tenth with the `steadiest`
-# sign; `balance` is 1 where signs never changed.
+# sign. The `steadiness` of a weight is the mean of its gradient's sign, without its own: 1 where it never
+# changed; of a layer, the median over weights. Means over three seeds:
 
 # %%
 shares = mm.study.agreement(result)
 shares.mean("seed").to_dataframe().round(2)
 
 # %% [markdown]
-# Signs change more often in `conv2`, and Adam divides every step by the size of recent gradients, so that
+# Signs are less one-sided in `conv2`, and Adam divides every step by the size of recent gradients, so that
 # their mean need not say where a weight goes: a likely reason, not tested here. The mechanism explains one
 # layer, and part of the other.
 #

@@ -1,6 +1,7 @@
 """The figure of one image under attack."""
 
 import numpy as np
+import pytest
 
 from minmax_jax.attack_view import AttackView
 
@@ -39,3 +40,15 @@ def test_drawn_in_place_it_looks_as_drawn_anew():
             view.pixels = view.figure.pixels()
         np.testing.assert_array_equal(used.pixels, fresh.pixels)
         logits = logits[::-1]
+
+
+def test_a_figure_that_could_not_be_prepared_is_prepared_again(monkeypatch):
+    view, image, logits = AttackView(["cat", "dog"]), np.zeros((4, 4, 1), np.float32), np.eye(2)
+    view.show(image, image, logits, 0, 0.3, "pgd")
+    whole = view.figure.pixels()
+    monkeypatch.setattr("minmax_jax.attack_view.lay_out", lambda _: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        view.show(np.zeros((6, 6, 1)), np.zeros((6, 6, 1)), logits, 0, 0.3, "pgd")
+    monkeypatch.undo()
+    view.show(image, image, logits, 0, 0.3, "pgd")
+    np.testing.assert_array_equal(view.figure.pixels(), whole)

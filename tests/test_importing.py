@@ -59,3 +59,21 @@ def test_a_version_that_does_it_otherwise_is_left_alone(monkeypatch):
     monkeypatch.delattr(lazy_imports_utils, "_lazy_import")
     with own_imports():
         assert not hasattr(lazy_imports_utils, "_lazy_import")
+
+
+def test_two_threads_take_turns():
+    before, events, entered = lazy_imports_utils._lazy_import, [], threading.Event()
+
+    def second():
+        entered.wait(30)
+        with own_imports():
+            events.append("second")
+
+    thread = threading.Thread(target=second)
+    thread.start()
+    with own_imports(), own_imports():  # the same thread may enter again
+        entered.set()
+        thread.join(0.5)
+        events.append("first")
+    thread.join(30)
+    assert events == ["first", "second"] and lazy_imports_utils._lazy_import is before

@@ -63,3 +63,14 @@ def test_drawn_in_place_it_tells_what_a_new_figure_does():
             view.show(shown, "filter", "magnitude", "linear").pixels()
         for one, other in zip(used.figure.axes, fresh.figure.axes, strict=True):
             assert told(one) == told(other)
+
+
+def test_a_figure_that_could_not_be_prepared_is_prepared_again(monkeypatch):
+    view, history = PlayView(), run().history
+    view.show({"this run": history})
+    monkeypatch.setattr("minmax_jax.play_view.lay_out", lambda _: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        view.show({"this run": history, "kept run": history})
+    monkeypatch.undo()
+    view.show({"this run": history})
+    assert len(view.loss.lines) == 1 and not view.filters[1].images

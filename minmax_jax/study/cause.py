@@ -51,8 +51,12 @@ def hardening(table: "xr.Dataset", values: "xr.DataArray") -> "xr.Dataset":
 
 
 def defended_arms(table: "xr.Dataset") -> list[Arm]:
-    """Arms trained under attack without a penalty, if the table has the plain one to compare them with."""
-    arms = arms_of(table)
+    """Arms trained under attack without a penalty, if the table has the plain one to compare them with.
+
+    Arms of which a network diverged are left out.
+    """
+    finished = table.finished.all("seed")
+    arms = [arm for arm in arms_of(table) if finished.sel(arm=arm.name)]
     return [arm for arm in arms if arm.eps and arm == Arm(eps=arm.eps)] if Arm() in arms else []
 
 

@@ -27,11 +27,16 @@ def markdown(found: Iterable[Finding]) -> str:
     return "\n".join(f"| {' | '.join(row)} |" for row in rows)
 
 
-def counted(holds: Bool[np.ndarray, " n"], what: str) -> str:
-    """In how many of some conditions something holds."""
+def counted(holds: Bool[np.ndarray, " n"], what: str, names: Sequence[str] = ()) -> str:
+    """In how many of some conditions something holds; with their names, also in which, or in which not."""
     if holds.all():
         return f"holds in all {len(holds)} {what}"
-    return f"holds in {holds.sum()} of {len(holds)} {what}" if holds.any() else "does not hold"
+    if not holds.any():
+        return "does not hold"
+    few = holds if 2 * holds.sum() <= len(holds) else ~holds
+    those = ", ".join(name for name, one in zip(names, few, strict=True) if one) if names else ""
+    listed = f" ({'only' if few is holds else 'not'}: {those})" if those else ""
+    return f"holds in {holds.sum()} of {len(holds)} {what}{listed}"
 
 
 def direction(effects: Sequence[Effect], *, falls: str, rises: str) -> str:

@@ -1,6 +1,5 @@
 """The findings of the study in one table, read from its results."""
 
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -9,16 +8,14 @@ import numpy as np
 from minmax_jax.attacks.named import WORST
 from minmax_jax.study import confirmation, observation, regularisation, robust, theory
 from minmax_jax.study.agreement import agreement
-from minmax_jax.study.condition import CONVOLUTIONS, REFERENCE
-from minmax_jax.study.finding import Finding, counted, direction, number
-from minmax_jax.study.penalised import MEASURE, explanations, regularised, trained_under_attack
+from minmax_jax.study.condition import CONVOLUTIONS
+from minmax_jax.study.finding import Finding
+from minmax_jax.study.observed import MEASURE, controls, hardened, held
+from minmax_jax.study.penalised import explanations, regularised, trained_under_attack
 from minmax_jax.study.result import read
-from minmax_jax.study.verdict import Effect, effect, learned, minmax_effects
 
 if TYPE_CHECKING:
     import xarray as xr
-
-CONTROLLED = (("layer", "signed"), ("layer", "magnitude"), ("fixed", "signed"))  # readings shown of controls
 
 
 def findings(folder: Path) -> list[Finding]:
@@ -26,9 +23,9 @@ def findings(folder: Path) -> list[Finding]:
     tables = {file.stem: read(file) for file in sorted(folder.glob("*.nc"))}
     found: list[Finding] = []
     if (plain := tables.get(observation.NAME)) is not None:
-        found += observed(plain) + controls(plain)
+        found += held(plain, observation.NAME) + controls(plain)
         if (attacked := tables.get(observation.ATTACKED)) is not None:
-            found += hardened(plain, attacked)
+            found += held(attacked, observation.ATTACKED) + hardened(plain, attacked)
     if (practice := tables.get(theory.NAME)) is not None:
         found += predicted(practice)
     if parts := [tables[name] for name in regularisation.NAMES.values() if name in tables]:
@@ -39,97 +36,6 @@ def findings(folder: Path) -> list[Finding]:
         found += regularised(again, confirmation.NAME)
     if (best := tables.get(robust.NAME)) is not None:
         found += [most_robust(best)]
-    return found
-
-
-def observed(table: "xr.Dataset") -> list[Finding]:
-    """Whether the Min-Max property holds, by each reading and membership, over all trained conditions."""
-    effects = minmax_effects(table, MEASURE)
-    learning = learned(table, effects)
-    found = []
-    for reading in table.reading.values:
-        for membership in table.membership.values:
-            cell = effects.sel(reading=reading, membership=membership, layer=list(CONVOLUTIONS))
-            holds = cell.holds.all("layer").values[learning]
-            parts = [
-                f"{layer} {number(_change(cell.sel(layer=layer, condition=REFERENCE.name)))}"
-                for layer in CONVOLUTIONS
-            ]
-            found.append(
-                Finding(
-                    "Training lowers fuzziness, and by more than random steps of the same size",
-                    f"{reading}, {membership}",
-                    counted(holds, "conditions"),
-                    f"F on MNIST with Adam: {', '.join(parts)}",
-                    "none",
-                    table.sizes["seed"],
-                    observation.NAME,
-                )
-            )
-    return found
-
-
-def controls(table: "xr.Dataset") -> list[Finding]:
-    """The same numbers where there is nothing to learn, with weights that decay, and in dense layers."""
-    effects = minmax_effects(table, MEASURE)
-    chosen = {
-        "random labels": (replace(REFERENCE, labels="random"), CONVOLUTIONS),
-        "weight decay": (replace(REFERENCE, optimiser="adamw"), CONVOLUTIONS),
-        "dense layers": (REFERENCE, ("dense1", "dense2")),
-    }
-    found = []
-    for control, (one, layers) in chosen.items():
-        if one.name not in effects.condition.values:  # in a quick run
-            continue
-        for reading, membership in CONTROLLED:
-            place = {"condition": one.name, "reading": reading, "membership": membership}
-            cells = {layer: effects.sel(place | {"layer": layer}) for layer in layers}
-            found.append(
-                Finding(
-                    f"Control, {control}: training lowers fuzziness",
-                    f"{reading}, {membership}",
-                    counted(np.array([bool(cell.holds) for cell in cells.values()]), "layers"),
-                    ", ".join(f"{layer} {number(_change(cell))}" for layer, cell in cells.items()),
-                    "none",
-                    table.sizes["seed"],
-                    observation.NAME,
-                )
-            )
-    return found
-
-
-def _change(cell: "xr.Dataset") -> Effect:
-    """The change of fuzziness out of a cell of ``minmax_effects``."""
-    return Effect(
-        cell.change.values, cell.change_low.values, cell.change_high.values, cell.change_size.values
-    )
-
-
-def hardened(plain: "xr.Dataset", attacked: "xr.Dataset") -> list[Finding]:
-    """Whether adversarial training leaves weights less fuzzy than plain training from the same start."""
-    found = []
-    for condition, eps in zip(attacked.condition.values, attacked.eps.values, strict=True):
-        twin = str(condition).removesuffix(f" eps {eps:g}")
-        for membership in plain.membership.values:
-            parts = []
-            for layer in CONVOLUTIONS:
-                place = {"layer": layer, "reading": "layer", "membership": membership, "measure": MEASURE}
-                last = [
-                    one.fuzziness.sel(condition=name, **place).isel(snapshot=-1)
-                    for one, name in ((attacked, condition), (plain, twin))
-                ]
-                parts.append((layer, effect((last[0] - last[1]).values)))
-            found.append(
-                Finding(
-                    f"Adversarial training at eps {eps:g} lowers fuzziness ({twin})",
-                    f"layer, {membership}",
-                    direction([one for _, one in parts], falls="holds", rises="the opposite"),
-                    ", ".join(f"{layer} {number(one)}" for layer, one in parts),
-                    "none",
-                    plain.sizes["seed"],
-                    observation.ATTACKED,
-                )
-            )
     return found
 
 

@@ -1,6 +1,5 @@
 """Verdicts on the Min-Max property: in which conditions does fuzziness fall, and more than by wandering?"""
 
-from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -9,7 +8,6 @@ from jaxtyping import Bool, Float
 from minmax_jax.bootstrap import interval
 from minmax_jax.checks import one_of
 from minmax_jax.minmax import sign_test
-from minmax_jax.study.condition import CONVOLUTIONS
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -89,17 +87,3 @@ def minmax_effects(table: "xr.Dataset", measure: str = "entropy") -> "xr.Dataset
 def learned(table: "xr.Dataset", effects: "xr.Dataset") -> Bool[np.ndarray, " condition"]:
     """In which conditions networks learned: from true labels, to more than half of the test images."""
     return (table.labels == "true").values & (effects.accuracy > 0.5).values
-
-
-def in_words(
-    effects: "xr.Dataset", reading: str, membership: str, layers: Sequence[str] = CONVOLUTIONS
-) -> str:
-    """The verdict on one reading: "holds", "does not hold", or "holds only in ...", over all conditions.
-
-    A condition counts where the property holds in all of ``layers``.
-    """
-    cell = effects.holds.sel(reading=reading, membership=membership, layer=list(layers)).all("layer")
-    names = [str(name) for name, yes in zip(cell.condition.values, cell.values, strict=True) if yes]
-    if len(names) == cell.size:
-        return "holds"
-    return f"holds only in: {', '.join(names)}" if names else "does not hold"

@@ -46,7 +46,7 @@ class AttackExplorer(DrawnExplorer):
         self._row = ipywidgets.HBox([self.source, self.number, self.attack, self.eps])
         self.use(model, data)
         for control in (self.source, self.number, self.attack, self.eps):
-            control.observe(self.status.guard(self._changed), "value")
+            control.observe(self._guard(self._changed), "value")
         self.wipe.on_click(lambda _: self.field and self.field.clear())
 
     def use(self, model: nnx.Module, data: Dataset) -> None:
@@ -63,7 +63,7 @@ class AttackExplorer(DrawnExplorer):
                 self.children = [self._row, self._drawing, self.figure, self.status]
             if drawable and (self.field is None or self.field.side != height):
                 self.field = DrawingField(height)
-                self.field.observe(self.status.guard(self._changed), "pixels")
+                self.field.observe(self._guard(self._changed), "pixels")
             self.number.max = len(data.test) - 1
             sources = [PICKED, DRAWN] if drawable else [PICKED]
             if list(self.source.options) != sources:

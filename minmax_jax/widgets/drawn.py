@@ -1,5 +1,6 @@
 """What explorers share whose figure follows their controls."""
 
+from collections.abc import Callable
 from typing import Any
 
 import ipywidgets
@@ -29,6 +30,10 @@ class DrawnExplorer(ipywidgets.VBox):
     def _push(self, *task: Any) -> None:
         """Have ``_draw(*task)`` done soon, unless another task comes first."""
         self._worker.push(task)
+
+    def _guard(self, callback: Callable[..., Any]) -> Callable[..., None]:
+        """The callback of a control: an error in it leaves the figure behind, as one in drawing does."""
+        return self.status.guard(callback, self._failed)
 
     def _follow(self, task: tuple[Any, ...]) -> None:
         self._draw(*task)

@@ -56,9 +56,11 @@ class FigureImage(ipywidgets.VBox):
             self._say(caption)
 
     def mark(self) -> None:
-        """Mark the figure as one of an earlier choice, until the next ``refresh``."""
+        """Mark the figure, if there is one yet, as of an earlier choice, until the next ``refresh``."""
+        if not self._words:
+            return
         self.image.layout.border = MARKED
-        self._say(f"{EARLIER} {self._words}".rstrip())
+        self._say(f"{EARLIER} {self._words}")
 
     def _say(self, words: str) -> None:
         self.image.tooltip = words  # its name for those who have it read to them

@@ -36,7 +36,9 @@ class KernelExplorer(DrawnExplorer):
         if not np.isfinite(start).all():
             raise ValueError(f"kernel has taps from {start.min():g} to {start.max():g}; it takes finite ones")
         step = 0.05
-        limit = max(LIMIT, step * math.ceil(float(np.abs(start).max()) / step))
+        # Rounded, as 1.2 is a little more than 24 steps in 32 bits.
+        limit = max(LIMIT, step * math.ceil(round(float(np.abs(start).max()) / step, 4)))
+        start = start.clip(-limit, limit)
         edge = np.broadcast_to(np.linspace(0, 1, start.shape[1], dtype=np.float32), start.shape)
         view = self._view = KernelView(edge if patch is None else np.asarray(patch, np.float32), limit)
         view.show(start)
@@ -58,7 +60,7 @@ class KernelExplorer(DrawnExplorer):
         self.membership = dropdown("membership", MEMBERSHIPS)
         self.measure = dropdown("measure", MEASURES)
         for control in (*self.taps, self.eps, self.membership, self.measure):
-            control.observe(self._changed, "value")
+            control.observe(self._guard(self._changed), "value")
         grid = ipywidgets.GridBox(
             self.taps, layout={"grid_template_columns": f"repeat({start.shape[1]}, 230px)"}
         )

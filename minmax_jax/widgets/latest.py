@@ -25,7 +25,7 @@ class Latest:
         with self._changed:
             self._waiting = [task]
             if self._thread is None:
-                self._thread = threading.Thread(target=self._run, name="latest")
+                self._thread = threading.Thread(target=self._run, name="latest", daemon=False)
                 self._thread.start()
 
     def flush(self, timeout: float = 60) -> None:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import ipywidgets
 
-from minmax_jax.data import Dataset
+from minmax_jax.data import BUNDLED, Dataset
 from minmax_jax.lenet import LeNet
 from minmax_jax.objective import FORM
 from minmax_jax.play import Play
@@ -64,7 +64,7 @@ class Playground(DrawnExplorer):
         self.keep.on_click(self.status.guard(lambda _: self.keep_run()))
         self.save.on_click(self.status.guard(lambda _: self.offer()))
         for control in self.form.controls.values():
-            control.observe(self.status.guard(self._changed), "value")
+            control.observe(self._guard(self._changed), "value")
         row = ipywidgets.HBox([self.keep, self.save, self.downloads])
         above = [self.form, self.job, self.shown, self.stale]
         self.children = [*above, self.figure, self.status, row, self._below]
@@ -73,15 +73,19 @@ class Playground(DrawnExplorer):
 
     def _repr_mimebundle_(self, **options: Any) -> Any:
         if self._ready is None:  # shown for the first time
-            self._ready = threading.Thread(target=self._make_ready)
+            self._ready = threading.Thread(target=self._make_ready, name="ready", daemon=False)
             self._ready.start()
         return super()._repr_mimebundle_(**options)
 
     def _make_ready(self) -> None:
-        """Load and compile what the first training takes, so that it begins soon after the click."""
-        with contextlib.suppress(Exception):  # which that training will show
-            play = self.form.choice
-            play.rehearse(self._load(play))
+        """Load and compile what the first training takes, so that it begins soon after the click.
+
+        Only of data that come with the package: others might be downloaded, which nobody has asked for.
+        """
+        play = self.form.choice
+        if play.dataset == BUNDLED:
+            with contextlib.suppress(Exception):  # which that training will show
+                play.rehearse(self._load(play))
 
     def wait(self) -> None:
         """Wait until training has ended and its run is drawn."""
@@ -122,9 +126,10 @@ class Playground(DrawnExplorer):
     def _load(self, play: Play) -> Dataset:
         """The data of a choice; the last are kept, as loading takes a second."""
         key = play.dataset, play.images
-        if key not in self._data:
-            self._data = {key: play.data()}
-        return self._data[key]
+        if (found := self._data.get(key)) is None:
+            found = play.data()
+            self._data = {key: found}
+        return found
 
     def _train(self, report: Report) -> str:
         play = self.form.choice
@@ -135,8 +140,10 @@ class Playground(DrawnExplorer):
             self._show((play, now.history()))
             return stop
 
-        if self._ready is not None:
-            self._ready.join()
+        while self._ready is not None and self._ready.is_alive():
+            if report(0, 1, "Making ready…"):
+                return "Stopped before the first step."
+            self._ready.join(0.1)
         data = self._load(play)
         try:
             run = fit(play.model(data), data, progress=progress, **play.training())

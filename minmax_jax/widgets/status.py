@@ -29,14 +29,16 @@ class Status(ipywidgets.HTML):
             f"<details><summary>traceback</summary><pre>{html.escape(trace)}</pre></details></div>"
         )
 
-    def guard(self, callback: Callable[..., Any]) -> Callable[..., None]:
-        """The callback, with any exception that it raises shown here."""
+    def guard(
+        self, callback: Callable[..., Any], failed: Callable[[Exception], None] | None = None
+    ) -> Callable[..., None]:
+        """The callback, with any exception that it raises shown here, or handed to ``failed``."""
 
         @wraps(callback)
         def guarded(*args: Any, **kwargs: Any) -> None:
             try:
                 callback(*args, **kwargs)
             except Exception as error:
-                self.error(error)
+                (failed or self.error)(error)
 
         return guarded

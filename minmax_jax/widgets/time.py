@@ -48,7 +48,7 @@ class TimeExplorer(DrawnExplorer):
         self.controls = [self.step, *choices]
         self.show_history(history)
         for control in self.controls:
-            control.observe(self._changed, "value")
+            control.observe(self._guard(self._changed), "value")
         self.children = [ipywidgets.HBox(choices), self.step, self.figure, self.status]
 
     def show_history(self, history: "xr.Dataset") -> None:

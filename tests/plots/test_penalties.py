@@ -47,6 +47,15 @@ def test_the_less_fuzzy_the_more_robust_would_be_a_correlation_of_minus_one(tabl
     assert [ax.get_title()[-7:] for ax in plots.cause(table).axes] == [": +1.00"] * 2
 
 
+def test_certificates_are_shown_of_plain_and_of_adversarial_training(table):
+    left, right = plots.certified(table).axes
+    names = [[text.get_text() for text in ax.get_legend().get_texts()] for ax in (left, right)]
+    assert names[0] == ["none", "-30 signed", "30 signed", "-30 magnitude", "30 magnitude"]
+    assert names[1] == ["none eps 0.1", "10 signed"]
+    course = 100 * table.verified.sel(arm="none eps 0.1").mean("seed")
+    np.testing.assert_array_equal(right.lines[0].get_ydata(), course)
+
+
 def test_a_radius_that_was_not_attacked_is_refused(table):
     with refuses("eps is 0.15; it takes one of [0.05, 0.1, 0.2, 0.3]"):
         plots.strength_curves(table, eps=0.15)

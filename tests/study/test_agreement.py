@@ -27,7 +27,7 @@ def test_shares_are_counted_by_layer_and_seed():
     assert dict(found.sizes) == {"layer": 2, "seed": 2}
     np.testing.assert_allclose(found.agree, [[0.7, 0.3]] * 2)
     np.testing.assert_array_equal(found.steadiest, [[1, 0]] * 2)
-    np.testing.assert_allclose(found.balance, 0.45)
+    np.testing.assert_allclose(found.steadiness, 0.45)
 
 
 def test_a_weight_that_did_not_move_went_nowhere():

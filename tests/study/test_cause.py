@@ -61,7 +61,8 @@ def test_the_effect_of_adversarial_training_is_against_the_plain_arm():
     noise = np.random.default_rng(0).normal(0, 1, SEEDS)
     labels = coordinates(arms) | {"seed": range(SEEDS)}
     values = np.array([0.5, 0.2, 0.0, 0.9])[:, None] + noise
-    one = xr.Dataset({"values": (("arm", "seed"), values)}, labels)
+    finished = np.ones(values.shape, bool)
+    one = xr.Dataset({"values": (("arm", "seed"), values), "finished": (("arm", "seed"), finished)}, labels)
     found = cause.hardening(one, one["values"])
     assert found.arm.values.tolist() == ["none eps 0.1", "none eps 0.2"]
     np.testing.assert_allclose(found["mean"], [-0.3, 0.4])
@@ -69,6 +70,8 @@ def test_the_effect_of_adversarial_training_is_against_the_plain_arm():
     for arm in (slice(0, 1), slice(1, None)):
         with refuses("table has the arms", "it takes 'none', and with an eps"):
             cause.hardening(one.isel(arm=arm), one["values"].isel(arm=arm))
+    one.finished[3, 1] = False
+    assert cause.hardening(one, one["values"]).arm.values.tolist() == ["none eps 0.1"], "one diverged"
 
 
 def test_fuzziness_is_by_the_arms_own_reading():

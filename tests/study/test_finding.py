@@ -23,6 +23,14 @@ def test_counts(holds, words):
     assert counted(np.array(holds), "conditions") == words
 
 
+def test_conditions_are_named_by_the_shorter_list():
+    names = ["a", "b", "c"]
+    assert counted(np.array([True, False, False]), "cases", names) == "holds in 1 of 3 cases (only: a)"
+    assert counted(np.array([True, False, True]), "cases", names) == "holds in 2 of 3 cases (not: b)"
+    assert counted(np.array([True, True, True]), "cases", names) == "holds in all 3 cases"
+    assert counted(np.array([False, False, False]), "cases", names) == "does not hold"
+
+
 def test_an_interval_that_holds_zero_shows_nothing():
     words = {"falls": "down", "rises": "up"}
     assert direction([made(-2, -1)], **words) == "down"

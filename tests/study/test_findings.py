@@ -1,92 +1,11 @@
 """The findings of made-up results whose answer is known."""
 
-import re
-
 import numpy as np
-import pytest
 import xarray as xr
 
+from made_up import PLAIN, observation
 from minmax_jax.study import findings
 from minmax_jax.study.result import write
-
-SEEDS = 4
-READINGS = ["layer", "fixed"]
-DIMS = ("condition", "seed", "snapshot", "layer", "reading", "membership", "measure")
-
-
-def observed(falls: dict[str, dict[str, float]], eps: float = 0.0) -> xr.Dataset:
-    """Fuzziness from 0.9 down by so much in each condition and reading, up by 0.01 in the random walk."""
-    shape = (len(falls), SEEDS, 2, 4, len(READINGS), 2, 1)
-    fuzziness = np.full(shape, 0.9)
-    fuzziness += np.random.default_rng(0).normal(0, 1e-3, shape)
-    for i, by_reading in enumerate(falls.values()):
-        for j, fall in enumerate(by_reading.values()):
-            fuzziness[i, :, 1, :, j] -= fall
-    walk = np.full(shape, 0.9)
-    walk[:, :, 1] += 0.01
-    names = list(falls)
-    return xr.Dataset(
-        {
-            "fuzziness": (DIMS, fuzziness),
-            "walk_fuzziness": (DIMS, walk),
-            "moved_away": (DIMS[:-1], np.full(shape[:-1], 0.5)),
-            "test_accuracy": (("condition", "seed", "epoch"), np.full((len(falls), SEEDS, 1), 0.9)),
-        },
-        {
-            "condition": names,
-            "labels": ("condition", ["random" if "random" in name else "true" for name in names]),
-            "eps": ("condition", [eps] * len(names)),
-            "seed": range(SEEDS),
-            "layer": ["conv1", "conv2", "dense1", "dense2"],
-            "reading": READINGS,
-            "membership": ["signed", "magnitude"],
-            "measure": ["entropy"],
-        },
-    )
-
-
-PLAIN = {
-    "mnist modern adam": {"layer": -0.1, "fixed": 0.1},
-    "mnist modern sgd": {"layer": -0.1, "fixed": -0.1},
-    "mnist modern adam random labels": {"layer": 0.1, "fixed": 0.1},
-}
-
-
-def test_a_reading_is_counted_over_conditions_that_learn():
-    layer, _, fixed, _ = findings.observed(observed(PLAIN))
-    assert (layer.reading, layer.result) == ("layer, signed", "does not hold")
-    assert (fixed.reading, fixed.result) == ("fixed, signed", "holds in 1 of 2 conditions")
-    first = re.match(r"F on MNIST with Adam: conv1 (\S+) ", fixed.effect)
-    assert float(first[1]) == pytest.approx(-0.1, abs=2e-3) and fixed.seeds == SEEDS
-
-
-def test_a_network_that_did_not_learn_does_not_count():
-    table = observed(PLAIN)
-    table.test_accuracy[1] = 0.1
-    assert findings.observed(table)[2].result == "holds in all 1 conditions"
-
-
-def test_controls_are_told_apart():
-    found = findings.controls(observed(PLAIN))
-    assert [(one.claim.split(":")[0], one.reading) for one in found] == [
-        (f"Control, {control}", reading)
-        for control in ("random labels", "dense layers")
-        for reading in ("layer, signed", "layer, magnitude", "fixed, signed")
-    ]
-    results = [one.result for one in found]
-    assert results == ["holds in all 2 layers"] * 3 + ["does not hold"] * 2 + ["holds in all 2 layers"]
-
-
-@pytest.mark.parametrize(
-    ("fall", "result"), [(0.2, "holds"), (-0.4, "the opposite"), (-0.1, "no clear effect")]
-)
-def test_adversarial_training_is_compared_with_plain_training(fall, result):
-    attacked = observed({"mnist modern adam eps 0.1": {"layer": fall, "fixed": fall}}, eps=0.1)
-    attacked.fuzziness.values[:] = np.where(
-        np.isclose(fall, -0.1), observed(PLAIN).fuzziness.values[:1], attacked.fuzziness.values
-    )
-    found, _ = findings.hardened(observed(PLAIN), attacked)
-    assert found.result == result and "at eps 0.1" in found.claim
 
 
 def test_theory_is_read_off_the_weights():
@@ -136,5 +55,5 @@ def test_the_most_robust_is_judged_by_the_worst_attack():
 
 def test_what_is_not_there_is_left_out(tmp_path):
     assert findings.findings(tmp_path) == []
-    write(tmp_path / "observation.nc", observed(PLAIN), {})
+    write(tmp_path / "observation.nc", observation(PLAIN), {})
     assert {one.experiment for one in findings.findings(tmp_path)} == {"observation"}

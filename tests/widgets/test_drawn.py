@@ -34,3 +34,12 @@ def test_an_error_is_shown_until_something_is_drawn():
     explorer._push(2)
     explorer.wait()
     assert explorer.status.value == "" and ">0.5<" in explorer.figure.caption.value
+
+
+def test_an_error_in_a_callback_marks_the_figure_too():
+    explorer = Reciprocal()
+    explorer._push(4)
+    explorer.wait()
+    explorer._guard(lambda _: 1 / 0)(None)
+    assert "an earlier choice: 0.25<" in explorer.figure.caption.value
+    assert "ZeroDivisionError" in explorer.status.value

@@ -28,3 +28,9 @@ def test_a_marked_figure_says_so_until_it_is_drawn_again():
         assert image.image.layout.border_left == "3px dashed #D55E00"
     image.refresh("two")
     assert image.image.tooltip == "two" and image.image.layout.border_left == "3px solid transparent"
+
+
+def test_before_the_first_figure_there_is_nothing_to_mark():
+    image = FigureImage(Figure(figsize=(2, 1)), dpi=50)
+    image.mark()
+    assert image.caption.value == "" and image.image.layout.border_left == "3px solid transparent"

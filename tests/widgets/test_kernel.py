@@ -72,6 +72,14 @@ def test_large_taps_move_as_far_to_both_sides():
     assert f"fuzziness is {expected:.3f}" in explorer.figure.caption.value
 
 
+@pytest.mark.parametrize(("tap", "limit"), [(1.0, 1.0), (1.1, 1.1), (1.2, 1.2), (-1.2, 1.2), (1.21, 1.25)])
+def test_a_tap_on_a_step_is_the_limit_itself(tap, limit):
+    explorer = mm.widgets.KernelExplorer(np.array([[tap, 0.0]]))
+    explorer.wait()
+    assert explorer.taps[0].max == pytest.approx(limit) and explorer.status.value == ""
+    assert explorer.kernel[0, 0] == pytest.approx(tap)
+
+
 @pytest.mark.parametrize(
     ("kernel", "patch", "words"),
     [

@@ -1,5 +1,7 @@
 """The newest task is done, those passed by are not."""
 
+import subprocess
+import sys
 import threading
 
 import pytest
@@ -60,3 +62,20 @@ def test_an_error_is_handed_on_and_the_next_task_is_done():
     worker.push(2)
     worker.flush()
     assert done == [2] and len(failed) == 1
+
+
+def test_python_waits_for_what_a_daemon_thread_has_asked_for():
+    """A thread that is cut off in its work, by default as its parent is, can bring Python down."""
+    source = """
+import threading, time
+from minmax_jax.widgets import Latest
+def work(task):
+    time.sleep(0.5)
+    print("done", task)
+worker = Latest(work, print)
+job = threading.Thread(target=worker.push, args=[1], daemon=True)
+job.start()
+job.join()
+"""
+    ended = subprocess.run([sys.executable, "-c", source], capture_output=True, text=True, check=False)
+    assert (ended.stdout, ended.returncode) == ("done 1\n", 0), ended.stderr

@@ -161,6 +161,27 @@ def test_another_data_set_can_be_where_it_begins():
     assert list(fresh.form.controls["dataset"].options) == ["mnist", "fashion_mnist", "kmnist"]
 
 
+def test_training_can_be_stopped_while_it_makes_ready(monkeypatch):
+    may = threading.Event()
+    monkeypatch.setattr(Play, "rehearse", lambda *_: may.wait(60))
+    monkeypatch.setattr(playground, "fit", lambda *_, **__: pytest.fail("it was stopped"))
+    shown = mm.widgets.Playground(START)
+    assert shown._repr_mimebundle_()
+    shown.job.start()
+    shown.job.stop()
+    shown.job.wait(timeout=30)
+    may.set()
+    assert "Stopped before the first step." in shown.job.status.value and shown.run is None
+
+
+def test_data_that_might_be_downloaded_are_left_until_they_are_asked_for(monkeypatch):
+    monkeypatch.setattr(Play, "data", lambda _: pytest.fail("nobody has asked for it"))
+    shown = mm.widgets.Playground(Play(dataset="kmnist"))
+    assert shown._repr_mimebundle_()
+    shown._ready.join(30)
+    assert not shown._ready.is_alive() and shown._data == {}
+
+
 def test_shown_it_makes_ready_once_and_training_waits_for_that(monkeypatch):
     events, may = [], threading.Event()
 

@@ -1,0 +1,129 @@
+"""Findings on whether the Min-Max property holds, in plain and in adversarial training."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from minmax_jax.study import observation
+from minmax_jax.study.condition import CONVOLUTIONS, REFERENCE
+from minmax_jax.study.finding import Finding, counted, number
+from minmax_jax.study.verdict import Effect, effect, learned, minmax_effects
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+MEASURE = "entropy"
+CONTROLLED = (("layer", "signed"), ("layer", "magnitude"), ("fixed", "signed"))  # readings shown of controls
+
+
+def held(table: "xr.Dataset", name: str) -> list[Finding]:
+    """Whether the property holds, by each reading and membership, over all conditions that learned.
+
+    ``table`` is the result ``name``, of plain training or of training under attack. Effects are those of its
+    first condition.
+    """
+    effects = minmax_effects(table, MEASURE)
+    learning = learned(table, effects)
+    first = str(table.condition.values[0])
+    names = [str(one) for one in effects.condition.values[learning]]
+    under = "under attack " if name == observation.ATTACKED else ""
+    found = []
+    for place in _readings(table):
+        cell = effects.sel(place | {"layer": list(CONVOLUTIONS)})
+        holds = cell.holds.all("layer").values[learning]
+        parts = [
+            f"{layer} {number(_change(cell.sel(layer=layer, condition=first)))}" for layer in CONVOLUTIONS
+        ]
+        found.append(
+            Finding(
+                f"Training {under}lowers fuzziness, and by more than random steps of the same size",
+                ", ".join(place.values()),
+                counted(holds, "conditions", names),
+                f"F on {first}: {', '.join(parts)}",
+                "none",
+                table.sizes["seed"],
+                name,
+            )
+        )
+    return found
+
+
+def controls(table: "xr.Dataset") -> list[Finding]:
+    """The same numbers where there is nothing to learn, with weights that decay, and in dense layers."""
+    effects = minmax_effects(table, MEASURE)
+    chosen = {
+        "random labels": (replace(REFERENCE, labels="random"), CONVOLUTIONS),
+        "weight decay": (replace(REFERENCE, optimiser="adamw"), CONVOLUTIONS),
+        "dense layers": (REFERENCE, ("dense1", "dense2")),
+    }
+    found = []
+    for control, (one, layers) in chosen.items():
+        if one.name not in effects.condition.values:  # in a quick run
+            continue
+        for reading, membership in CONTROLLED:
+            place = {"condition": one.name, "reading": reading, "membership": membership}
+            cells = {layer: effects.sel(place | {"layer": layer}) for layer in layers}
+            found.append(
+                Finding(
+                    f"Control, {control}: training lowers fuzziness",
+                    f"{reading}, {membership}",
+                    counted(np.array([bool(cell.holds) for cell in cells.values()]), "layers"),
+                    ", ".join(f"{layer} {number(_change(cell))}" for layer, cell in cells.items()),
+                    "none",
+                    table.sizes["seed"],
+                    observation.NAME,
+                )
+            )
+    return found
+
+
+def hardened(plain: "xr.Dataset", attacked: "xr.Dataset") -> list[Finding]:
+    """Whether training under attack leaves weights less fuzzy than plain training from the same start.
+
+    By reading and membership, over the conditions of ``attacked``, each with its twin in ``plain``: F at the
+    end, paired by seed. A condition counts where the intervals of both convolutions lie on one side of 0.
+    """
+    found = []
+    for place in _readings(plain):
+        lower, higher, shown = 0, 0, []
+        for condition, eps in zip(attacked.condition.values, attacked.eps.values, strict=True):
+            twin = str(condition).removesuffix(f" eps {eps:g}")
+            parts = {}
+            for layer in CONVOLUTIONS:
+                last, before = (
+                    one.fuzziness.sel(condition=name, layer=layer, measure=MEASURE, **place).isel(snapshot=-1)
+                    for one, name in ((attacked, condition), (plain, twin))
+                )
+                parts[layer] = effect((last - before).values)
+            lower += all(one.high < 0 for one in parts.values())
+            higher += all(one.low > 0 for one in parts.values())
+            if twin == REFERENCE.name:
+                numbers = ", ".join(f"{layer} {number(one)}" for layer, one in parts.items())
+                shown.append(f"at eps {eps:g} {numbers}")
+        found.append(
+            Finding(
+                "Weights trained under attack end less fuzzy than plainly trained ones",
+                ", ".join(place.values()),
+                f"lower in {lower}, higher in {higher} of {attacked.sizes['condition']} conditions",
+                f"F on {REFERENCE.name} {'; '.join(shown)}",
+                "none",
+                plain.sizes["seed"],
+                observation.ATTACKED,
+            )
+        )
+    return found
+
+
+def _readings(table: "xr.Dataset") -> Iterator[dict[str, str]]:
+    for reading in table.reading.values:
+        for membership in table.membership.values:
+            yield {"reading": str(reading), "membership": str(membership)}
+
+
+def _change(cell: "xr.Dataset") -> Effect:
+    """The change of fuzziness out of a cell of ``minmax_effects``."""
+    return Effect(
+        cell.change.values, cell.change_low.values, cell.change_high.values, cell.change_size.values
+    )
