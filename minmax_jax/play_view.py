@@ -1,9 +1,10 @@
 """Runs side by side while they are trained: loss, accuracy, fuzziness and filters."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
+from matplotlib.axes import Axes
 
 from minmax_jax.drawing import COLOURS, STYLES, Figure, draw_weights, lay_out, mosaic
 from minmax_jax.fuzziness import Measure
@@ -13,6 +14,8 @@ if TYPE_CHECKING:
     import xarray as xr
 
 MOST = 2  # runs that have room side by side
+ROUND = (1.0, 1.25, 1.5, 2.0, 2.5, 3.0, 4.0, 5.0, 6.0, 8.0)  # ends of an axis of steps
+THIRDS = (1.0, 3.0)  # of a decade, roughly: ends of a logarithmic axis
 
 
 class PlayView:
@@ -55,22 +58,33 @@ class PlayView:
             kernel = history[f"kernel_{first}"].values[-1]
             limit = float(np.abs(kernel).max())
             picture = mosaic(kernel)
-            self.pictures[i].set(data=picture, clim=(-limit, limit), extent=_extent(picture))
+            self.pictures[i].set(data=picture, clim=(-limit, limit))
+            if list(self.pictures[i].get_extent()) != _extent(picture):
+                self.pictures[i].set_extent(_extent(picture))
             self.filters[i].title.set_text(f"{name}: {first} at step {int(history.snapshot[-1])}")
-        for ax in (self.loss, self.fuzziness):
-            ax.relim()
-            ax.autoscale_view()
-        self.fuzziness.set_ylabel(f"fuzziness F\n({measure}, {reading}, {membership})")
-        known = [100 * float(one.test_accuracy.min()) for one in named.values() if one.sizes["epoch"]]
-        self.accuracy.set_ylim(min([90.0, *known]) - 1, 100.2)
-        longest = max([1, *(one.sizes["epoch"] for one in named.values())])
-        self.accuracy.set(xlim=(0.5, longest + 0.5), xticks=range(1, longest + 1, 1 + longest // 10))
+        self._set_limits(list(named.values()))
+        if (label := f"fuzziness F\n({measure}, {reading}, {membership})") != self.fuzziness.get_ylabel():
+            self.fuzziness.set_ylabel(label)
         if named:
             self.caption = " ".join(_words(name, history, chosen) for name, history in named.items())
         if fresh:
             lay_out(self.figure)
             self._prepared = layers
         return self.figure
+
+    def _set_limits(self, histories: "Sequence[xr.Dataset]") -> None:
+        """Room for what is known, in steps, so that most drawings find axes as the last one left them."""
+        last = max([1, *(one.sizes["step"] for one in histories)])
+        steps = 0.0, _least(ROUND, last)
+        losses = np.concatenate([[0.3, 1.0], *(one.cross_entropy.values for one in histories)])
+        losses = losses[np.isfinite(losses) & (losses > 0)]
+        lowest = 1 / _least(THIRDS, 1 / float(losses.min()))
+        _limit(self.loss, steps, (lowest, _least(THIRDS, float(losses.max()))))
+        _limit(self.fuzziness, steps, (0, 1.02))
+        epochs = max([1, *(one.sizes["epoch"] for one in histories)])
+        known = [100 * float(one.test_accuracy.min()) for one in histories if one.sizes["epoch"]]
+        if _limit(self.accuracy, (0.5, epochs + 0.5), (min([90.0, *known]) - 1, 100.2)):
+            self.accuracy.set_xticks(range(1, epochs + 1, 1 + epochs // 10))
 
     def _prepare(self, layers: Mapping[str, tuple[str, ...]]) -> None:
         """Make the artists of runs of these names, each with its layers, without data."""
@@ -92,12 +106,28 @@ class PlayView:
             ]
             self.courses.append(lines)
             self.pictures.append(draw_weights(self.filters[i], np.zeros((1, 1)), 1))
+        courses = (line for own in self.courses for line in own)
+        titles = (ax.title for ax in self.filters)
+        self.figure.move(*self.losses, *self.accuracies, *courses, *self.pictures, *titles)
         self.loss.set(xlabel="training step", ylabel="cross-entropy in training (nat)", yscale="log")
         self.accuracy.set(xlabel="epoch", ylabel="test accuracy (%)")
-        self.fuzziness.set(xlabel="training step", ylim=(0, 1.02))
+        self.fuzziness.set(xlabel="training step")
         if layers:
             self.loss.legend(frameon=False, fontsize="small", loc="upper right")
             self.fuzziness.legend(frameon=False, fontsize="small", loc="lower left")
+
+
+def _limit(ax: Axes, x: tuple[float, float], y: tuple[float, float]) -> bool:
+    """Set limits if they are others than before; whether they were."""
+    if differs := (ax.get_xlim(), ax.get_ylim()) != (x, y):
+        ax.set(xlim=x, ylim=y)
+    return differs
+
+
+def _least(steps: tuple[float, ...], value: float) -> float:
+    """The least of ``steps``, times a power of ten, that is not below ``value``."""
+    power = 10.0 ** np.floor(np.log10(value))
+    return float(next((step * power for step in steps if step * power >= value), 10 * power))
 
 
 def _name(called: str, history: "xr.Dataset") -> str:
@@ -105,10 +135,10 @@ def _name(called: str, history: "xr.Dataset") -> str:
     return f"{called}, attacked" if "objective_defence" in history.attrs else called
 
 
-def _extent(picture: np.ndarray) -> tuple[float, float, float, float]:
+def _extent(picture: np.ndarray) -> list[float]:
     """Where matplotlib's imshow puts a picture."""
     rows, columns = picture.shape
-    return (-0.5, columns - 0.5, rows - 0.5, -0.5)
+    return [-0.5, columns - 0.5, rows - 0.5, -0.5]
 
 
 def _words(name: str, history: "xr.Dataset", chosen: Mapping[str, str]) -> str:

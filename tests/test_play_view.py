@@ -74,3 +74,18 @@ def test_a_figure_that_could_not_be_prepared_is_prepared_again(monkeypatch):
     monkeypatch.undo()
     view.show({"this run": history})
     assert len(view.loss.lines) == 1 and not view.filters[1].images
+
+
+def test_a_few_steps_more_leave_axes_and_words_as_they_are():
+    view, history = PlayView(), run().history
+    view.show({"this run": history.isel(step=slice(0, 9))}).pixels()
+    view.show({"this run": history})
+    assert not view.figure.stale, "all would be drawn again"
+    assert view.loss.get_xlim() == (0, 10) and view.loss.get_ylim()[1] in (1, 3, 10)
+
+
+def test_limits_hold_all_that_is_known():
+    view, history = PlayView(), run().history
+    steep = history.assign(cross_entropy=history.cross_entropy * 0 + np.array([np.inf, 40] + [2e-3] * 8))
+    view.show({"this run": steep})
+    assert view.loss.get_ylim() == (0.001, 100) and view.loss.get_xlim() == view.fuzziness.get_xlim()
