@@ -30,7 +30,7 @@ def drift(table: "xr.Dataset", seed: int = 0) -> Figure:
             ax.plot(pull, moved[which], marker, color=colour, markersize=3, alpha=0.5, label=label)
         ax.axhline(0, color="0.6", linewidth=0.8)
         ax.axvline(0, color="0.6", linewidth=0.8)
-        ax.set(xlabel="balance of the gradient's signs\n(pull towards larger weights)")
+        ax.set(xlabel="mean of the gradient's sign\n(pull towards larger weights)")
         ax.set_title(f"{layer}: {agree.mean():.0%} of weights go\nagainst their mean gradient")
         ax.legend(frameon=False, fontsize="small")
     axes[0].set_ylabel("change of membership (fixed)")

@@ -10,7 +10,10 @@ from minmax_jax.study.verdict import Effect
 
 
 class Finding(NamedTuple):
-    """A claim, the reading of it that was tested, the result, its size with an interval, and its basis."""
+    """A claim, the reading of it that was tested, the result, its size with an interval, and its basis.
+
+    ``shown`` is where a reader sees it: a notebook and its section, as "1_observation#Not one run, but many".
+    """
 
     claim: str
     reading: str
@@ -19,11 +22,17 @@ class Finding(NamedTuple):
     attack: str
     seeds: int
     experiment: str
+    shown: str
 
 
 def markdown(found: Iterable[Finding]) -> str:
-    """The findings as a table for the README."""
-    rows = [list(Finding._fields), ["---"] * len(Finding._fields), *([str(v) for v in one] for one in found)]
+    """The findings as a table for the README, each with a link to the section that shows it."""
+    *names, _ = Finding._fields
+    rows = [names, ["---"] * len(names)]
+    for *values, shown in found:
+        notebook, section = shown.split("#")
+        place = f"notebooks/{notebook}.ipynb#{section.replace(' ', '-')}"
+        rows.append([*map(str, values[:-1]), f"[{values[-1]}]({place})"])
     return "\n".join(f"| {' | '.join(row)} |" for row in rows)
 
 

@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     import xarray as xr
 
 
+PRACTICE = "2_theory#Theory against practice"
+
+
 def findings(folder: Path) -> list[Finding]:
     """All findings of the results in ``folder``; what is not there is left out."""
     tables = {file.stem: read(file) for file in sorted(folder.glob("*.nc"))}
@@ -52,6 +55,7 @@ def predicted(table: "xr.Dataset") -> list[Finding]:
             "none",
             seeds,
             name,
+            "2_theory#The identity behind it",
         )
     ]
     shares = agreement(table)
@@ -68,6 +72,7 @@ def predicted(table: "xr.Dataset") -> list[Finding]:
                 "none",
                 seeds,
                 name,
+                PRACTICE,
             )
         )
     return found + [_flow(table, layer) for layer in CONVOLUTIONS]
@@ -86,6 +91,7 @@ def _flow(table: "xr.Dataset", layer: str) -> Finding:
         "none",
         table.sizes["seed"],
         theory.NAME,
+        PRACTICE,
     )
 
 
@@ -101,4 +107,5 @@ def most_robust(table: "xr.Dataset") -> Finding:
         attack,
         table.sizes["seed"],
         robust.NAME,
+        "3_robustness#The most robust LeNet-5",
     )

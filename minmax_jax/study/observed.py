@@ -9,12 +9,14 @@ import numpy as np
 from minmax_jax.study import observation
 from minmax_jax.study.condition import CONVOLUTIONS, REFERENCE
 from minmax_jax.study.finding import Finding, counted, number
-from minmax_jax.study.verdict import Effect, effect, learned, minmax_effects
+from minmax_jax.study.verdict import Effect, attack_effects, effect_of, learned, minmax_effects
 
 if TYPE_CHECKING:
     import xarray as xr
 
 MEASURE = "entropy"
+SHOWN = "1_observation#Not one run, but many"
+UNDER_ATTACK = "1_observation#Trained under attack"
 CONTROLLED = (("layer", "signed"), ("layer", "magnitude"), ("fixed", "signed"))  # readings shown of controls
 
 
@@ -28,7 +30,7 @@ def held(table: "xr.Dataset", name: str) -> list[Finding]:
     learning = learned(table, effects)
     first = str(table.condition.values[0])
     names = [str(one) for one in effects.condition.values[learning]]
-    under = "under attack " if name == observation.ATTACKED else ""
+    under, shown = ("under attack ", UNDER_ATTACK) if name == observation.ATTACKED else ("", SHOWN)
     found = []
     for place in _readings(table):
         cell = effects.sel(place | {"layer": list(CONVOLUTIONS)})
@@ -45,6 +47,7 @@ def held(table: "xr.Dataset", name: str) -> list[Finding]:
                 "none",
                 table.sizes["seed"],
                 name,
+                shown,
             )
         )
     return found
@@ -74,6 +77,7 @@ def controls(table: "xr.Dataset") -> list[Finding]:
                     "none",
                     table.sizes["seed"],
                     observation.NAME,
+                    SHOWN,
                 )
             )
     return found
@@ -85,32 +89,27 @@ def hardened(plain: "xr.Dataset", attacked: "xr.Dataset") -> list[Finding]:
     By reading and membership, over the conditions of ``attacked``, each with its twin in ``plain``: F at the
     end, paired by seed. A condition counts where the intervals of both convolutions lie on one side of 0.
     """
+    effects = attack_effects(plain, attacked, MEASURE).sel(layer=list(CONVOLUTIONS))
     found = []
     for place in _readings(plain):
-        lower, higher, shown = 0, 0, []
-        for condition, eps in zip(attacked.condition.values, attacked.eps.values, strict=True):
-            twin = str(condition).removesuffix(f" eps {eps:g}")
-            parts = {}
-            for layer in CONVOLUTIONS:
-                last, before = (
-                    one.fuzziness.sel(condition=name, layer=layer, measure=MEASURE, **place).isel(snapshot=-1)
-                    for one, name in ((attacked, condition), (plain, twin))
-                )
-                parts[layer] = effect((last - before).values)
-            lower += all(one.high < 0 for one in parts.values())
-            higher += all(one.low > 0 for one in parts.values())
-            if twin == REFERENCE.name:
-                numbers = ", ".join(f"{layer} {number(one)}" for layer, one in parts.items())
-                shown.append(f"at eps {eps:g} {numbers}")
+        cell = effects.sel(place)
+        lower, higher = (cell.high < 0).all("layer"), (cell.low > 0).all("layer")
+        shown = []
+        for condition, eps in zip(cell.condition.values, attacked.eps.values, strict=True):
+            if condition == replace(REFERENCE, eps=float(eps)).name:
+                own = cell.sel(condition=condition)
+                numbers = [f"{layer} {number(effect_of(own.sel(layer=layer)))}" for layer in CONVOLUTIONS]
+                shown.append(f"at eps {eps:g} {', '.join(numbers)}")
         found.append(
             Finding(
                 "Weights trained under attack end less fuzzy than plainly trained ones",
                 ", ".join(place.values()),
-                f"lower in {lower}, higher in {higher} of {attacked.sizes['condition']} conditions",
+                f"lower in {int(lower.sum())}, higher in {int(higher.sum())} of {lower.size} conditions",
                 f"F on {REFERENCE.name} {'; '.join(shown)}",
                 "none",
                 plain.sizes["seed"],
                 observation.ATTACKED,
+                UNDER_ATTACK,
             )
         )
     return found

@@ -21,10 +21,13 @@ from minmax_jax.study.cause import (
 from minmax_jax.study.condition import CONVOLUTIONS
 from minmax_jax.study.finding import Finding, direction, number, points
 from minmax_jax.study.observed import MEASURE
-from minmax_jax.study.verdict import Effect, effect
+from minmax_jax.study.verdict import effect, effect_of
 
 if TYPE_CHECKING:
     import xarray as xr
+
+CAUSE = "3_robustness#Cause or companion?"
+DEFENDED = "3_robustness#On top of adversarial training"
 
 
 def regularised(table: "xr.Dataset", name: str) -> list[Finding]:
@@ -57,6 +60,7 @@ def regularised(table: "xr.Dataset", name: str) -> list[Finding]:
                 f"{attack}, eps 0.1",
                 table.sizes["seed"],
                 name,
+                _section(arm, name),
             )
         )
     if name != confirmation.NAME and change.sizes["arm"] > 2:  # a few chosen arms say nothing
@@ -72,6 +76,7 @@ def regularised(table: "xr.Dataset", name: str) -> list[Finding]:
                     f"{attack}, eps 0.1",
                     table.sizes["seed"],
                     name,
+                    CAUSE,
                 )
             )
     return found
@@ -122,6 +127,7 @@ def explanations(table: "xr.Dataset", name: str) -> list[Finding]:
                 "see the rows above",
                 table.sizes["seed"],
                 name,
+                CAUSE,
             )
         )
     return found
@@ -137,10 +143,7 @@ def trained_under_attack(table: "xr.Dataset", name: str) -> list[Finding]:
     found = []
     for arm in arms:
         own = outcome.sel(arm=arm.name)
-        parts = {
-            layer: Effect(*(own[field].sel(convolution=layer).values for field in Effect._fields))
-            for layer in CONVOLUTIONS
-        }
+        parts = {layer: effect_of(own.sel(convolution=layer)) for layer in CONVOLUTIONS}
         found.append(
             Finding(
                 f"Adversarial training at eps {arm.eps:g} lowers the L1 norm of convolutions (statement 5)",
@@ -150,6 +153,7 @@ def trained_under_attack(table: "xr.Dataset", name: str) -> list[Finding]:
                 "none",
                 table.sizes["seed"],
                 name,
+                DEFENDED,
             )
         )
     return found
@@ -180,3 +184,13 @@ def _reading(arm: Arm) -> str:
     if arm.penalty != "fuzziness":
         return f"{arm.penalty} {arm.strength:g}{trained}"
     return f"{arm.reading}, {arm.membership}, {arm.measure}, lambda {arm.strength:g}{trained}"
+
+
+def _section(arm: Arm, name: str) -> str:
+    """Where the row of an arm is shown."""
+    if name == confirmation.NAME:
+        return "3_robustness#Confirmed on other images"
+    if arm.eps:
+        return DEFENDED
+    alone = arm.penalty != "fuzziness"
+    return f"3_robustness#{'The size of weights alone' if alone else 'Every arm, with its interval'}"

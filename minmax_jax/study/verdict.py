@@ -43,6 +43,11 @@ def effect(values: Float[np.ndarray, "*cells seed"]) -> Effect:
     return Effect(mean, low, high, size)
 
 
+def effect_of(cell: "xr.Dataset") -> Effect:
+    """One effect out of a table that has its parts as variables."""
+    return Effect(*(cell[part].values for part in Effect._fields))
+
+
 def minmax_effects(table: "xr.Dataset", measure: str = "entropy") -> "xr.Dataset":
     """How fuzziness changes in training, by condition, layer, reading and membership.
 
@@ -87,3 +92,30 @@ def minmax_effects(table: "xr.Dataset", measure: str = "entropy") -> "xr.Dataset
 def learned(table: "xr.Dataset", effects: "xr.Dataset") -> Bool[np.ndarray, " condition"]:
     """In which conditions networks learned: from true labels, to more than half of the test images."""
     return (table.labels == "true").values & (effects.accuracy > 0.5).values
+
+
+def attack_effects(plain: "xr.Dataset", attacked: "xr.Dataset", measure: str = "entropy") -> "xr.Dataset":
+    """What training under attack does to fuzziness, beside plain training from the same start.
+
+    F at the end of each condition of ``attacked`` less that of its twin in ``plain``, paired by seed: mean,
+    low, high and size (see ``effect``) by condition, layer, reading and membership. Raises ValueError for a
+    condition whose twin is missing.
+    """
+    import xarray as xr  # heavy to import, so only where it is used
+
+    one_of("measure", measure, tuple(plain.measure.values.tolist()))
+    eps = attacked.eps.values.tolist()
+    names = attacked.condition.values.tolist()
+    twins = [name.removesuffix(f" eps {radius:g}") for name, radius in zip(names, eps, strict=True)]
+    if missing := set(twins) - set(plain.condition.values.tolist()):
+        raise ValueError(
+            f"plain lacks the conditions {sorted(missing)}; it takes those of attacked, less eps"
+        )
+    axes = ("condition", "layer", "reading", "membership", "seed")
+    ends = [
+        one.fuzziness.isel(snapshot=-1).sel(measure=measure, condition=chosen).transpose(*axes).values
+        for one, chosen in ((attacked, names), (plain, twins))
+    ]
+    found = effect(ends[0] - ends[1])
+    labels = {name: attacked[name] for name in axes[:-1]}
+    return xr.Dataset({part: (axes[:-1], getattr(found, part)) for part in Effect._fields}, labels)

@@ -45,9 +45,9 @@ def test_figures():
 
 
 def test_the_table_is_markdown():
-    table = markdown([Finding("a", "b", "c", "d", "e", 5, "f")])
+    table = markdown([Finding("a", "b", "c", "d", "e", 5, "f", "1_one#Two words")])
     assert table.splitlines() == [
         "| claim | reading | result | effect | attack | seeds | experiment |",
         "| --- | --- | --- | --- | --- | --- | --- |",
-        "| a | b | c | d | e | 5 | f |",
+        "| a | b | c | d | e | 5 | [f](notebooks/1_one.ipynb#Two-words) |",
     ]

@@ -35,3 +35,10 @@ def test_the_readme_says_what_the_results_say():
     readme = (ROOT / "README.md").read_text("utf-8")
     missing = [line for line in markdown(findings(RESULTS)).splitlines() if line not in readme]
     assert not missing
+
+
+def test_every_finding_is_shown_in_a_section_of_a_notebook():
+    for one in findings(RESULTS):
+        notebook, section = one.shown.split("#")
+        lines = (ROOT / "notebooks" / f"{notebook}.py").read_text("utf-8").splitlines()
+        assert f"# ## {section}" in lines, one

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from minmax_jax.study.verdict import effect, minmax_effects
+from minmax_jax.study.verdict import attack_effects, effect, minmax_effects
 from refusal import refuses
 
 SEEDS = 6
@@ -97,3 +97,14 @@ def test_layers_are_judged_apart():
 def test_the_measure_has_to_be_there():
     with refuses("measure is 'linear'"):
         minmax_effects(table({"a": 0.1}), "linear")
+
+
+def test_training_under_attack_is_paired_with_its_twin():
+    plain = table({"a": 0.1, "b": 0.2})
+    attacked = plain.sel(condition=["b"]).assign_coords(condition=["b eps 0.3"], eps=("condition", [0.3]))
+    found = attack_effects(plain, attacked.assign(fuzziness=attacked.fuzziness - 0.05))
+    cell = found.sel(condition="b eps 0.3", layer="conv1", reading="layer", membership="signed")
+    for part in ("mean", "low", "high"):
+        assert float(cell[part]) == pytest.approx(-0.05)
+    with refuses("plain lacks the conditions ['b']"):
+        attack_effects(plain.sel(condition=["a"]), attacked)
