@@ -148,7 +148,7 @@ mm.plots.explained(result)
 
 # %% [markdown]
 # $R^2$ is 1 where the loss does not matter. At $\lambda = 10$ `conv1` goes its own way; at 100 and more
-# fuzziness decides.
+# fuzziness decides (by plain descent, for 100 steps, in the fixed interval).
 #
 # **Statement 3.** Without the term, the loss moves weights: $y = a \sum x + (b - a) \langle \mu, x \rangle$
 # has the gradient $(b - a)\, E[\delta\, x_i]$ in $\mu_i$. While its sign keeps, $\mu_i$ goes one way, and $F$
@@ -163,17 +163,17 @@ mm.plots.drift(
 # %% [markdown]
 # In `conv1` weights go where a steady gradient sends them. In `conv2` many end up on the other side. In
 # numbers: the share of weights that `agree` with their gradient, of all and of the tenth with the `steadiest`
-# sign. The `steadiness` of a weight is the mean of its gradient's sign, without its own: 1 where it never
-# changed; of a layer, the median over weights. Means over three seeds:
+# sign. `steadiness` is the absolute mean of a gradient's sign, 1 where it never changed: the median over
+# weights. Means over three seeds:
 
 # %%
 shares = mm.study.agreement(result)
 shares.mean("seed").to_dataframe().round(2)
 
 # %% [markdown]
-# Signs are less one-sided in `conv2`, and Adam divides every step by the size of recent gradients, so that
-# their mean need not say where a weight goes: a likely reason, not tested here. The mechanism explains one
-# layer, and part of the other.
+# At equal steadiness, too, fewer agree in `conv2`. Adam divides every step by the size of recent gradients,
+# so that their mean need not say where a weight goes: a possible reason, not tested here. The mechanism fits
+# one layer, and part of the other.
 #
 # ## A kernel in your hands
 #
@@ -204,8 +204,8 @@ explorer.figure.figure
 #
 # Proof: $4\mu(1-\mu) = 4|w|/m - 4 w^2/m^2$; take the mean and solve for $\|w\|_1$. At given energy and cap,
 # the worst case is smallest where every tap is off or at the cap. By *signed* membership on $[-m, m]$,
-# though, $F = 1 - \|w\|_2^2 / (n m^2)$: less fuzziness is more energy, and more amplification. One word, two
-# readings, opposite predictions. By hand, for the first filter:
+# though, $F = 1 - \|w\|_2^2 / (n m^2)$, so $\|w\|_1 \ge n m (1 - F)$: less fuzziness raises the least
+# possible worst case. One word, two readings, opposite predictions. By hand, for the first filter:
 
 # %%
 w = np.asarray(kernel[..., 0]).ravel()
@@ -251,7 +251,7 @@ factor = np.exp(mm.study.hardening(table, norms)[["mean", "low", "high"]])
 factor.squeeze("arm", drop=True).to_dataframe().round(2)
 
 # %% [markdown]
-# They shrink, most in the first layer. So does fuzziness by magnitude (notebook 3).
+# They shrink, most in the first layer. So does fuzziness by magnitude in the layer's interval (notebook 3).
 #
 # ## In practice
 #
@@ -271,7 +271,6 @@ table.to_dataframe().round(3)
 # 1. `mm.plots.measures(p=1)`: which measure does yager become? And for `p=2`?
 # 2. `mm.plots.flow(measure="linear")`. Why do all lines have the same slope?
 # 3. `mm.widgets.KernelExplorer(np.ones((1, 2)))`: two taps. Which pairs have the same worst case?
-# 4. Draw `mm.plots.amplification` for a network you have trained. Which part grew?
 #
 # ## Further reading
 #

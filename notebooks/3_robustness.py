@@ -24,7 +24,7 @@
 # penalties, look for signs of a false sense of robustness, and attack a network by hand.
 #
 # **What you'll learn.** What less fuzziness does to accuracy under attack, whether it is the cause, and why a
-# weak attack would have told another story.
+# weak attack would have hidden.
 #
 # **What you'll need.** Notebooks 1 and 2, and an idea of adversarial examples: images changed by at most eps
 # in each pixel, so that a network errs. All cells run in about a minute.
@@ -141,16 +141,16 @@ mm.plots.cause(
 )
 
 # %% [markdown]
-# They do not. Left, most that were made less fuzzy lost all they had: signed fuzziness falls when weights
-# *grow* (notebook 2, statement 4), and large weights amplify what an attacker adds. Right, the same fall goes
-# with every outcome. Does size explain more? Rank correlations with the change of accuracy, over arms:
+# They do not. Left, nearly all that were made clearly less fuzzy lost all they had; the signed terms among
+# them made weights large, and large weights amplify what an attacker adds. Right, the same fall goes with
+# every outcome. Does size explain more? Rank correlations with the change of accuracy, over arms:
 
 # %%
 mm.study.companions(table, eps=0.1).to_series().round(2)
 
 # %% [markdown]
-# It does, and so do gain and gradient. Not size alone, though: at $\lambda = -100$ weights are smaller than
-# without a term, and withstand less.
+# It does, and so do gain and gradient. Not size alone, though: `fuzziness 30 fixed magnitude` has smaller
+# weights than its base, and withstands 4 %.
 #
 # ## The size of weights alone
 #
@@ -169,9 +169,9 @@ shown[shown.index.str.startswith(("l1", "l2"))]
 
 # %% [markdown]
 # **They do what the term towards the centre does, at less cost.** An L2 penalty of 0.003 gives 21 points for
-# a tenth of a point of clean accuracy, and changes none of these by more than about 0.04. So its
-# fall is not *needed*. L1 drives weights to zero, which lowers it much by magnitude. Is that enough? The same
-# falls, by the fuzziness term itself:
+# a tenth of a point of clean accuracy, and changes neither fuzziness by more than about 0.04. So a fall of
+# fuzziness is not *needed*. L1 drives weights to zero, which lowers it much by magnitude. Is that enough? The
+# same falls, by the fuzziness term itself:
 
 # %%
 strengths = (0.1, 1, 10, 30, 100)
@@ -189,8 +189,8 @@ shown.loc[[f"fuzziness {one} layer magnitude entropy" for one in strengths]]
 shown[shown.index.str.endswith("eps 0.1")]
 
 # %% [markdown]
-# Nothing: here each of the four takes accuracy away. And what does training under attack do to fuzziness,
-# with no term at all? Its change, by convolution:
+# Nothing: three of the four take accuracy away, the fourth probably. And what does training under attack do
+# to fuzziness, with no term at all? Its change, by convolution:
 
 # %%
 fuzziness = table.fuzziness.sel(reading=["layer", "fixed"], measure="entropy")
@@ -213,20 +213,20 @@ kept = mm.study.paired_effect(again, left)[["mean", "low", "high"]]
 (100 * kept.to_dataframe()).round(1)
 
 # %% [markdown]
-# Penalties on size keep their gain; the best fuzziness term has none.
+# Penalties on size keep most of their gain; the best fuzziness term has none.
 #
 # ## A false sense of robustness?
 #
-# A defence may only blind attacks: no gradient to follow, say. Seven checks look for that. Seeds
-# that raise an alarm, by arm:
+# A defence may only blind attacks: no gradient to follow, say. Seven checks look for that; one alarms where
+# it finds more than one image. Seeds that raise an alarm, by arm:
 
 # %%
 alarms = mm.study.alarms(table).sum("seed").to_dataframe("alarms").alarms.unstack()
 alarms[alarms.any(axis=1)]
 
 # %% [markdown]
-# 17 of 1,645 checks alarm, most because larger logits let an attack find a little more. In six networks
-# Square finds what gradients miss; AutoAttack holds it, and so does the worst case.
+# 17 of 1,645 checks alarm, most because another scale of the logits lets an attack find a little more. In six
+# networks Square finds what gradients miss; AutoAttack includes Square, so the worst case counts it.
 #
 # What no attack at all can do is certified, by bounds on what the network computes:
 
@@ -234,17 +234,16 @@ alarms[alarms.any(axis=1)]
 mm.plots.certified(table)
 
 # %% [markdown]
-# Bounds certify little of networks that were not trained for them, and nothing at eps 0.1. At radii a tenth
-# of that they contradict the attacks: on top of adversarial training, two of the terms that cost robustness
-# give certificates. At 0.01, in percent:
+# Bounds certify nothing from eps 0.05 on. At far smaller radii they rank networks otherwise than attacks do:
+# on top of adversarial training, two of the terms that cost robustness bring certificates. At 0.01, in
+# percent:
 
 # %%
 certain = 100 * table.verified.sel(radius=0.01, method="nearest").mean("seed")
 certain.sel(arm=table.arm.str.endswith("eps 0.1")).to_series().round()
 
 # %% [markdown]
-# Those two leave most weights of `conv1` near zero, which makes bounds tight. They do not stop an attack of
-# ten times that radius.
+# That says how tight the bounds are, not how strong the network is: at eps 0.1 those two withstand less.
 #
 # ## Weak and strong attacks
 #
@@ -257,8 +256,8 @@ percent = 100 * at.sel(arm=["none", *chosen]).astype(float)
 percent.to_dataframe().accuracy.unstack().round(1)
 
 # %% [markdown]
-# By FGSM alone the network at $\lambda = 10$ would seem robust on nearly half of the images. It
-# withstands none.
+# By FGSM alone the network at $\lambda = 10$ would keep nearly half of the images, and -10 would gain
+# nothing.
 #
 # ## Attack one yourself
 #

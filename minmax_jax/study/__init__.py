@@ -9,5 +9,6 @@ from minmax_jax.study.gauge import alarms as alarms
 from minmax_jax.study.regularisation import regularised as regularised
 from minmax_jax.study.result import about as about
 from minmax_jax.study.result import read as read
+from minmax_jax.study.robust import robust_lenet as robust_lenet
 from minmax_jax.study.verdict import attack_effects as attack_effects
 from minmax_jax.study.verdict import minmax_effects as minmax_effects

@@ -26,7 +26,7 @@ PLANS: Mapping[str, Callable[[Path, bool], Experiment]] = {
     observation.ATTACKED: lambda _, quick: observation.plan(observation.ATTACKED, quick),
     theory.NAME: lambda _, quick: theory.plan(quick),
     **{name: partial(_part, part) for part, name in regularisation.NAMES.items()},
-    confirmation.NAME: confirmation.plan,
+    **{name: partial(confirmation.plan, name) for name in confirmation.CHOSEN_FROM},
     search.NAME: lambda _, quick: search.plan(quick),
     robust.NAME: robust.plan,
 }

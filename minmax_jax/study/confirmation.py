@@ -14,7 +14,9 @@ if TYPE_CHECKING:
     import xarray as xr
 
 NAME = "confirmation"
-CHOSEN_FROM = ("strengths", "readings", "norms")  # parts of the regularisation
+SECOND = "confirmation_weak"
+# Parts of the regularisation that the arms of each are chosen from. Once it is chosen, it stays so.
+CHOSEN_FROM = {NAME: ("strengths", "readings", "norms"), SECOND: ("weak",)}
 SACRIFICE = 0.005  # of clean accuracy, below which an arm counts as equally accurate
 RADIUS = 0.1  # at which arms are compared
 SEEDS = tuple(range(100, 105))  # others than those of the choice
@@ -48,21 +50,18 @@ def choose(table: "xr.Dataset", sacrifice: float = SACRIFICE) -> tuple[Arm, ...]
     return tuple(dict.fromkeys([Arm(), *(one.base for one in best), *best]))
 
 
-def plan(folder: Path, quick: bool = False) -> Experiment:
-    """The experiment, whole or quick; the results of the regularisation have to be in ``folder``.
-
-    They are all but that with adversarial training.
-    """
+def plan(name: str, folder: Path, quick: bool = False) -> Experiment:
+    """An experiment, whole or quick; the results of the parts it chooses from have to be in ``folder``."""
     parts = {
-        name: check(folder / f"{name}.nc", regularisation.plan(part, quick))
-        for part, name in regularisation.NAMES.items()
-        if part in CHOSEN_FROM
+        result: check(folder / f"{result}.nc", regularisation.plan(part, quick))
+        for part, result in regularisation.NAMES.items()
+        if part in CHOSEN_FROM[name]
     }
     table = regularisation.together(parts.values())
     arms = choose(table)
-    setting = (regularisation.QUICK if quick else regularisation.FULL)[CHOSEN_FROM[0]]
+    setting = (regularisation.QUICK if quick else regularisation.FULL)[CHOSEN_FROM[name][0]]
     more = replace(setting, arms=arms, part="test", seeds=SEEDS[: len(setting.seeds)])
     question = "Does the best fuzziness term make a network more robust on images it was not chosen by?"
-    planned = regularisation.experiment(NAME, question, more if quick else replace(more, images=IMAGES))
+    planned = regularisation.experiment(name, question, more if quick else replace(more, images=IMAGES))
     checksums = [one.attrs["checksum"] for one in parts.values()]
     return replace(planned, config=planned.config | {"chosen by": checksums})

@@ -35,8 +35,9 @@ def findings(folder: Path) -> list[Finding]:
         table = regularisation.together(parts)
         found += regularised(table, regularisation.NAME) + explanations(table, regularisation.NAME)
         found += trained_under_attack(table, regularisation.NAME)
-    if (again := tables.get(confirmation.NAME)) is not None:
-        found += regularised(again, confirmation.NAME)
+    for name in confirmation.CHOSEN_FROM:
+        if (again := tables.get(name)) is not None:
+            found += regularised(again, name)
     if (best := tables.get(robust.NAME)) is not None:
         found += [most_robust(best)]
     return found

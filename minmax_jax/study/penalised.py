@@ -42,7 +42,7 @@ def regularised(table: "xr.Dataset", name: str) -> list[Finding]:
     change, fuzzier = paired(table, robust(table)), own_fuzziness(table)
     signed, magnitude = (changed_fuzziness(table, membership) for membership in MEMBERSHIPS)
     clean = paired(table, table.clean_accuracy)
-    shown = arms_of(table) if name == confirmation.NAME else _shown(table)
+    shown = arms_of(table) if name in confirmation.CHOSEN_FROM else _shown(table)
     found = []
     for arm in arms_of(table):
         if arm.name not in change.arm.values or arm not in shown:
@@ -63,7 +63,7 @@ def regularised(table: "xr.Dataset", name: str) -> list[Finding]:
                 _section(arm, name),
             )
         )
-    if name != confirmation.NAME and change.sizes["arm"] > 2:  # a few chosen arms say nothing
+    if name not in confirmation.CHOSEN_FROM and change.sizes["arm"] > 2:  # a few chosen arms say nothing
         readings = {"layer, signed": signed, "layer, magnitude": magnitude, "each by its own": fuzzier}
         for reading, values in readings.items():
             correlation = rank_correlation(values.mean("seed").values, change.mean("seed").values)
@@ -188,7 +188,7 @@ def _reading(arm: Arm) -> str:
 
 def _section(arm: Arm, name: str) -> str:
     """Where the row of an arm is shown."""
-    if name == confirmation.NAME:
+    if name in confirmation.CHOSEN_FROM:
         return "3_robustness#Confirmed on other images"
     if arm.eps:
         return DEFENDED

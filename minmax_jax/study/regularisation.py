@@ -51,6 +51,7 @@ QUICK = {
         "strengths": (Arm(), Arm("fuzziness", 30.0)),
         "readings": (Arm(reading="fixed"), Arm("fuzziness", 30.0, "fixed")),
         "norms": (Arm(), Arm("l1", 1e-3)),
+        "weak": (Arm(), Arm("fuzziness", -1.0)),
         "defended": (Arm(eps=0.1), Arm("fuzziness", 10.0, eps=0.1)),
     }.items()
 }
@@ -58,6 +59,7 @@ QUESTIONS: Mapping[str, str] = {
     "strengths": "Does a fuzziness term in the loss make a network more robust, or less?",
     "readings": "Is it the same by other intervals, and another measure of fuzziness?",
     "norms": "Do penalties on the norm of the weights do the same?",
+    "weak": "Does a weak term towards more fuzziness make a network more robust, at no cost?",
     "defended": "Does a fuzziness term add to adversarial training?",
 }
 

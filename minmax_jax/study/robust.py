@@ -89,7 +89,7 @@ def report(candidate: Candidate, seed: int, setting: Setting, folder: Path, tell
     } | {WEIGHT + name: np.asarray(array) for name, array in parameters(model).items()}
 
 
-def model(table: "xr.Dataset", seed: int = 0) -> LeNet:
+def robust_lenet(table: "xr.Dataset", seed: int = 0) -> LeNet:
     """The trained network of a seed, in evaluation mode, out of the table of this experiment.
 
     Raises ValueError for a seed that the table does not hold.

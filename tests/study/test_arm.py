@@ -6,20 +6,20 @@ import pytest
 import xarray as xr
 
 from minmax_jax.defences import Adversarial
-from minmax_jax.study.arm import CURVE, PARTS, PROJECTED, Arm, arms_of, coordinates, curve
+from minmax_jax.study.arm import CURVE, PARTS, PROJECTED, WEAK, Arm, arms_of, coordinates, curve
 from minmax_jax.training import ADAM
 
 
 def test_the_design_is_the_one_stated():
     sizes = {part: len(arms) for part, arms in PARTS.items()}
-    assert sizes == {"strengths": 19, "readings": 14, "norms": 11, "defended": 5}
+    assert sizes == {"strengths": 19, "readings": 14, "norms": 11, "weak": 9, "defended": 5}
     arms = list(dict.fromkeys(arm for part in PARTS.values() for arm in part))
-    assert len(arms) == len({arm.name for arm in arms}) == 47  # the base is in three of the parts
+    assert len(arms) == len({arm.name for arm in arms}) == 54  # bases are in several parts
     fuzzy = [arm for arm in arms if arm.penalty == "fuzziness"]
     curve = [arm for arm in fuzzy if (arm.reading, arm.measure) == ("layer", "entropy")]
     for membership in ("signed", "magnitude"):
-        strengths = [arm.strength for arm in curve if arm.membership == membership and not arm.eps]
-        assert tuple(strengths) == CURVE
+        strengths = {arm.strength for arm in curve if arm.membership == membership and not arm.eps}
+        assert strengths == {*CURVE, *(WEAK if membership == "signed" else (-1.0,))}
     assert max(CURVE) / min(one for one in CURVE if one > 0) == pytest.approx(1e4)  # four decades
     kinds = {(arm.reading, arm.membership, arm.measure) for arm in fuzzy}
     assert len(kinds) == 2 * (3 + 1)  # three readings by entropy, one also by another measure

@@ -64,7 +64,7 @@ def test_a_killed_study_goes_on_to_the_same_results(tmp_path, capsys, names):
 
     assert command.main(["--findings", "--folder", str(whole)]) == 0
     said = capsys.readouterr().out
-    assert all(f"| {name} |" in said for name in names if name != "robust_search")
+    assert all(f"[{name}](" in said for name in names if name != "robust_search")
 
 
 @pytest.mark.parametrize(

@@ -80,15 +80,29 @@ def test_the_plan_takes_new_seeds_and_test_images(tmp_path, monkeypatch):
         notes = {"experiment": planned.name, "config": planned.config, "data": planned.data}
         rows = whole.sel(arm=[arm.name for arm in dict.fromkeys(arms)])
         checksums.append(write(tmp_path / f"{planned.name}.nc", rows, notes).checksum)
-    config = confirmation.plan(tmp_path, quick=True).config
+    config = confirmation.plan("confirmation", tmp_path, quick=True).config
     assert config["chosen by"] == checksums
     assert config["seeds"] == [100, 101] and config["part"] == "test"
     assert [one["strength"] for one in config["arms"]] == [0, 30, -10, 1e-3]
 
 
+def test_the_second_is_chosen_among_weak_terms_alone(tmp_path, monkeypatch):
+    monkeypatch.setitem(
+        regularisation.QUICK, "weak", replace(regularisation.QUICK["weak"], arms=(BASE, DOWN, MORE))
+    )
+    planned = regularisation.plan("weak", quick=True)
+    notes = {"experiment": planned.name, "config": planned.config, "data": planned.data}
+    rows = table({}, {MORE: 0.5, L1: 0.9}).sel(arm=[one.name for one in (BASE, DOWN, MORE)])
+    write(tmp_path / f"{planned.name}.nc", rows, notes)
+    found = confirmation.plan("confirmation_weak", tmp_path, quick=True)
+    assert found.name == "confirmation_weak"
+    # DOWN and MORE are both towards less fuzziness: the more robust of them, and no L1 arm of another part.
+    assert [one["strength"] for one in found.config["arms"]] == [0, MORE.strength]
+
+
 def test_without_the_regularisation(tmp_path):
     with pytest.raises(FileNotFoundError, match=r"regularisation_strengths\.nc does not exist"):
-        confirmation.plan(tmp_path)
+        confirmation.plan("confirmation", tmp_path)
     with refuses("regularisation_strengths.nc is no netCDF file"):
         (tmp_path / "regularisation_strengths.nc").touch()
-        confirmation.plan(tmp_path)
+        confirmation.plan("confirmation", tmp_path)

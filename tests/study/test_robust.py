@@ -49,18 +49,18 @@ def test_the_shipped_network_is_the_one_that_was_measured(folder):
     table = read(folder / "robust.nc")
     test = pictures("mnist", small=True).data.test
     for seed in (0, 1):
-        model = robust.model(table, seed)
+        model = robust.robust_lenet(table, seed)
         cell = table.sel(seed=seed)
         assert float(cell.clean_accuracy) == pytest.approx(mm.accuracy(model, test))
         report = mm.robustness(model, test[:8], robust.RADII, attacks=["pgd"], progress=False)
         np.testing.assert_allclose(cell.accuracy, report.accuracy)
-    first, second = (nnx.state(robust.model(table, seed)) for seed in (0, 1))
+    first, second = (nnx.state(robust.robust_lenet(table, seed)) for seed in (0, 1))
     assert not np.array_equal(first["conv1"]["kernel"][...], second["conv1"]["kernel"][...])
 
 
 def test_a_seed_that_is_not_there(folder):
     with refuses("seed is 7; it takes one of [0, 1]"):
-        robust.model(read(folder / "robust.nc"), 7)
+        robust.robust_lenet(read(folder / "robust.nc"), 7)
 
 
 def test_the_winner_is_the_most_robust():
