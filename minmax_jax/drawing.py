@@ -62,14 +62,17 @@ class Figure(BareFigure):
             pictures = [one for one in self.moving if isinstance(one, AxesImage)]
             for picture in pictures:  # matplotlib 3.10 draws animated pictures with what stays
                 picture.set_visible(False)
-            canvas.draw()
+            try:
+                canvas.draw()
+            finally:
+                for picture in pictures:
+                    picture.set_visible(True)
             self._still = canvas.copy_from_bbox(self.bbox)
-            for picture in pictures:
-                picture.set_visible(True)
         else:
             canvas.restore_region(self._still)
         for one in self.moving:
             one.draw(canvas.get_renderer())
+        self.stale = False  # a legend that is drawn sets its parts anew, which says that they changed
         return np.array(canvas.buffer_rgba())
 
     def _repr_png_(self) -> tuple[bytes, dict[str, str]]:
@@ -126,13 +129,17 @@ def credit(figure: Figure, history: "xr.Dataset") -> Figure:
     return figure
 
 
-def mosaic(kernel: Float[np.ndarray, "kh kw cin cout"]) -> Float[np.ndarray, "h w"]:
-    """All filters of a kernel as one picture, NaN between them.
+def mosaic(kernel: Float[np.ndarray, "*window cin cout"]) -> Float[np.ndarray, "h w"]:
+    """All filters of a kernel as one picture, NaN between them; of a dense kernel, the matrix.
 
     One input channel: filters side by side in two rows. Else input channels are rows and output channels
-    columns.
+    columns. A window of one axis is a column; one of three lies slice below slice.
     """
-    kh, kw, cin, cout = kernel.shape
+    *window, cin, cout = kernel.shape
+    if not window:
+        return kernel
+    kernel = kernel.reshape(-1, window[-1] if len(window) > 1 else 1, cin, cout)
+    kh, kw = kernel.shape[:2]
     tiles = np.pad(kernel, ((0, 1), (0, 1), (0, 0), (0, 0)), constant_values=np.nan)
     grid = tiles.transpose(2, 3, 0, 1)
     if cin == 1 and cout % 2 == 0:

@@ -31,7 +31,7 @@ class PlayView:
         self.loss, self.accuracy, self.fuzziness = upper.subplots(1, 3)
         self.filters = lower.subplots(1, MOST)
         self.caption = "No run yet: choose, then press Train."
-        self._prepared: dict[str, tuple[str, ...]] | None = None
+        self._prepared: list[tuple[str, tuple[str, ...]]] | None = None
 
     def show(
         self,
@@ -45,7 +45,7 @@ class PlayView:
             raise ValueError(f"histories are of {len(histories)} runs; a figure takes at most {MOST}")
         named = {_name(called, history): history for called, history in histories.items()}
         layers = {name: tuple(map(str, history.layer.values)) for name, history in named.items()}
-        if fresh := layers != self._prepared:
+        if fresh := list(layers.items()) != self._prepared:
             self._prepared = None  # until all has been drawn
             self._prepare(layers)
         chosen = {"reading": reading, "membership": membership, "measure": measure}
@@ -62,29 +62,31 @@ class PlayView:
             if list(self.pictures[i].get_extent()) != _extent(picture):
                 self.pictures[i].set_extent(_extent(picture))
             self.filters[i].title.set_text(f"{name}: {first} at step {int(history.snapshot[-1])}")
-        self._set_limits(list(named.values()))
+        moved = self._set_limits(list(named.values()))
         if (label := f"fuzziness F\n({measure}, {reading}, {membership})") != self.fuzziness.get_ylabel():
             self.fuzziness.set_ylabel(label)
         if named:
             self.caption = " ".join(_words(name, history, chosen) for name, history in named.items())
-        if fresh:
+        if fresh or moved:
             lay_out(self.figure)
-            self._prepared = layers
+            self._prepared = list(layers.items())
         return self.figure
 
-    def _set_limits(self, histories: "Sequence[xr.Dataset]") -> None:
-        """Room for what is known, in steps, so that most drawings find axes as the last one left them."""
+    def _set_limits(self, histories: "Sequence[xr.Dataset]") -> bool:
+        """Room for what is known, in steps, so that most drawings find axes as the last left them; if not."""
         last = max([1, *(one.sizes["step"] for one in histories)])
         steps = 0.0, _least(ROUND, last)
         losses = np.concatenate([[0.3, 1.0], *(one.cross_entropy.values for one in histories)])
         losses = losses[np.isfinite(losses) & (losses > 0)]
         lowest = 1 / _least(THIRDS, 1 / float(losses.min()))
-        _limit(self.loss, steps, (lowest, _least(THIRDS, float(losses.max()))))
-        _limit(self.fuzziness, steps, (0, 1.02))
+        moved = _limit(self.loss, steps, (lowest, _least(THIRDS, float(losses.max()))))
+        moved |= _limit(self.fuzziness, steps, (0, 1.02))
         epochs = max([1, *(one.sizes["epoch"] for one in histories)])
         known = [100 * float(one.test_accuracy.min()) for one in histories if one.sizes["epoch"]]
         if _limit(self.accuracy, (0.5, epochs + 0.5), (min([90.0, *known]) - 1, 100.2)):
             self.accuracy.set_xticks(range(1, epochs + 1, 1 + epochs // 10))
+            moved = True
+        return moved
 
     def _prepare(self, layers: Mapping[str, tuple[str, ...]]) -> None:
         """Make the artists of runs of these names, each with its layers, without data."""
@@ -106,15 +108,18 @@ class PlayView:
             ]
             self.courses.append(lines)
             self.pictures.append(draw_weights(self.filters[i], np.zeros((1, 1)), 1))
-        courses = (line for own in self.courses for line in own)
-        titles = (ax.title for ax in self.filters)
-        self.figure.move(*self.losses, *self.accuracies, *courses, *self.pictures, *titles)
         self.loss.set(xlabel="training step", ylabel="cross-entropy in training (nat)", yscale="log")
         self.accuracy.set(xlabel="epoch", ylabel="test accuracy (%)")
         self.fuzziness.set(xlabel="training step")
         if layers:
             self.loss.legend(frameon=False, fontsize="small", loc="upper right")
             self.fuzziness.legend(frameon=False, fontsize="small", loc="lower left")
+        curves = (self.loss, self.accuracy, self.fuzziness)
+        moving = [line for ax in curves for line in ax.lines]
+        over = [ax.spines[side] for ax in curves for side in ("left", "bottom")]  # as matplotlib has them
+        over += [legend for ax in curves if (legend := ax.get_legend()) is not None]
+        titles = (ax.title for ax in self.filters)
+        self.figure.move(*moving, *self.pictures, *over, *titles)
 
 
 def _limit(ax: Axes, x: tuple[float, float], y: tuple[float, float]) -> bool:

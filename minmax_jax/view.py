@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from minmax_jax.checks import check_count, one_of
 from minmax_jax.drawing import (
     LEVEL,
     Figure,
@@ -16,7 +17,7 @@ from minmax_jax.drawing import (
     new_figure,
     shares,
 )
-from minmax_jax.fuzziness import Measure
+from minmax_jax.fuzziness import MEASURES, Measure
 from minmax_jax.intervals import Membership, Reading
 from minmax_jax.minmax import membership_course, moved_away
 
@@ -52,12 +53,15 @@ class MinMaxView:
         snapshot: int = -1,
     ) -> Figure:
         """Draw a layer at a snapshot (an index) by one reading, membership and measure."""
+        one_of("measure", measure, MEASURES)
+        last = self.history.sizes["snapshot"] - 1
+        check_count("snapshot", snapshot, -1 - last, last)
         choice = (layer, reading, membership, measure)
         if fresh := choice != self.choice:
             self.choice = None  # until all has been drawn
             self._prepare(*choice)
         at = range(self.history.sizes["snapshot"])[snapshot]
-        step, last = (int(self.history.snapshot[i]) for i in (at, -1))
+        step, final = (int(self.history.snapshot[i]) for i in (at, -1))
         self.picture.set_data(mosaic(self.history[f"kernel_{layer}"].values[at]))
         for bar, height in zip(self.bars, shares(self.mu[at]), strict=True):
             bar.set_height(height)
@@ -65,13 +69,13 @@ class MinMaxView:
         self.shares.title.set_text(
             f"{self.moved[at]:.0%} of weights are farther\nfrom the centre than at step 0"
         )
-        self.filters.title.set_text(f"{layer}: kernel\nat step {step} of {last}")
+        self.filters.title.set_text(f"{layer}: kernel\nat step {step} of {final}")
         now, start = self.fuzziness[at], self.fuzziness[0]
         change = now - start
         self.course.title.set_text(f"F = {now:.3f} at step {step}\n({change:+.3f} since step 0)")
         direction = "has fallen" if change < -LEVEL else "has risen" if change > LEVEL else "is level"
         self.caption = (
-            f"{layer}, step {step} of {last}: by the {reading} reading ({membership} membership) "
+            f"{layer}, step {step} of {final}: by the {reading} reading ({membership} membership) "
             f"fuzziness {direction}, from {start:.3f} to {now:.3f} ({measure}), and {self.moved[at]:.0%} of "
             f"the weights are farther from the centre of their interval than at the start."
         )

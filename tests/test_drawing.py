@@ -13,6 +13,14 @@ def test_mosaic_by_hand():
     np.testing.assert_array_equal(mosaic(kernel), expected)
 
 
+def test_mosaic_of_other_windows():
+    dense = np.arange(6.0).reshape(2, 3)
+    np.testing.assert_array_equal(mosaic(dense), dense)
+    line = np.arange(4.0).reshape(2, 1, 2)  # a window of two, one input channel, two outputs
+    np.testing.assert_array_equal(mosaic(line)[:, 0], [0, 2, np.nan, 1, 3])
+    assert mosaic(np.ones((2, 3, 4, 1, 1))).shape == (6, 4)
+
+
 def test_mosaic_shows_every_weight_once():
     for cin, cout in ((1, 6), (1, 5), (6, 16)):
         kernel = np.random.default_rng(0).normal(size=(5, 5, cin, cout))

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from drawn import labelled
+from drawn import drawn_anew, labelled
 from minmax_jax.play_view import PlayView
 from refusal import refuses
 from small import run
@@ -57,12 +57,14 @@ def test_drawn_in_place_it_tells_what_a_new_figure_does():
     used, whole = PlayView(), run().history
     attacked = whole.assign_attrs(objective_defence="adversarial")
     begun = whole.isel(snapshot=slice(0, 2), step=slice(0, 3), epoch=slice(0, 0))
-    for shown in ({"this run": begun}, {"this run": whole}, {"this run": attacked, "kept run": begun}):
+    two = {"this run": attacked, "kept run": begun}
+    for shown in ({"this run": begun}, {"this run": whole}, two, dict(reversed(two.items()))):
         fresh = PlayView()
         for view in (used, fresh):
             view.show(shown, "filter", "magnitude", "linear").pixels()
         for one, other in zip(used.figure.axes, fresh.figure.axes, strict=True):
             assert told(one) == told(other)
+        np.testing.assert_array_equal(used.figure.pixels(), drawn_anew(fresh.figure))
 
 
 def test_a_figure_that_could_not_be_prepared_is_prepared_again(monkeypatch):

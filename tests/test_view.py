@@ -3,10 +3,12 @@
 import numpy as np
 import pytest
 
-from drawn import drawn_anew
+import minmax_jax as mm
+from drawn import drawn_anew, labelled
 from minmax_jax.drawing import mosaic
 from minmax_jax.view import MinMaxView
-from small import lenet, run, train
+from refusal import refuses
+from small import digits, lenet, run, train
 
 
 @pytest.fixture(scope="module")
@@ -57,3 +59,20 @@ def test_what_moves_is_drawn_over_what_stays(history, layer):
         view.show(layer, snapshot=snapshot)
         assert not view.figure.stale  # the rest is not drawn again
         np.testing.assert_array_equal(view.figure.pixels(), drawn_anew(view.figure))
+
+
+def test_dense_layers_are_pictures_too():
+    data = digits()
+    history = mm.fit(lenet(), data, epochs=1, record=["conv1", "dense2"], progress=False).history
+    view = MinMaxView(history)
+    for layer in ("dense2", "conv1", "dense2"):
+        assert labelled(view.show(layer))
+    np.testing.assert_array_equal(view.picture.get_array(), history.kernel_dense2.values[-1])
+
+
+def test_bad_choices_are_named(history):
+    view = MinMaxView(history)
+    with refuses("snapshot is 99; it takes -11 to 10"):
+        view.show("conv1", snapshot=99)
+    with refuses("measure is 'foo'"):
+        view.show("conv1", measure="foo")

@@ -4,9 +4,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from minmax_jax.checks import check_count, one_of
 from minmax_jax.drawing import COLOURS, LEVEL, Figure, credit, draw_courses, new_figure
-from minmax_jax.fuzziness import Measure
-from minmax_jax.intervals import READINGS, Membership, Reading
+from minmax_jax.fuzziness import MEASURES, Measure
+from minmax_jax.intervals import MEMBERSHIPS, READINGS, Membership, Reading
 from minmax_jax.minmax import layer_name
 from minmax_jax.view import MinMaxView
 
@@ -31,6 +32,8 @@ def fuzziness(
     history: "xr.Dataset", membership: Membership = "signed", measure: Measure = "entropy"
 ) -> Figure:
     """Fuzziness of every layer over training, one line for each reading of "interval"."""
+    one_of("membership", membership, MEMBERSHIPS)
+    one_of("measure", measure, MEASURES)
     layers = history.layer.values
     columns = min(len(layers), 4)
     rows = -(-len(layers) // columns)
@@ -54,6 +57,7 @@ def trajectories(history: "xr.Dataset", layer: str | None = None, weights: int =
 
     Darker lines moved farther. The paths show only the recorded snapshots.
     """
+    check_count("weights", weights)
     name = layer_name(history, layer)
     paths = history[f"kernel_{name}"].values.reshape(history.sizes["snapshot"], -1)
     moves = np.abs(paths[-1] - paths[0])
@@ -77,7 +81,11 @@ def learning(history: "xr.Dataset") -> Figure:
     left.set(xlabel="training step", ylabel="cross-entropy (nat)", yscale="log")
     for name, colour, style in (("train", COLOURS[0], "o--"), ("test", COLOURS[1], "s-")):
         right.plot(history.epoch, 100 * history[f"{name}_accuracy"], style, color=colour, label=name)
-    right.set(xlabel="epoch", ylabel="accuracy (%)", xticks=history.epoch.values)
+    right.set(
+        xlabel="epoch",
+        ylabel="accuracy (%)",
+        xticks=history.epoch.values[:: 1 + history.sizes["epoch"] // 10],
+    )
     right.legend(frameon=False)
     if history.sizes["epoch"]:
         right.set_title(f"test accuracy {float(history.test_accuracy[-1]):.2%}")

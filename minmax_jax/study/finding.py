@@ -38,6 +38,8 @@ def markdown(found: Iterable[Finding]) -> str:
 
 def counted(holds: Bool[np.ndarray, " n"], what: str, names: Sequence[str] = ()) -> str:
     """In how many of some conditions something holds; with their names, also in which, or in which not."""
+    if not len(holds):
+        return f"no {what} to judge"
     if holds.all():
         return f"holds in all {len(holds)} {what}"
     if not holds.any():

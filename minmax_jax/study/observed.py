@@ -23,13 +23,15 @@ CONTROLLED = (("layer", "signed"), ("layer", "magnitude"), ("fixed", "signed")) 
 def held(table: "xr.Dataset", name: str) -> list[Finding]:
     """Whether the property holds, by each reading and membership, over all conditions that learned.
 
-    ``table`` is the result ``name``, of plain training or of training under attack. Effects are those of its
-    first condition.
+    ``table`` is the result ``name``, of plain training or of training under attack. Effects are those of the
+    first condition that learned; with a network that diverged it did not. None where no condition did.
     """
     effects = minmax_effects(table, MEASURE)
     learning = learned(table, effects)
-    first = str(table.condition.values[0])
     names = [str(one) for one in effects.condition.values[learning]]
+    if not names:
+        return []
+    first = names[0]
     under, shown = ("under attack ", UNDER_ATTACK) if name == observation.ATTACKED else ("", SHOWN)
     found = []
     for place in _readings(table):
@@ -87,16 +89,19 @@ def hardened(plain: "xr.Dataset", attacked: "xr.Dataset") -> list[Finding]:
     """Whether training under attack leaves weights less fuzzy than plain training from the same start.
 
     By reading and membership, over the conditions of ``attacked``, each with its twin in ``plain``: F at the
-    end, paired by seed. A condition counts where the intervals of both convolutions lie on one side of 0.
+    end, paired by seed. A condition counts where the intervals of both convolutions lie on one side of 0;
+    conditions with a network that diverged are left out.
     """
     effects = attack_effects(plain, attacked, MEASURE).sel(layer=list(CONVOLUTIONS))
+    effects = effects.sel(condition=effects["mean"].notnull().all(("layer", "reading", "membership")))
     found = []
     for place in _readings(plain):
         cell = effects.sel(place)
         lower, higher = (cell.high < 0).all("layer"), (cell.low > 0).all("layer")
         shown = []
-        for condition, eps in zip(cell.condition.values, attacked.eps.values, strict=True):
-            if condition == replace(REFERENCE, eps=float(eps)).name:
+        for condition in cell.condition.values:
+            eps = float(attacked.eps.sel(condition=condition))
+            if condition == replace(REFERENCE, eps=eps).name:
                 own = cell.sel(condition=condition)
                 numbers = [f"{layer} {number(effect_of(own.sel(layer=layer)))}" for layer in CONVOLUTIONS]
                 shown.append(f"at eps {eps:g} {', '.join(numbers)}")

@@ -82,7 +82,7 @@ def minmax_effects(table: "xr.Dataset", measure: str = "entropy") -> "xr.Dataset
         "fell": (axes[:-1], fell),
         "p": (axes[:-1], p),
         "moved_away": (axes[:-1], moved),
-        "accuracy": (("condition",), table.test_accuracy.isel(epoch=-1).mean("seed").values),
+        "accuracy": (("condition",), table.test_accuracy.isel(epoch=-1).mean("seed", skipna=False).values),
         "holds": (axes[:-1], holds),
     }
     labels = {name: table[name] for name in axes[:-1]}
@@ -90,7 +90,7 @@ def minmax_effects(table: "xr.Dataset", measure: str = "entropy") -> "xr.Dataset
 
 
 def learned(table: "xr.Dataset", effects: "xr.Dataset") -> Bool[np.ndarray, " condition"]:
-    """In which conditions networks learned: from true labels, to more than half of the test images."""
+    """In which conditions all networks learned: from true labels, to more than half of the test images."""
     return (table.labels == "true").values & (effects.accuracy > 0.5).values
 
 
@@ -98,24 +98,32 @@ def attack_effects(plain: "xr.Dataset", attacked: "xr.Dataset", measure: str = "
     """What training under attack does to fuzziness, beside plain training from the same start.
 
     F at the end of each condition of ``attacked`` less that of its twin in ``plain``, paired by seed: mean,
-    low, high and size (see ``effect``) by condition, layer, reading and membership. Raises ValueError for a
-    condition whose twin is missing.
+    low, high and size (see ``effect``) by condition, layer, reading and membership, NaN where a network
+    diverged. Raises ValueError for a condition whose twin is missing, or for tables of other seeds, layers,
+    readings or memberships.
     """
     import xarray as xr  # heavy to import, so only where it is used
 
     one_of("measure", measure, tuple(plain.measure.values.tolist()))
     eps = attacked.eps.values.tolist()
     names = attacked.condition.values.tolist()
-    twins = [name.removesuffix(f" eps {radius:g}") for name, radius in zip(names, eps, strict=True)]
+    twins = [name.replace(f" eps {radius:g}", "") for name, radius in zip(names, eps, strict=True)]
     if missing := set(twins) - set(plain.condition.values.tolist()):
         raise ValueError(
             f"plain lacks the conditions {sorted(missing)}; it takes those of attacked, less eps"
         )
     axes = ("condition", "layer", "reading", "membership", "seed")
-    ends = [
-        one.fuzziness.isel(snapshot=-1).sel(measure=measure, condition=chosen).transpose(*axes).values
+    last, before = (
+        one.fuzziness.isel(snapshot=-1).sel(measure=measure, condition=chosen).assign_coords(condition=names)
         for one, chosen in ((attacked, names), (plain, twins))
-    ]
-    found = effect(ends[0] - ends[1])
-    labels = {name: attacked[name] for name in axes[:-1]}
+    )
+    for axis in axes[1:]:
+        if set(last[axis].values.tolist()) != set(before[axis].values.tolist()):
+            raise ValueError(
+                f"attacked has the {axis}s {last[axis].values.tolist()}; it takes those of plain, "
+                f"{before[axis].values.tolist()}"
+            )
+    change = (last - before).transpose(*axes)  # by their labels
+    found = effect(change.values)
+    labels = {name: change[name].values for name in axes[:-1]}
     return xr.Dataset({part: (axes[:-1], getattr(found, part)) for part in Effect._fields}, labels)

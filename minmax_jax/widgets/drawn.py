@@ -33,9 +33,11 @@ class DrawnExplorer(ipywidgets.VBox):
 
     def _guard(self, callback: Callable[..., Any]) -> Callable[..., None]:
         """The callback of a control: an error in it leaves the figure behind, as one in drawing does."""
-        return self.status.guard(callback, self._failed)
+        return self.status.guard(callback, self._push)  # to the worker, which may be drawing what came before
 
     def _follow(self, task: tuple[Any, ...]) -> None:
+        if task and isinstance(task[0], Exception):
+            raise task[0]
         self._draw(*task)
         self.status.value = ""
 

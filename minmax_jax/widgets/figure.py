@@ -8,6 +8,7 @@ import ipywidgets
 import PIL.Image
 import traitlets
 
+from minmax_jax.checks import check_type
 from minmax_jax.drawing import Figure
 
 PLAIN, MARKED = "3px solid transparent", "3px dashed #D55E00"  # of the same width, so that nothing moves
@@ -28,6 +29,7 @@ class FigureImage(ipywidgets.VBox):
     """
 
     def __init__(self, figure: Figure, dpi: int = 100):
+        check_type("figure", figure, Figure)
         figure.set_dpi(dpi)
         width, height = (int(inches * dpi) for inches in figure.get_size_inches())
         self.figure = figure

@@ -134,7 +134,7 @@ def in_words(choice: Mapping[str, Choice]) -> str:
 
 
 def _word(value: Choice) -> str:
-    return value if isinstance(value, str) else f"{value:g}"
+    return f"{value:g}" if isinstance(value, float) else str(value)
 
 
 def _control(name: str, values: Sequence[Choice], start: Choice) -> str:

@@ -5,8 +5,7 @@ import contextlib
 import threading
 import time
 import weakref
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Callable
 
 import ipywidgets
 
@@ -29,11 +28,11 @@ class Job(ipywidgets.VBox):
 
     ``work`` calls ``report(done, total, message)`` now and then and ends early if that is true: someone
     asked it to stop. It returns the message to end with. ``start`` while it runs stops it and starts anew.
-    ``locked`` widgets are disabled while it runs. Errors of ``work`` are shown in the status line.
+    Errors of ``work`` are shown in the status line.
     """
 
-    def __init__(self, work: Callable[[Report], str], name: str = "Start", locked: Sequence[Any] = ()):
-        self._work, self._locked = work, list(locked)
+    def __init__(self, work: Callable[[Report], str], name: str = "Start"):
+        self._work = work
         self.start_button = ipywidgets.Button(
             description=name, icon="play", button_style="primary", tooltip=f"{name} now"
         )
@@ -53,6 +52,11 @@ class Job(ipywidgets.VBox):
         atexit.register(stop_at_exit, weakref.ref(self))
         row = ipywidgets.HBox([self.start_button, self.stop_button, self.bar])
         super().__init__([row, self.status])
+
+    @property
+    def running(self) -> bool:
+        """Whether the work goes on."""
+        return self._thread is not None
 
     def start(self) -> None:
         """Start the work; if it is running, stop it first."""
@@ -127,5 +131,3 @@ class Job(ipywidgets.VBox):
     def _show_running(self, running: bool) -> None:
         self.start_button.disabled = running
         self.stop_button.disabled = not running
-        for widget in self._locked:
-            widget.disabled = running

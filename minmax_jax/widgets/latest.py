@@ -1,5 +1,6 @@
 """A worker that always does the newest task and drops those that it has no time for."""
 
+import contextlib
 import threading
 from collections.abc import Callable
 from typing import Any
@@ -21,7 +22,9 @@ class Latest:
         self._thread: threading.Thread | None = None
 
     def push(self, task: Any) -> None:
-        """Ask for ``work(task)``, in place of any task still waiting."""
+        """Ask for ``work(task)``, in place of any task still waiting; nothing, once Python is ending."""
+        if not threading.main_thread().is_alive():  # a thread begun now would be cut off, maybe within jax
+            return
         with self._changed:
             self._waiting = [task]
             if self._thread is None:
@@ -42,7 +45,8 @@ class Latest:
                     self._changed.notify_all()
                     return
                 task = self._waiting.pop()
-            try:
-                self._work(task)
-            except Exception as error:
-                self._failed(error)
+            with contextlib.suppress(Exception):  # of ``failed``: the next task is done all the same
+                try:
+                    self._work(task)
+                except Exception as error:
+                    self._failed(error)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import ipywidgets
 
+from minmax_jax.checks import check_type
 from minmax_jax.data import BUNDLED, Dataset
 from minmax_jax.lenet import LeNet
 from minmax_jax.objective import FORM
@@ -24,6 +25,7 @@ from minmax_jax.widgets.drawn import DrawnExplorer
 from minmax_jax.widgets.figure import FigureImage
 from minmax_jax.widgets.job import Job, Report
 from minmax_jax.widgets.play_form import PlayForm
+from minmax_jax.widgets.status import Status
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -43,6 +45,7 @@ class Playground(DrawnExplorer):
     """
 
     def __init__(self, start: Play = Play()) -> None:  # noqa: B008  frozen, so it can be shared
+        check_type("start", start, Play)
         super().__init__()
         self.run: Run | None = None
         self.play: Play | None = None
@@ -61,18 +64,19 @@ class Playground(DrawnExplorer):
         self.attack: AttackExplorer | None = None
         self.attacked = ipywidgets.HTML()
         self._below = ipywidgets.VBox([])
-        self.keep.on_click(self.status.guard(lambda _: self.keep_run()))
-        self.save.on_click(self.status.guard(lambda _: self.offer()))
+        self.told = Status()  # of keeping and saving, which a drawing does not wipe out
+        self.keep.on_click(self.told.guard(lambda _: self.keep_run()))
+        self.save.on_click(self.told.guard(lambda _: self.offer()))
         for control in self.form.controls.values():
             control.observe(self._guard(self._changed), "value")
-        row = ipywidgets.HBox([self.keep, self.save, self.downloads])
+        row = ipywidgets.HBox([self.keep, self.save, self.downloads, self.told])
         above = [self.form, self.job, self.shown, self.stale]
         self.children = [*above, self.figure, self.status, row, self._below]
         self._ready: threading.Thread | None = None
         self._push(None, None, self._form)
 
     def _repr_mimebundle_(self, **options: Any) -> Any:
-        if self._ready is None:  # shown for the first time
+        if self._ready is None and self.run is None and not self.job.running:  # shown for the first time
             self._ready = threading.Thread(target=self._make_ready, name="ready", daemon=False)
             self._ready.start()
         return super()._repr_mimebundle_(**options)
@@ -99,12 +103,14 @@ class Playground(DrawnExplorer):
         with self._lock:
             if self.run is not None and self.play is not None:
                 self.kept = (self.play, self.run)
+        self.told.value = ""
         self._show()
 
     def offer(self) -> None:
         """Offer the figure, the history and the weights of the newest run as downloads."""
         with self._lock:
             run, play, kept = self.run, self.play, self.kept
+        self.told.value = ""
         if run is None or play is None:
             return
         # A figure of its own: the one on the page may be drawn at this moment, of another run.
@@ -116,7 +122,9 @@ class Playground(DrawnExplorer):
             save(run.model, weights)
             run.history.to_netcdf(history, engine="scipy")
             files = {"history.nc": history.read_bytes(), "weights.npz": weights.read_bytes()}
-        self.downloads.offer({"figure.png": figure.getvalue(), **files})
+        with self._lock:
+            if self.run is run:  # no other has come meanwhile
+                self.downloads.offer({"figure.png": figure.getvalue(), **files})
 
     @property
     def _form(self) -> tuple[Any, ...]:
@@ -144,7 +152,10 @@ class Playground(DrawnExplorer):
             if report(0, 1, "Making ready…"):
                 return "Stopped before the first step."
             self._ready.join(0.1)
+        report(0, 1, f"Loading {play.dataset}…")
         data = self._load(play)
+        if report(0, 1, "Compiling…"):
+            return "Stopped before the first step."
         try:
             run = fit(play.model(data), data, progress=progress, **play.training())
         except Exception as error:

@@ -17,7 +17,7 @@ from minmax_jax.intervals import MEMBERSHIPS
 from minmax_jax.objective import FORM, TRAINABLE_READINGS, Objective
 from minmax_jax.progress import Progress
 from minmax_jax.robustness import robustness
-from minmax_jax.training import Diverged, Run, describe, fit
+from minmax_jax.training import Run, describe, fit
 from minmax_jax.widgets.dropdown import dropdown
 from minmax_jax.widgets.figure import FigureImage
 from minmax_jax.widgets.job import Job, Report
@@ -137,13 +137,16 @@ class StrengthExplorer(ipywidgets.VBox):
 
         try:
             run = fit(self.model, self.data, choice, progress=progress, **self.options)
-        except Diverged as error:
-            self._show(error.run)
+        except Exception as error:
+            if (learned := getattr(error, "run", None)) is not None and self.choice == choice:
+                self._show(learned)
             raise
-        if run.outcome == "finished":
-            run = self._keep(choice, run)
         if self.choice == choice:  # else something else was chosen meanwhile, and is or will be shown
             self._show(run)
+        if run.outcome == "finished":
+            run = self._keep(choice, run)
+            if self.choice == choice:
+                self._show(run)  # again, with its accuracy under attack
         return f"{run.outcome.capitalize()} after step {run.history.sizes['step']}."
 
     def _keep(self, choice: Objective, run: Run) -> Run:

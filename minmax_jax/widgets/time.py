@@ -61,11 +61,11 @@ class TimeExplorer(DrawnExplorer):
         self._changed()
 
     def _changed(self, _: Any = None) -> None:
-        steps = self.history.snapshot.values.tolist()
-        if self.step.value in steps and self.layer.value in self.history.layer:
-            chosen = (self.layer, self.reading, self.membership, self.measure)
-            choice = (*(one.value for one in chosen), steps.index(self.step.value))
-            self._push(self.history, choice)
+        history, step = self.history, self.step.value  # once, as another thread may show another history
+        chosen = tuple(one.value for one in (self.layer, self.reading, self.membership, self.measure))
+        steps = history.snapshot.values.tolist()
+        if step in steps and chosen[0] in history.layer:
+            self._push(history, (*chosen, steps.index(step)))
 
     def _draw(self, history: "xr.Dataset", choice: tuple[Any, ...]) -> None:
         if history is not self._view.history:

@@ -17,6 +17,7 @@ def made(low: float, high: float) -> Effect:
         ([True, True], "holds in all 2 conditions"),
         ([True, False, False], "holds in 1 of 3 conditions"),
         ([False], "does not hold"),
+        (np.zeros(0, bool), "no conditions to judge"),
     ],
 )
 def test_counts(holds, words):

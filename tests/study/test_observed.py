@@ -2,6 +2,7 @@
 
 import re
 
+import numpy as np
 import pytest
 
 from made_up import PLAIN, SEEDS, observation
@@ -61,3 +62,15 @@ def test_adversarial_training_is_compared_with_plain_training(fall, result):
     # Plainly trained, F fell by -0.1 in the layer's interval and rose by 0.1 in the fixed one.
     assert float(first[1]) == pytest.approx(-0.1 - fall if fall else 0, abs=2e-3)
     assert fixed.experiment == "observation_attacked"
+
+
+def test_a_condition_with_a_network_that_diverged_is_no_evidence():
+    table = observation(PLAIN)
+    table.fuzziness[0, 1] = table.test_accuracy[0, 1] = np.nan
+    layer, _, fixed, _ = held(table, "observation")
+    assert layer.effect.startswith("F on mnist modern sgd") and fixed.result == "does not hold"
+    table.test_accuracy[:] = np.nan
+    assert held(table, "observation") == []
+    attacked = observation({f"{name} eps 0.1": PLAIN[name] for name in list(PLAIN)[:2]}, eps=0.1)
+    found, *_ = hardened(table, attacked)
+    assert found.result == "lower in 0, higher in 0 of 1 conditions"

@@ -108,3 +108,13 @@ def test_training_under_attack_is_paired_with_its_twin():
         assert float(cell[part]) == pytest.approx(-0.05)
     with refuses("plain lacks the conditions ['b']"):
         attack_effects(plain.sel(condition=["a"]), attacked)
+
+
+def test_twins_are_paired_by_their_labels():
+    plain = table({"b": 0.2})
+    attacked = plain.assign_coords(condition=["b eps 0.3"], eps=("condition", [0.3]))
+    turned = attacked.isel(seed=slice(None, None, -1))
+    for part in ("mean", "low", "high"):
+        np.testing.assert_allclose(attack_effects(plain, turned)[part], 0, atol=1e-12)
+    with refuses("attacked has the seeds [7, 8, 9, 10, 11, 12]; it takes those of plain"):
+        attack_effects(plain, attacked.assign_coords(seed=range(7, 13)))

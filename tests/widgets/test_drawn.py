@@ -1,5 +1,7 @@
 """An explorer drawn by a worker: the last task counts, and an error is shown until the next is drawn."""
 
+import threading
+
 from minmax_jax.drawing import Figure
 from minmax_jax.widgets import FigureImage
 from minmax_jax.widgets.drawn import DrawnExplorer
@@ -41,5 +43,25 @@ def test_an_error_in_a_callback_marks_the_figure_too():
     explorer._push(4)
     explorer.wait()
     explorer._guard(lambda _: 1 / 0)(None)
+    explorer.wait()
     assert "an earlier choice: 0.25<" in explorer.figure.caption.value
+    assert "ZeroDivisionError" in explorer.status.value
+
+
+def test_an_error_in_a_callback_outlives_a_drawing_under_way(monkeypatch):
+    explorer, begun, go = Reciprocal(), threading.Event(), threading.Event()
+    refresh = explorer.figure.refresh
+
+    def slowly(words):
+        begun.set()
+        assert go.wait(30)
+        refresh(words)
+
+    monkeypatch.setattr(explorer.figure, "refresh", slowly)
+    explorer._push(2)
+    assert begun.wait(30)
+    explorer._guard(lambda _: 1 / 0)(None)
+    go.set()
+    explorer.wait()
+    assert "an earlier choice: 0.5<" in explorer.figure.caption.value
     assert "ZeroDivisionError" in explorer.status.value

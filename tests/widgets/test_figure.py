@@ -1,7 +1,10 @@
 """A figure as an image of fixed size with a caption."""
 
+import matplotlib.figure
+
 from minmax_jax.drawing import Figure
 from minmax_jax.widgets import FigureImage
+from refusal import refuses
 
 
 def test_the_image_follows_the_figure():
@@ -34,3 +37,8 @@ def test_before_the_first_figure_there_is_nothing_to_mark():
     image = FigureImage(Figure(figsize=(2, 1)), dpi=50)
     image.mark()
     assert image.caption.value == "" and image.image.layout.border_left == "3px solid transparent"
+
+
+def test_a_figure_of_matplotlib_itself_is_refused():
+    with refuses("figure is a Figure; it takes a minmax_jax.drawing.Figure", error=TypeError):
+        FigureImage(matplotlib.figure.Figure())

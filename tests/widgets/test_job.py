@@ -2,7 +2,6 @@
 
 import threading
 
-import ipywidgets
 import pytest
 
 from minmax_jax.widgets import Job
@@ -30,16 +29,15 @@ class Steps:
 
 def test_it_runs_to_the_end():
     work = Steps()
-    slider = ipywidgets.IntSlider()
-    job = Job(work, locked=[slider])
+    job = Job(work)
     job.start_button.click()
     assert work.started.wait(30)
-    assert job.start_button.disabled and not job.stop_button.disabled and slider.disabled
+    assert job.start_button.disabled and not job.stop_button.disabled and job.running
     work.let_go(3)
     job.wait()
     assert "done" in job.status.value and job.bar.value == job.bar.max == 3
     assert job.bar.bar_style == "success"
-    assert not job.start_button.disabled and job.stop_button.disabled and not slider.disabled
+    assert not job.start_button.disabled and job.stop_button.disabled and not job.running
 
 
 def test_a_double_click_starts_once():

@@ -79,3 +79,29 @@ job.join()
 """
     ended = subprocess.run([sys.executable, "-c", source], capture_output=True, text=True, check=False)
     assert (ended.stdout, ended.returncode) == ("done 1\n", 0), ended.stderr
+
+
+def test_an_error_in_telling_of_one_does_not_end_it():
+    done = []
+
+    def work(task):
+        done.append(task)
+        raise RuntimeError("first")
+
+    worker = Latest(work, lambda error: 1 / 0)
+    for task in (1, 2):
+        worker.push(task)
+        worker.flush(10)
+    assert done == [1, 2]
+
+
+def test_nothing_is_begun_once_python_is_ending():
+    """What a stopped job still asks for then would be cut off."""
+    source = """
+import atexit
+from minmax_jax.widgets import Latest
+worker = Latest(print, print)
+atexit.register(worker.push, "too late")
+"""
+    ended = subprocess.run([sys.executable, "-c", source], capture_output=True, text=True, check=False)
+    assert (ended.stdout, ended.stderr, ended.returncode) == ("", "", 0)

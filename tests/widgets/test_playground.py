@@ -14,6 +14,7 @@ from minmax_jax.play import Play
 from minmax_jax.progress import Progress
 from minmax_jax.training import Diverged
 from minmax_jax.widgets import playground
+from refusal import refuses
 
 START = Play(epochs=1, images=1280)
 
@@ -174,6 +175,50 @@ def test_training_can_be_stopped_while_it_makes_ready(monkeypatch):
     assert "Stopped before the first step." in shown.job.status.value and shown.run is None
 
 
+def test_training_can_be_stopped_while_data_are_loaded(monkeypatch):
+    shown, said, whole = mm.widgets.Playground(START), [], START.data()
+
+    def load(_):
+        said.append(shown.job.status.value)
+        shown.job.stop()
+        return whole
+
+    monkeypatch.setattr(Play, "data", load)
+    monkeypatch.setattr(playground, "fit", lambda *_, **__: pytest.fail("it was stopped"))
+    shown.job.start()
+    shown.job.wait(timeout=30)
+    assert "Loading mnist…" in said[0] and "Stopped before the first step." in shown.job.status.value
+
+
+def test_links_to_files_are_of_the_newest_run(trained, monkeypatch):
+    newer = mm.Run(trained.run.model, trained.run.history, "finished")
+
+    def slowly(*_):
+        trained._take(trained.play, newer, START.data())  # a training ends meanwhile
+        return b"x"
+
+    monkeypatch.setattr(playground, "save", lambda _, file: file.write_bytes(slowly()))
+    trained.offer()
+    assert trained.downloads.value == ""
+    trained.wait()
+
+
+def test_an_error_in_saving_is_shown_until_the_next_one(trained, monkeypatch):
+    monkeypatch.setattr(playground, "save", lambda *_: 1 / 0)
+    trained.save.click()
+    trained._show()
+    trained.wait()
+    assert "ZeroDivisionError" in trained.told.value and trained.status.value == ""
+    monkeypatch.undo()
+    trained.save.click()
+    assert trained.told.value == "" and "weights.npz" in trained.downloads.value
+
+
+def test_what_it_begins_with_is_a_play():
+    with refuses("start is a str; it takes a minmax_jax.play.Play", error=TypeError):
+        mm.widgets.Playground("mnist")
+
+
 def test_data_that_might_be_downloaded_are_left_until_they_are_asked_for(monkeypatch):
     monkeypatch.setattr(Play, "data", lambda _: pytest.fail("nobody has asked for it"))
     shown = mm.widgets.Playground(Play(dataset="kmnist"))
@@ -200,4 +245,4 @@ def test_shown_it_makes_ready_once_and_training_waits_for_that(monkeypatch):
         shown.job.wait(timeout=1)
     may.set()
     shown.job.wait()
-    assert events == [("ready", START, 1280), "trained"] and "rehearsal" not in shown.status.value
+    assert events == [("ready", START, 1280), "trained"] and "rehearsal" not in shown.job.status.value

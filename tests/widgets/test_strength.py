@@ -6,6 +6,8 @@ import pytest
 
 import minmax_jax as mm
 import small
+from minmax_jax.training import Diverged
+from minmax_jax.widgets import strength
 from refusal import refuses
 from small import digits, lenet, same_weights, train
 
@@ -89,6 +91,20 @@ def test_divergence_is_told_and_the_last_good_weights_are_shown(run):
     wild.wait()
     assert 'role="alert"' in wild.job.status.value and "Diverged" in wild.job.status.value
     assert "diverged after step 0" in wild.shown.value
+
+
+def test_a_divergence_does_not_take_the_place_of_what_was_chosen_meanwhile(run, monkeypatch):
+    explorer = mm.widgets.StrengthExplorer(lenet(), digits(), run, attacked=10)
+
+    def diverge(*_, **__):
+        explorer.strength.value = 0.0  # known, and shown at once
+        raise Diverged("too far", run)
+
+    monkeypatch.setattr(strength, "fit", diverge)
+    shown = explorer.shown.value
+    explorer.strength.value = 30.0
+    explorer.wait()
+    assert explorer.shown.value == shown and "Diverged: too far" in explorer.job.status.value
 
 
 def test_without_a_run_it_trains_one_at_strength_zero():
