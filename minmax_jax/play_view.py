@@ -1,10 +1,9 @@
 """Runs side by side while they are trained: loss, accuracy, fuzziness and filters."""
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from matplotlib.axes import Axes
 
 from minmax_jax.drawing import COLOURS, STYLES, Figure, draw_weights, lay_out, mosaic
 from minmax_jax.fuzziness import Measure
@@ -122,7 +121,7 @@ class PlayView:
         self.figure.move(*moving, *self.pictures, *over, *titles)
 
 
-def _limit(ax: Axes, x: tuple[float, float], y: tuple[float, float]) -> bool:
+def _limit(ax: Any, x: tuple[float, float], y: tuple[float, float]) -> bool:
     """Set limits if they are others than before; whether they were."""
     if differs := (ax.get_xlim(), ax.get_ylim()) != (x, y):
         ax.set(xlim=x, ylim=y)

@@ -228,8 +228,8 @@ alarms = mm.study.alarms(table).sum("seed").to_dataframe("alarms").alarms.unstac
 alarms[alarms.any(axis=1)]
 
 # %% [markdown]
-# 18 of 1,890 checks alarm, most because another scale of the logits lets an attack find a little more. In seven
-# networks Square finds what gradients miss; AutoAttack includes Square, so the worst case counts it.
+# 18 of 1,890 checks alarm, most because another scale of the logits lets an attack find a little more. In
+# seven networks Square finds what gradients miss; AutoAttack includes Square, so the worst case counts it.
 #
 # What no attack at all can do is certified, by bounds on what the network computes:
 
