@@ -41,11 +41,18 @@ class PenaltyExplorer(Frames):
                 f"those of {sorted({(one.reading, one.measure, one.eps) for one in arms_of(table)})}"
             )
         view = PenaltyView(table, seed)
+        width, height = view.figure.get_size_inches()
+        blank = Figure(figsize=(float(width), float(height)))  # where the grid has a hole
+        blank.text(0.5, 0.5, "", ha="center")
 
         def draw(**choice: Choice) -> tuple[Figure, str]:
             kind = next(one for one in alike if one.membership == choice["membership"])
             arm = replace(kind, strength=float(choice[STRENGTH])) if choice[STRENGTH] else kind.base
-            return view.show(arm, kind), view.caption
+            if arm.name in view.arms:
+                return view.show(arm, kind), view.caption
+            words = f"{arm.name}: not trained in this study."
+            blank.texts[0].set_text(words)
+            return blank, words
 
         memberships = list(dict.fromkeys(one.membership for one in alike))
         strengths = sorted({0.0} | {one.strength for one in alike})

@@ -31,3 +31,11 @@ def test_arms_with_adversarial_training_are_asked_for_by_radius(table):
 def test_other_arms_are_refused(table):
     with refuses("table holds no arm with reading 'fixed', measure 'entropy' and eps 0"):
         mm.widgets.PenaltyExplorer(table, reading="fixed")
+
+
+def test_a_hole_in_the_grid_is_said(table):
+    holed = table.isel(arm=[name != "fuzziness 30 layer magnitude entropy" for name in table.arm.values])
+    found = mm.widgets.PenaltyExplorer(holed)
+    choice = {"strength λ": 30.0, "membership": "magnitude"}
+    assert found.caption(**choice) == "fuzziness 30 layer magnitude entropy: not trained in this study."
+    assert found.frame(**choice) != found.frame(**(choice | {"membership": "signed"}))
