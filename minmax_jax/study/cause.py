@@ -10,7 +10,7 @@ from minmax_jax.attacks.named import WORST
 from minmax_jax.intervals import MEMBERSHIPS, Membership
 from minmax_jax.study.arm import Arm, arms_of
 from minmax_jax.study.condition import CONVOLUTIONS
-from minmax_jax.study.verdict import Effect, effect
+from minmax_jax.study.verdict import effects_of
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -33,7 +33,7 @@ def paired(table: "xr.Dataset", values: "xr.DataArray") -> "xr.DataArray":
 
 def paired_effect(table: "xr.Dataset", values: "xr.DataArray") -> "xr.Dataset":
     """The effect of each arm on ``values``: mean, low, high and size of ``paired`` over seeds."""
-    return _effect(paired(table, values))
+    return effects_of(paired(table, values))
 
 
 def hardening(table: "xr.Dataset", values: "xr.DataArray") -> "xr.Dataset":
@@ -47,7 +47,7 @@ def hardening(table: "xr.Dataset", values: "xr.DataArray") -> "xr.Dataset":
         raise ValueError(
             f"table has the arms {table.arm.values.tolist()}; it takes {plain!r}, and with an eps"
         )
-    return _effect(values.sel(arm=arms) - values.sel(arm=plain, drop=True))
+    return effects_of(values.sel(arm=arms) - values.sel(arm=plain, drop=True))
 
 
 def defended_arms(table: "xr.Dataset") -> list[Arm]:
@@ -58,16 +58,6 @@ def defended_arms(table: "xr.Dataset") -> list[Arm]:
     finished = table.finished.all("seed")
     arms = [arm for arm in arms_of(table) if finished.sel(arm=arm.name)]
     return [arm for arm in arms if arm.eps and arm == Arm(eps=arm.eps)] if Arm() in arms else []
-
-
-def _effect(differences: "xr.DataArray") -> "xr.Dataset":
-    import xarray as xr  # heavy to import, so only where it is used
-
-    differences = differences.transpose(..., "seed")
-    found = effect(differences.values)
-    dims = differences.dims[:-1]
-    variables = {name: (dims, getattr(found, name)) for name in Effect._fields}
-    return xr.Dataset(variables, {name: differences[name].values for name in dims})
 
 
 def robust(table: "xr.Dataset", eps: float = 0.1, attack: str = WORST) -> "xr.DataArray":

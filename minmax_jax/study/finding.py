@@ -1,6 +1,6 @@
 """A finding, and results in words and figures as the table of findings has them."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -60,6 +60,11 @@ def direction(effects: Sequence[Effect], *, falls: str, rises: str) -> str:
 def number(one: Effect) -> str:
     """A mean with its interval: -0.012 [-0.015, -0.010]."""
     return f"{float(one.mean):+.3f} [{float(one.low):+.3f}, {float(one.high):+.3f}]"
+
+
+def by_layer(effects: Mapping[str, Effect]) -> str:
+    """The number of each layer: conv1 -0.012 [-0.015, -0.010], conv2 ..."""
+    return ", ".join(f"{layer} {number(one)}" for layer, one in effects.items())
 
 
 def points(one: Effect) -> str:

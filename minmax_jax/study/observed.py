@@ -8,7 +8,7 @@ import numpy as np
 
 from minmax_jax.study import observation
 from minmax_jax.study.condition import CONVOLUTIONS, REFERENCE
-from minmax_jax.study.finding import Finding, counted, number
+from minmax_jax.study.finding import Finding, by_layer, counted
 from minmax_jax.study.verdict import Effect, attack_effects, effect_of, learned, minmax_effects
 
 if TYPE_CHECKING:
@@ -37,15 +37,13 @@ def held(table: "xr.Dataset", name: str) -> list[Finding]:
     for place in _readings(table):
         cell = effects.sel(place | {"layer": list(CONVOLUTIONS)})
         holds = cell.holds.all("layer").values[learning]
-        parts = [
-            f"{layer} {number(_change(cell.sel(layer=layer, condition=first)))}" for layer in CONVOLUTIONS
-        ]
+        parts = {layer: _change(cell.sel(layer=layer, condition=first)) for layer in CONVOLUTIONS}
         found.append(
             Finding(
                 f"Training {under}lowers fuzziness, and by more than random steps of the same size",
                 ", ".join(place.values()),
                 counted(holds, "conditions", names),
-                f"F on {first}: {', '.join(parts)}",
+                f"F on {first}: {by_layer(parts)}",
                 "none",
                 table.sizes["seed"],
                 name,
@@ -75,7 +73,7 @@ def controls(table: "xr.Dataset") -> list[Finding]:
                     f"Control, {control}: training lowers fuzziness",
                     f"{reading}, {membership}",
                     counted(np.array([bool(cell.holds) for cell in cells.values()]), "layers"),
-                    ", ".join(f"{layer} {number(_change(cell))}" for layer, cell in cells.items()),
+                    by_layer({layer: _change(cell) for layer, cell in cells.items()}),
                     "none",
                     table.sizes["seed"],
                     observation.NAME,
@@ -103,8 +101,8 @@ def hardened(plain: "xr.Dataset", attacked: "xr.Dataset") -> list[Finding]:
             eps = float(attacked.eps.sel(condition=condition))
             if condition == replace(REFERENCE, eps=eps).name:
                 own = cell.sel(condition=condition)
-                numbers = [f"{layer} {number(effect_of(own.sel(layer=layer)))}" for layer in CONVOLUTIONS]
-                shown.append(f"at eps {eps:g} {', '.join(numbers)}")
+                parts = {layer: effect_of(own.sel(layer=layer)) for layer in CONVOLUTIONS}
+                shown.append(f"at eps {eps:g} {by_layer(parts)}")
         found.append(
             Finding(
                 "Weights trained under attack end less fuzzy than plainly trained ones",

@@ -19,7 +19,7 @@ from minmax_jax.study.cause import (
     robust,
 )
 from minmax_jax.study.condition import CONVOLUTIONS
-from minmax_jax.study.finding import Finding, direction, number, points
+from minmax_jax.study.finding import Finding, by_layer, direction, number, points
 from minmax_jax.study.observed import MEASURE
 from minmax_jax.study.verdict import effect, effect_of
 
@@ -149,7 +149,7 @@ def trained_under_attack(table: "xr.Dataset", name: str) -> list[Finding]:
                 f"Adversarial training at eps {arm.eps:g} lowers the L1 norm of convolutions (statement 5)",
                 "its logarithm",
                 direction(list(parts.values()), falls="holds", rises="the opposite"),
-                ", ".join(f"{layer} {number(one)}" for layer, one in parts.items()),
+                by_layer(parts),
                 "none",
                 table.sizes["seed"],
                 name,

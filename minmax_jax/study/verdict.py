@@ -43,6 +43,17 @@ def effect(values: Float[np.ndarray, "*cells seed"]) -> Effect:
     return Effect(mean, low, high, size)
 
 
+def effects_of(differences: "xr.DataArray") -> "xr.Dataset":
+    """The effects that differences along ``seed`` show: mean, low, high and size along all other axes."""
+    import xarray as xr  # heavy to import, so only where it is used
+
+    differences = differences.transpose(..., "seed")
+    found = effect(differences.values)
+    dims = differences.dims[:-1]
+    variables = {name: (dims, getattr(found, name)) for name in Effect._fields}
+    return xr.Dataset(variables, {name: differences[name].values for name in dims})
+
+
 def effect_of(cell: "xr.Dataset") -> Effect:
     """One effect out of a table that has its parts as variables."""
     return Effect(*(cell[part].values for part in Effect._fields))
@@ -102,8 +113,6 @@ def attack_effects(plain: "xr.Dataset", attacked: "xr.Dataset", measure: str = "
     diverged. Raises ValueError for a condition whose twin is missing, or for tables of other seeds, layers,
     readings or memberships.
     """
-    import xarray as xr  # heavy to import, so only where it is used
-
     one_of("measure", measure, tuple(plain.measure.values.tolist()))
     eps = attacked.eps.values.tolist()
     names = attacked.condition.values.tolist()
@@ -123,7 +132,4 @@ def attack_effects(plain: "xr.Dataset", attacked: "xr.Dataset", measure: str = "
                 f"attacked has the {axis}s {last[axis].values.tolist()}; it takes those of plain, "
                 f"{before[axis].values.tolist()}"
             )
-    change = (last - before).transpose(*axes)  # by their labels
-    found = effect(change.values)
-    labels = {name: change[name].values for name in axes[:-1]}
-    return xr.Dataset({part: (axes[:-1], getattr(found, part)) for part in Effect._fields}, labels)
+    return effects_of((last - before).transpose(*axes))  # by their labels
