@@ -122,6 +122,13 @@ PARTS: Mapping[str, tuple[Arm, ...]] = {
         Arm(eps=0.1),
         *(Arm("fuzziness", s, membership=sign, eps=0.1) for sign in SIGNS for s in ATTACKED),
     ),
+    # what gained most for little without it, added last: the terms of "defended" are all strong
+    "defended_weak": (
+        Arm(eps=0.1),
+        *(Arm("fuzziness", s, eps=0.1) for s in WEAK[:3]),
+        Arm("l2", 3e-3, eps=0.1),
+        Arm("l1", 1e-3, eps=0.1),
+    ),
 }
 
 

@@ -53,6 +53,7 @@ QUICK = {
         "norms": (Arm(), Arm("l1", 1e-3)),
         "weak": (Arm(), Arm("fuzziness", -1.0)),
         "defended": (Arm(eps=0.1), Arm("fuzziness", 10.0, eps=0.1)),
+        "defended_weak": (Arm(eps=0.1), Arm("l2", 3e-3, eps=0.1)),
     }.items()
 }
 QUESTIONS: Mapping[str, str] = {
@@ -61,6 +62,7 @@ QUESTIONS: Mapping[str, str] = {
     "norms": "Do penalties on the norm of the weights do the same?",
     "weak": "Does a weak term towards more fuzziness make a network more robust, at no cost?",
     "defended": "Does a fuzziness term add to adversarial training?",
+    "defended_weak": "Does a weak one, or a penalty on norms, add to adversarial training?",
 }
 
 

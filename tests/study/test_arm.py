@@ -12,9 +12,16 @@ from minmax_jax.training import ADAM
 
 def test_the_design_is_the_one_stated():
     sizes = {part: len(arms) for part, arms in PARTS.items()}
-    assert sizes == {"strengths": 19, "readings": 14, "norms": 11, "weak": 9, "defended": 5}
+    assert sizes == {
+        "strengths": 19,
+        "readings": 14,
+        "norms": 11,
+        "weak": 9,
+        "defended": 5,
+        "defended_weak": 6,
+    }
     arms = list(dict.fromkeys(arm for part in PARTS.values() for arm in part))
-    assert len(arms) == len({arm.name for arm in arms}) == 54  # bases are in several parts
+    assert len(arms) == len({arm.name for arm in arms}) == 59  # bases are in several parts
     fuzzy = [arm for arm in arms if arm.penalty == "fuzziness"]
     curve = [arm for arm in fuzzy if (arm.reading, arm.measure) == ("layer", "entropy")]
     for membership in ("signed", "magnitude"):
