@@ -7,7 +7,7 @@ import numpy as np
 from minmax_jax.attacks.named import WORST
 from minmax_jax.intervals import MEMBERSHIPS
 from minmax_jax.study import confirmation
-from minmax_jax.study.arm import ATTACKED, PAIR, Arm, arms_of
+from minmax_jax.study.arm import PAIR, Arm, arms_of
 from minmax_jax.study.cause import (
     changed_fuzziness,
     defended_arms,
@@ -34,9 +34,9 @@ def regularised(table: "xr.Dataset", name: str) -> list[Finding]:
     """What fuzziness terms and their controls did to accuracy under the strongest attack, at eps 0.1.
 
     A row for each arm that is shown: all of a confirmation; of the regularisation one strength to each side
-    by both memberships, and the most robust of each penalty, with and without regard to clean accuracy. Then
-    three on all arms of the regularisation together. F is by the arm's own reading, for other penalties by
-    both memberships.
+    by both memberships, the most robust of each penalty, with and without regard to clean accuracy, and all
+    on top of adversarial training. Then three on all arms of the regularisation together. F is by the arm's
+    own reading, for other penalties by both memberships.
     """
     attack = " + ".join(str(one) for one in table.attack.values if one != WORST)
     change, fuzzier = paired(table, robust(table)), own_fuzziness(table)
@@ -164,8 +164,7 @@ def _shown(table: "xr.Dataset") -> set[Arm]:
     found = {
         arm
         for arm in arms_of(table)
-        if (arm.penalty, arm.reading, arm.measure) == usual
-        and abs(arm.strength) == (abs(ATTACKED[0]) if arm.eps else abs(PAIR[0]))
+        if arm.eps or ((arm.penalty, arm.reading, arm.measure) == usual and abs(arm.strength) == PAIR[1])
     }
     if Arm() in arms_of(table):
         found |= {*confirmation.choose(table), *confirmation.choose(table, sacrifice=1.0)}
