@@ -179,7 +179,8 @@ shares.mean("seed").to_dataframe().round(2)
 #
 # Slide the taps. Left, the kernel and its answer $y$ to a patch that rises from dark to bright; middle, each
 # tap's membership on the curve $f$; right, how far $y$ moves if every pixel may change by eps. That worst
-# case is $\varepsilon \|w\|_1$: each pixel moves by eps towards the sign of its tap.
+# case is $\varepsilon \|w\|_1$: each pixel moves by eps towards the sign of its tap. (The bar's $F$ is always
+# the quadratic one, by magnitude.)
 
 # %%
 explorer = mm.widgets.KernelExplorer(

@@ -46,6 +46,7 @@ def strength_curves(table: "xr.Dataset", eps: float = CLAIMED) -> Figure:
         found = paired_effect(table, values)
         for i, membership in enumerate(dict.fromkeys(arm.membership for arm in kinds)):
             course = [arm for arm in kinds if arm.membership == membership and arm.name in found.arm.values]
+            course.sort(key=lambda arm: arm.strength)  # parts of the study come one after the other
             places = [strengths.index(arm.strength) + 0.12 * (2 * i - 1) for arm in course]
             _errorbar(ax, places, found.sel(arm=[a.name for a in course]), i, membership)
         ax.axhline(0, color="0.6", linewidth=0.8)

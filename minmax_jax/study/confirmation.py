@@ -14,9 +14,8 @@ if TYPE_CHECKING:
     import xarray as xr
 
 NAME = "confirmation"
-SECOND = "confirmation_weak"
 # Parts of the regularisation that the arms of each are chosen from. Once it is chosen, it stays so.
-CHOSEN_FROM = {NAME: ("strengths", "readings", "norms"), SECOND: ("weak",)}
+CHOSEN_FROM = {NAME: ("strengths", "readings", "norms"), f"{NAME}_weak": ("weak",)}
 SACRIFICE = 0.005  # of clean accuracy, below which an arm counts as equally accurate
 RADIUS = 0.1  # at which arms are compared
 SEEDS = tuple(range(100, 105))  # others than those of the choice

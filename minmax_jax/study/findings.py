@@ -86,7 +86,7 @@ def _flow(table: "xr.Dataset", layer: str) -> Finding:
     return Finding(
         "A strong fuzziness term moves weights as its gradient flow alone would (statement 2)",
         f"{layer}, fixed, signed, {MEASURE}",
-        "holds" if float(shares.sel(strength=known[-1])) > 0.9 else "does not hold",
+        "holds" if known and float(shares.sel(strength=known[-1])) > 0.9 else "does not hold",
         "R^2 of memberships "
         + ", ".join(f"{float(shares.sel(strength=one)):.2f} at lambda {one:g}" for one in known),
         "none",

@@ -29,6 +29,14 @@ def test_the_curve_is_of_paired_changes_in_points(table):
     assert [tick.get_text() for tick in worst.get_xticklabels()] == ["-30", "0", "30"]
 
 
+def test_the_curve_runs_by_strength_whatever_the_order_of_arms(table):
+    lines = [
+        plots.strength_curves(one).axes[1].lines[0] for one in (table, table.isel(arm=slice(None, None, -1)))
+    ]
+    np.testing.assert_array_equal(*(line.get_xydata() for line in lines))
+    assert (np.diff(lines[0].get_xdata()) > 0).all()
+
+
 def test_arms_are_counted_by_their_intervals(table):
     (ax,) = plots.arms(table).axes
     assert ax.get_title() == "intervals above 0: 2 arms, below: 3, on both sides: 1"
