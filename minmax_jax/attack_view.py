@@ -10,6 +10,7 @@ from jaxtyping import Float
 from minmax_jax.drawing import COLOURS, Figure, lay_out, new_figure
 
 PIXELS = "L-inf, pixel values in [0, 1]"
+LEGIBLE = 20  # names of classes that have room under their bars
 
 
 class AttackView:
@@ -84,7 +85,10 @@ class AttackView:
             self.answers.bar(places + place, 0 * places, 0.4, color=looks[name], label=name, hatch=hatch)
             for name, place, hatch in (("image", -0.2, ""), ("under attack", 0.2, "//"))
         ]
-        self.answers.set_xticks(places, names, rotation=0 if max(map(len, names)) < 3 else 60)
+        every = -(-len(names) // LEGIBLE)  # of more classes some are named, evenly
+        self.answers.set_xticks(
+            places[::every], names[::every], rotation=0 if max(map(len, names)) < 3 else 60
+        )
         self.answers.set(xlabel="class", ylabel="softmax (%)", ylim=(0, 118))
         self.answers.legend(frameon=False, ncols=2, loc="upper center", fontsize="small")
         bars = (bar for both in self.bars for bar in both)

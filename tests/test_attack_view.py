@@ -29,6 +29,15 @@ def test_an_image_of_no_label_that_withstands():
     assert "of no label" in view.caption and "does not change that" in view.caption
 
 
+@pytest.mark.parametrize(("classes", "every"), [(20, 1), (21, 2), (100, 5)])
+def test_of_many_classes_as_many_are_named_as_have_room(classes, every):
+    view, image = AttackView([f"class {i}" for i in range(classes)]), np.zeros((4, 4, 1), np.float32)
+    view.show(image, image, np.eye(2, classes, dtype=np.float32), 0, 0.1, "pgd")
+    ticks = {tick.get_text(): tick.get_position()[0] for tick in view.answers.get_xticklabels()}
+    assert ticks == {f"class {i}": i for i in range(0, classes, every)}
+    assert len(view.answers.patches) == 2 * classes
+
+
 def test_drawn_in_place_it_looks_as_drawn_anew():
     rng = np.random.default_rng(0)
     used, logits = AttackView(["cat", "dog"]), np.array([[2, 0], [0, 1]], np.float32)
