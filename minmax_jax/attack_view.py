@@ -86,9 +86,8 @@ class AttackView:
             for name, place, hatch in (("image", -0.2, ""), ("under attack", 0.2, "//"))
         ]
         every = -(-len(names) // LEGIBLE)  # of more classes some are named, evenly
-        self.answers.set_xticks(
-            places[::every], names[::every], rotation=0 if max(map(len, names)) < 3 else 60
-        )
+        long = {"rotation": 60, "ha": "right", "rotation_mode": "anchor"} if max(map(len, names)) > 2 else {}
+        self.answers.set_xticks(places[::every], names[::every], **long)
         self.answers.set(xlabel="class", ylabel="softmax (%)", ylim=(0, 118))
         self.answers.legend(frameon=False, ncols=2, loc="upper center", fontsize="small")
         bars = (bar for both in self.bars for bar in both)
