@@ -89,4 +89,4 @@ def accuracy(model: Model, data: Split, batch_size: int = 250) -> float:
     width = BATCHES * batch_size
     parts = [data[start : start + width] for start in range(0, len(data), width)]
     right = sum(int(found.sum()) for found in side_by_side(hits, parts))
-    return float(np.float32(right) / np.float32(len(data)))  # in float32, as a sweep has it
+    return float(np.float32(right) / np.float32(len(data)))  # as a sweep divides
