@@ -1,6 +1,7 @@
 """Figures of what penalties did to networks, from the table that ``mm.study.regularised`` gives."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -9,7 +10,7 @@ from matplotlib.axes import Axes
 from minmax_jax.drawing import COLOURS, CREDIT, STYLES, Figure, new_figure
 from minmax_jax.intervals import MEMBERSHIPS
 from minmax_jax.penalty_view import PenaltyView
-from minmax_jax.study.arm import PAIR, Penalty, arms_of, curve
+from minmax_jax.study.arm import ATTACKED, PAIR, Penalty, arms_of, curve
 from minmax_jax.study.cause import changed_fuzziness, paired_effect, rank_correlation, robust
 from minmax_jax.study.gauge import CLAIMED
 from minmax_jax.study.verdict import Effect, effect
@@ -62,7 +63,9 @@ def strength_curves(table: "xr.Dataset", eps: float = CLAIMED) -> Figure:
 def arms(table: "xr.Dataset", eps: float = CLAIMED) -> Figure:
     """Every penalty's change of worst-case accuracy at ``eps`` against its base, with its interval."""
     found = paired_effect(table, robust(table, eps))
-    order = [arm for arm in arms_of(table) if arm.name in found.arm.values]
+    shown = [arm for arm in arms_of(table) if arm.name in found.arm.values]
+    kinds = list(dict.fromkeys(replace(arm, strength=0.0) for arm in shown))
+    order = sorted(shown, key=lambda arm: (kinds.index(replace(arm, strength=0.0)), arm.strength))
     figure, (ax,) = new_figure(7.6, 1.2 + 0.19 * len(order), 1)
     for place, arm in enumerate(reversed(order)):
         row = 100 * found.sel(arm=arm.name)
@@ -136,12 +139,14 @@ def _scatter(ax: Axes, table: "xr.Dataset", across: Effect, change: "xr.Dataset"
 def certified(table: "xr.Dataset") -> Figure:
     """Certified accuracy by radius, mean over seeds: without a penalty, and with fuzziness pushed.
 
-    Left after plain training (pushed by 30 to either side), right on top of adversarial training.
+    Left after plain training (pushed by 30 to either side), right on top of adversarial training (by 10).
     """
     arms = arms_of(table)
     sides = {
         "plain training": [one for one in curve(arms) if abs(one.strength) == PAIR[1]],
-        "adversarial training": [one for one in arms if one.eps and one != one.base],
+        "adversarial training": [
+            one for one in arms if one.eps and one.penalty == "fuzziness" and one.strength in ATTACKED
+        ],
     }
     figure, axes = new_figure(9.6, 3.8, 2, sharey=True)
     for ax, (title, pushed) in zip(axes, sides.items(), strict=True):

@@ -43,6 +43,18 @@ def test_arms_are_counted_by_their_intervals(table):
     assert ax.get_yticklabels()[-1].get_text() == "fuzziness -30 layer signed entropy"
 
 
+def test_arms_of_a_kind_are_listed_by_strength_whatever_their_order(table):
+    listed = [
+        [tick.get_text() for tick in plots.arms(one).axes[0].get_yticklabels()]
+        for one in (table, table.isel(arm=slice(None, None, -1)))
+    ]
+    for names in listed:
+        assert names.index("fuzziness 30 layer signed entropy") < names.index(
+            "fuzziness -30 layer signed entropy"
+        )
+    assert sorted(listed[0]) == sorted(listed[1])
+
+
 def test_the_trade_off_leaves_adversarial_training_out(table):
     (ax,) = plots.trade_off(table).axes
     found = {line.get_label(): line.get_xdata() for line in ax.lines}
