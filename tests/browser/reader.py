@@ -42,16 +42,25 @@ BYTES_OF_IMAGE = """async image => {
   const reply = await fetch(image.src);
   return Array.from(new Uint8Array(await reply.arrayBuffer()));
 }"""
-# From each key press to the frame after the new picture is decoded.
+# From each key press to the frame after the new picture is decoded; a picture may be replaced before it is.
 NOTE_LATENCIES = """picture => {
   const times = window.latencies = [];
+  const decoded = async () => {
+    const source = picture.src;
+    try {
+      await picture.decode();
+    } catch (error) {
+      if (picture.src === source) throw error;
+      await decoded();
+    }
+  };
   let start = 0;
   document.addEventListener("keydown", () => { start = performance.now(); }, true);
   new MutationObserver(async () => {
     if (!start) return;
     const since = start;
     start = 0;
-    await picture.decode();
+    await decoded();
     requestAnimationFrame(() => times.push(performance.now() - since));
   }).observe(picture, { attributes: true, attributeFilter: ["src"] });
 }"""
