@@ -203,7 +203,7 @@ fixed.sel(condition=controls).to_pandas().round(3)
 
 # %% [markdown]
 # Dense layers do the same, so it is not convolution's own. With random labels a tenth (`dense3`) to nearly
-# all (`dense1`) of the fall is left, much of it what random steps do, too: beyond those 20 % are left in
+# all (`dense1`) of the fall is left, much of it what random steps do, too: beyond those 19 % are left in
 # `conv1`, 32 % in `conv2`. Weight decay shortens the fall, in `dense2` to a rise.
 #
 # ## Trained under attack

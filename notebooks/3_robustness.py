@@ -151,9 +151,9 @@ mm.plots.cause(
 mm.study.companions(table, eps=0.1).to_series().round(2)
 
 # %% [markdown]
-# It does, and so do the largest gain and the sensitivity to pixels (which is robustness itself, nearly). Not
-# that norm alone, though: under `fuzziness 30 fixed magnitude` it is a third smaller than without, and 4 %
-# withstand.
+# It does, and so do the largest gain and the sensitivity to pixels (which, with the margin, nearly is
+# robustness). Not the L1 norm alone, though: under `fuzziness 30 fixed magnitude` that is a third smaller,
+# and 4 % withstand.
 #
 # ## The size of weights alone
 #
@@ -194,7 +194,8 @@ shown[shown.index.str.endswith("eps 0.1")]
 
 # %% [markdown]
 # Nothing. Strong terms take accuracy away; weak ones and penalties on norms, which gain so much by
-# themselves, change it little. And at twice that radius, where 25 % withstand without a term?
+# themselves, change it little (-3 may cost 2.5 points). And at twice that radius, where 25 % withstand
+# without a term?
 
 # %%
 farther = table.accuracy.sel(attack="worst").sel(eps=0.2, method="nearest")
@@ -203,8 +204,8 @@ gain = (100 * gain.to_dataframe()).round(1)
 gain[gain.index.str.endswith("eps 0.1")]
 
 # %% [markdown]
-# L2 gains four points there, a weak term towards the centre two. And what does training under attack do to
-# fuzziness, with no term at all? Its change, by convolution:
+# L2 gains four points there, a weak term towards the centre perhaps two, neither confirmed on other images.
+# And what does training under attack do to fuzziness, with no term at all? Its change, by convolution:
 
 # %%
 fuzziness = table.fuzziness.sel(reading=["layer", "fixed"], measure="entropy")
@@ -241,7 +242,7 @@ alarms = mm.study.alarms(table).sum("seed").to_dataframe("alarms").alarms.unstac
 alarms[alarms.any(axis=1)]
 
 # %% [markdown]
-# 18 of 2,065 checks alarm (of those 375 could not, as PGD left an image at most), most because another
+# 18 of 2,065 checks alarm (at least 375 could not, as PGD left one image at most), most because another
 # scale of the logits lets an attack find a little more. In seven networks Square finds what gradients miss;
 # AutoAttack includes Square, so the worst case counts it.
 #

@@ -94,7 +94,7 @@ def curve(
 
 
 SIGNS: tuple[Membership, ...] = ("signed", "magnitude")
-# The design, one factor at a time: parts of under an hour each, with the arms that each compares with.
+# The design, one factor at a time: parts with the arms that each compares with.
 PARTS: Mapping[str, tuple[Arm, ...]] = {
     # a curve of strengths by both memberships, by the interval of the layer and entropy
     "strengths": (Arm(), *(Arm("fuzziness", s, membership=sign) for sign in SIGNS for s in CURVE)),

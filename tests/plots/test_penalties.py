@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 
 from drawn import labelled
-from made_up import penalties
+from made_up import ARMS, penalties
 from minmax_jax import plots
+from minmax_jax.study.arm import Arm
 from refusal import refuses
 
 
@@ -67,7 +68,8 @@ def test_the_less_fuzzy_the_more_robust_would_be_a_correlation_of_minus_one(tabl
     assert [ax.get_title()[-7:] for ax in plots.cause(table).axes] == [": +1.00"] * 2
 
 
-def test_certificates_are_shown_of_plain_and_of_adversarial_training(table):
+def test_certificates_are_shown_of_plain_and_of_adversarial_training():
+    table = penalties((*ARMS, Arm("fuzziness", -1.0, eps=0.1), Arm("l2", 3e-3, eps=0.1)))
     left, right = plots.certified(table).axes
     names = [[text.get_text() for text in ax.get_legend().get_texts()] for ax in (left, right)]
     assert names[0] == ["none", "-30 signed", "30 signed", "-30 magnitude", "30 magnitude"]

@@ -8,9 +8,10 @@ from minmax_jax.study import findings
 from minmax_jax.study.result import write
 
 
-def test_theory_is_read_off_the_weights():
+def practice():
+    """A result of the theory: half and nearly all of the paths are explained; the last strength diverged."""
     weights = {"sign_constancy": [1.0, 1.0, 0.2], "direction": [1, -1, 1], "drift": [0.1, -0.2, -0.3]}
-    table = xr.Dataset(
+    return xr.Dataset(
         {
             f"{name}_{layer}": (("seed", f"weight_{layer}"), np.array([values, values]))
             for name, values in weights.items()
@@ -29,13 +30,22 @@ def test_theory_is_read_off_the_weights():
             "layer": ["conv1", "conv2"],
         },
     )
-    identity, first, _, flow, _ = findings.predicted(table)
+
+
+def test_theory_is_read_off_the_weights():
+    identity, first, _, flow, _ = findings.predicted(practice())
     assert identity.effect == "largest error 2e-07"
     assert (
         first.result == "holds" and "of the tenth with the steadiest sign 100% (100% to 100%)" in first.effect
     )
     assert "of all weights 67% do" in first.effect
     assert flow.result == "holds" and flow.effect.endswith("0.50 at lambda 10, 0.95 at lambda 100")
+
+
+def test_without_a_strength_that_finished_the_flow_is_not_judged():
+    table = practice()
+    *_, flow = findings.predicted(table.assign(explained=table.explained * np.nan))
+    assert flow.result == "unknown, as all diverged"
 
 
 def test_the_most_robust_is_judged_by_the_worst_attack():

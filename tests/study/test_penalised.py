@@ -58,6 +58,16 @@ def test_of_the_regularisation_a_pair_and_the_best_are_shown_and_all_are_ranked(
     assert all(one.result == "not supported" and "over all 4 arms" in one.claim for one in ranks)
 
 
+def test_on_top_of_adversarial_training_all_are_shown(table):
+    arms = [Arm(), Arm(eps=0.1), Arm("fuzziness", -1.0, eps=0.1), Arm("l2", 3e-3, eps=0.1), Arm("l1", 0.1)]
+    found = penalised.regularised(table.assign_coords(coordinates(arms)), "regularisation")
+    shown = [one.reading for one in found if one.reading.endswith("adversarial training at 0.1")]
+    assert shown == [
+        "layer, signed, entropy, lambda -1, adversarial training at 0.1",
+        "l2 0.003, adversarial training at 0.1",
+    ]
+
+
 def test_of_the_confirmation_all_are_shown(table):
     found = penalised.regularised(table, "confirmation")
     assert len(found) == 4 and found[3].claim == "Control: a penalty on absolute weights"
