@@ -72,6 +72,14 @@ def correct(
     return map_batches(lambda x, y: model(x).argmax(-1) == y, batch_size, images, labels)
 
 
+def share(right: int | Int[np.ndarray, " models"], count: int) -> Any:
+    """The share of ``count`` images that is right, of one model or of many, in float32.
+
+    Divided on the host, as devices round a division differently.
+    """
+    return np.asarray(right, np.float32) / np.float32(count)
+
+
 def accuracy(model: Model, data: Split, batch_size: int = 250) -> float:
     """Share of images classified correctly, in [0, 1], over all images of a split.
 
@@ -89,4 +97,4 @@ def accuracy(model: Model, data: Split, batch_size: int = 250) -> float:
     width = BATCHES * batch_size
     parts = [data[start : start + width] for start in range(0, len(data), width)]
     right = sum(int(found.sum()) for found in side_by_side(hits, parts))
-    return float(np.float32(right) / np.float32(len(data)))  # as a sweep divides
+    return float(share(right, len(data)))

@@ -11,7 +11,7 @@ import optax
 from flax import nnx
 from jaxtyping import Array, Float, Int
 
-from minmax_jax.evaluation import map_batches
+from minmax_jax.evaluation import map_batches, share
 from minmax_jax.fingerprint import is_key
 from minmax_jax.fuzziness import fuzziness_table
 from minmax_jax.kernels import kernels
@@ -160,10 +160,10 @@ def _course(keys: Array, epoch: int, steps: int, epochs: int) -> Course:
 
 
 def _measured(recipe: Recipe, state: State, pictures: Pictures) -> tuple[np.ndarray, np.ndarray]:
-    """Test accuracy and fuzziness of every lane; divided here, as devices round a division differently."""
+    """Test accuracy and fuzziness of every lane."""
     results = measure_lanes(recipe.definition, state, pictures.test_images, pictures.test_labels)
     right, fuzzy = jax.device_get(results)
-    return right.astype(np.float32) / np.float32(len(pictures.test_labels)), fuzzy
+    return share(right, len(pictures.test_labels)), fuzzy
 
 
 def _choose(alive: Array, new: Any, old: Any) -> Any:

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import minmax_jax as mm
-from minmax_jax.evaluation import map_batches, merge_model, split_model
+from minmax_jax.evaluation import map_batches, merge_model, share, split_model
 from refusal import refuses
 from small import Norm, digits, lenet
 
@@ -26,6 +26,13 @@ def test_accuracy_is_the_share_of_right_answers():
     expected = (np.asarray(model(data.images)).argmax(-1) == data.labels).mean()
     assert mm.accuracy(model, data, batch_size=50) == pytest.approx(expected, abs=1e-7)
     assert mm.accuracy(model, data, batch_size=1000) == pytest.approx(expected, abs=1e-7)
+
+
+def test_a_share_is_rounded_once_from_the_true_quotient():
+    """103 / 203 is one of those that a device which multiplies by 1 / 203 rounds otherwise."""
+    assert share(103, 203) == np.float32(103 / 203) != np.float32(103) * (np.float32(1) / np.float32(203))
+    found = share(np.array([0, 103, 203]), 203)
+    assert found.dtype == np.float32 and found.tolist() == [0, np.float32(103 / 203), 1]
 
 
 def test_accuracy_of_a_plain_function():

@@ -1,7 +1,6 @@
 """Figures of what penalties did to networks, from the table that ``mm.study.regularised`` gives."""
 
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -64,8 +63,8 @@ def arms(table: "xr.Dataset", eps: float = CLAIMED) -> Figure:
     """Every penalty's change of worst-case accuracy at ``eps`` against its base, with its interval."""
     found = paired_effect(table, robust(table, eps))
     shown = [arm for arm in arms_of(table) if arm.name in found.arm.values]
-    kinds = list(dict.fromkeys(replace(arm, strength=0.0) for arm in shown))
-    order = sorted(shown, key=lambda arm: (kinds.index(replace(arm, strength=0.0)), arm.strength))
+    kinds = list(dict.fromkeys(arm.kind for arm in shown))
+    order = sorted(shown, key=lambda arm: (kinds.index(arm.kind), arm.strength))
     figure, (ax,) = new_figure(7.6, 1.2 + 0.19 * len(order), 1)
     for place, arm in enumerate(reversed(order)):
         row = 100 * found.sel(arm=arm.name)

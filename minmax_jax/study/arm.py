@@ -1,7 +1,7 @@
 """The arms of the regularisation experiments: which objective a network is trained with."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -64,6 +64,11 @@ class Arm:
     def base(self) -> "Arm":
         """The arm to compare with: the same without a penalty."""
         return Arm(reading="fixed" if self.reading == "fixed" else "layer", eps=self.eps)
+
+    @property
+    def kind(self) -> "Arm":
+        """The same at strength 0: arms of one kind differ in their strength alone."""
+        return replace(self, strength=0.0)
 
     def training(self) -> dict[str, Any]:
         """Arguments of ``fit``: objective and optimiser."""

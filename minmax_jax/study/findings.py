@@ -82,15 +82,17 @@ def predicted(table: "xr.Dataset") -> list[Finding]:
 def _flow(table: "xr.Dataset", layer: str) -> Finding:
     """Statement 2: how much of the paths of memberships the gradient flow of fuzziness alone explains."""
     shares = table.explained.sel(flow=MEASURE, layer=layer).mean("seed")
-    known = [one for one in shares.strength.values if one and np.isfinite(shares.sel(strength=one))]
-    share = float(shares.sel(strength=known[-1])) if known else np.nan
-    verdict = "unknown, as all diverged" if np.isnan(share) else "holds" if share > 0.9 else "does not hold"
+    pairs = zip(shares.strength.values.tolist(), shares.values.tolist(), strict=True)
+    known = {strength: share for strength, share in pairs if strength and np.isfinite(share)}
+    verdict = "unknown, as all diverged"
+    if known:
+        verdict = "holds" if known[max(known)] > 0.9 else "does not hold"
     return Finding(
         "A strong fuzziness term moves weights as its gradient flow alone would (statement 2)",
         f"{layer}, fixed, signed, {MEASURE}",
         verdict,
         "R^2 of memberships "
-        + ", ".join(f"{float(shares.sel(strength=one)):.2f} at lambda {one:g}" for one in known),
+        + ", ".join(f"{share:.2f} at lambda {strength:g}" for strength, share in known.items()),
         "none",
         table.sizes["seed"],
         theory.NAME,

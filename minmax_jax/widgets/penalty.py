@@ -43,16 +43,15 @@ class PenaltyExplorer(Frames):
         view = PenaltyView(table, seed)
         width, height = view.figure.get_size_inches()
         blank = Figure(figsize=(float(width), float(height)))  # where the grid has a hole
-        blank.text(0.5, 0.5, "", ha="center")
+        note = blank.text(0.5, 0.5, "", ha="center")
 
         def draw(**choice: Choice) -> tuple[Figure, str]:
             kind = next(one for one in alike if one.membership == choice["membership"])
             arm = replace(kind, strength=float(choice[STRENGTH])) if choice[STRENGTH] else kind.base
             if arm.name in view.arms:
                 return view.show(arm, kind), view.caption
-            words = f"{arm.name}: not trained in this study."
-            blank.texts[0].set_text(words)
-            return blank, words
+            note.set_text(f"{arm.name}: not trained in this study.")
+            return blank, note.get_text()
 
         memberships = list(dict.fromkeys(one.membership for one in alike))
         strengths = sorted({0.0} | {one.strength for one in alike})

@@ -52,6 +52,7 @@ def test_an_arm_trains_by_its_fields():
     assert training["optimiser"] is PROJECTED
     assert arm.name == "fuzziness -30 fixed magnitude quadratic eps 0.1"
     assert arm.base == Arm(reading="fixed", eps=0.1)
+    assert arm.kind == replace(arm, strength=7.0).kind != replace(arm, eps=0.0).kind
 
 
 def test_the_other_penalties():
