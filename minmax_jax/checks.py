@@ -6,6 +6,7 @@ import jax
 import numpy as np
 
 Name = TypeVar("Name", bound=str)
+AnyArray = jax.Array | np.ndarray  # what functions take: jax's arrays, and numpy's
 SEEDS = {"least": 0, "most": 2**31 - 1}  # what both jax and NumPy take
 
 

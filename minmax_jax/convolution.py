@@ -20,7 +20,7 @@ from flax import nnx
 from jax import lax
 from jaxtyping import Array, Float
 
-from minmax_jax.arrays import AnyArray
+from minmax_jax.checks import AnyArray
 from minmax_jax.tiles import Pairs, Tile, cut, join, stack_shifts
 
 INITIALISER = nnx.initializers.lecun_normal()

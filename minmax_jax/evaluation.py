@@ -12,8 +12,8 @@ from jax import lax
 from jaxtyping import Array, Bool, Float, Int
 
 from minmax_jax.checks import check_count, check_type
-from minmax_jax.cores import side_by_side
 from minmax_jax.data import Split
+from minmax_jax.jobs.parallel import side_by_side
 
 BATCHES = 10  # of images handed over to a core at once
 

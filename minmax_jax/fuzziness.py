@@ -9,8 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from minmax_jax.arrays import AnyArray
-from minmax_jax.checks import is_known, one_of
+from minmax_jax.checks import AnyArray, is_known, one_of
 from minmax_jax.intervals import MEMBERSHIPS, Interval, Membership, Reading, interval, memberships
 from minmax_jax.kernels import is_array, kernels
 

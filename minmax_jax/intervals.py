@@ -7,8 +7,7 @@ import numpy as np
 from jax import lax
 from jaxtyping import Array, Float
 
-from minmax_jax.arrays import AnyArray
-from minmax_jax.checks import is_known, one_of
+from minmax_jax.checks import AnyArray, is_known, one_of
 
 Reading = Literal["layer", "filter", "fixed", "trajectory"]
 Membership = Literal["signed", "magnitude"]

@@ -8,7 +8,7 @@ from flax import nnx
 from jax import lax
 from jaxtyping import Array, Float
 
-from minmax_jax.arrays import AnyArray
+from minmax_jax.checks import AnyArray
 from minmax_jax.convolution import Conv, convolve_tiles, is_native
 from minmax_jax.tiles import cut, max_pool, mean_pool
 

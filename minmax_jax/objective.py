@@ -12,8 +12,7 @@ import optax
 from jax.tree_util import all_leaves
 from jaxtyping import Array, Float, Int
 
-from minmax_jax.arrays import AnyArray
-from minmax_jax.checks import is_known, one_of
+from minmax_jax.checks import AnyArray, is_known, one_of
 from minmax_jax.fuzziness import MEASURES, Measure, fuzziness
 from minmax_jax.intervals import MEMBERSHIPS, READINGS, Membership, Reading, interval
 from minmax_jax.kernels import kernels

@@ -12,7 +12,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from minmax_jax.arrays import AnyArray
+from minmax_jax.checks import AnyArray
 
 Tile = tuple[int, ...]  # (rows, columns)
 Pairs = tuple[tuple[int, int], tuple[int, int]]

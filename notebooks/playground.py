@@ -97,8 +97,8 @@ mm.widgets.TimeFrames(run.history, reading="layer", membership="magnitude")
 #
 # ## As an app, as a page
 #
-# `python -m minmax_jax.app` serves the playground as an app without code; `python -m minmax_jax.pages` writes
-# all notebooks as web pages that ask no server for anything.
+# `python -m minmax_jax.publish.app` serves the playground as an app without code;
+# `python -m minmax_jax.publish.pages` writes all notebooks as web pages that ask no server for anything.
 #
 # ## Exercises
 #

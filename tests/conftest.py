@@ -81,7 +81,7 @@ def set_environment(home: Path) -> None:
     os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(home / "compiled"))
     os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0"
     # Kernels and other processes import this checkout, not an older installed copy.
-    os.environ["PYTHONPATH"] = os.pathsep.join([str(ROOT), *_python_path()])
+    os.environ["PYTHONPATH"] = os.pathsep.join([str(ROOT), str(ROOT / "tests"), *_python_path()])
 
 
 def _python_path() -> list[str]:
@@ -92,6 +92,8 @@ def check_types() -> None:
     import jax
     import jaxtyping
 
-    jaxtyping.install_import_hook("minmax_jax", "typechecker.check")
+    import helpers.typechecker  # noqa: F401  found by its name below
+
+    jaxtyping.install_import_hook("minmax_jax", "helpers.typechecker.check")
     # Shapes that only fit after a silent promotion are mistakes. (Optax mixes dtypes, so those pass.)
     jax.config.update("jax_numpy_rank_promotion", "raise")

@@ -4,8 +4,8 @@ import jax
 import numpy as np
 import pytest
 
+from helpers.refusal import refuses
 from minmax_jax.checks import check_count, check_type, is_known, one_of
-from refusal import refuses
 
 
 def test_one_of_several_names():

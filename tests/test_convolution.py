@@ -10,10 +10,10 @@ from flax import nnx
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from helpers.refusal import refuses
 from minmax_jax import Conv, convolve, patches
 from minmax_jax.convolution import convolve_tiles, explicit_padding, is_native, toeplitz
 from minmax_jax.tiles import cut, join, max_pool
-from refusal import refuses
 
 
 def draw(seed, *shapes):

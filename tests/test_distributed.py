@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from sweeping import MANY, assert_equal, assert_equal_to_file, sweep
+from helpers.sweeping import MANY, assert_equal, assert_equal_to_file, sweep
 
-SCRIPT = Path(__file__).with_name("sweeping.py")
+SCRIPT = Path(__file__).parent / "helpers/sweeping.py"
 LIMIT = 300  # seconds, against hanging
 
 

@@ -8,9 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import minmax_jax as mm
+from helpers.refusal import refuses
+from helpers.small import Norm, digits, lenet
 from minmax_jax.evaluation import map_batches, merge_model, share, split_model
-from refusal import refuses
-from small import Norm, digits, lenet
 
 
 @settings(max_examples=15)

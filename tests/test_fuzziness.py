@@ -12,11 +12,11 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from jax import lax
 
-from filled import fill, filled
+from helpers.filled import fill, filled
+from helpers.refusal import refuses
 from minmax_jax import Interval, LeNet, convolve, degree, degrees, fuzziness, interval, memberships
 from minmax_jax.fuzziness import MEASURES, sharpen
 from minmax_jax.intervals import MEMBERSHIPS, READINGS
-from refusal import refuses
 
 # every measure, and yager below, at and above one
 FORMS = [("entropy", 3.0), ("quadratic", 3.0), ("linear", 3.0)] + [

@@ -9,9 +9,9 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
+from helpers.refusal import refuses
 from minmax_jax import Conv, Interval, interval, memberships
 from minmax_jax.intervals import MEMBERSHIPS, READINGS, initial_bound
-from refusal import refuses
 
 # two output channels: [-4, 0, 1] and [1, 2, 6]
 KERNEL = jnp.array([[-4.0, 1.0], [0.0, 2.0], [1.0, 6.0]]).reshape(3, 1, 1, 2)

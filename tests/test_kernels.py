@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 from flax import linen, nnx
 
-from filled import fill, filled
+from helpers.filled import fill, filled
+from helpers.refusal import refuses
 from minmax_jax import Conv, LeNet, kernels
 from minmax_jax.kernels import RANKS, is_array
-from refusal import refuses
 
 
 class Block(nnx.Module):

@@ -11,12 +11,12 @@ from jax import lax
 
 import minmax_jax.convolution
 import minmax_jax.lenet
-import small
-from filled import filled
+from helpers import small
+from helpers.filled import filled
+from helpers.refusal import refuses
 from minmax_jax import LeNet
 from minmax_jax.attacks.losses import cross_entropy
 from minmax_jax.lenet import scaled_tanh
-from refusal import refuses
 
 VARIANTS = ("modern", "classic")
 LAYERS = ("conv1", "conv2", "dense1", "dense2", "dense3")

@@ -9,6 +9,8 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from scipy import stats
 
+from helpers.refusal import refuses
+from helpers.small import run
 from minmax_jax.minmax import (
     kurtosis,
     membership_course,
@@ -18,8 +20,6 @@ from minmax_jax.minmax import (
     sign_test,
     summary,
 )
-from refusal import refuses
-from small import run
 
 
 def test_moved_away_by_hand():

@@ -10,8 +10,8 @@ import jupytext
 import nbformat
 import pytest
 
-from minmax_jax import pages
-from offline import asked
+from helpers.offline import asked
+from minmax_jax.publish import pages
 
 NOTEBOOKS = Path(__file__).parents[1] / "notebooks"
 NAMES = sorted(path.stem for path in NOTEBOOKS.glob("*.ipynb"))

@@ -12,12 +12,12 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from jax import lax
 
-from filled import filled
+from helpers.filled import filled
+from helpers.refusal import refuses
 from minmax_jax import LeNet, Objective, fuzziness
 from minmax_jax.fuzziness import MEASURES
 from minmax_jax.intervals import MEMBERSHIPS
 from minmax_jax.objective import TRAINABLE_READINGS, cross_entropy
-from refusal import refuses
 
 # memberships 0, 1/4, 1/2, 1: quadratic degrees 0, 3/4, 1, 0
 FIRST = jnp.array([-1.0, 0.0, 1.0, 3.0]).reshape(2, 2, 1, 1)

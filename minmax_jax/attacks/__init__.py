@@ -12,10 +12,10 @@ from minmax_jax.attacks.fab import fab as fab
 from minmax_jax.attacks.fab import fab_targeted as fab_targeted
 from minmax_jax.attacks.fgsm import fgsm as fgsm
 from minmax_jax.attacks.momentum import momentum as momentum
-from minmax_jax.attacks.named import NAMED as NAMED
-from minmax_jax.attacks.named import NamedAttack as NamedAttack
 from minmax_jax.attacks.noise import noise as noise
 from minmax_jax.attacks.pgd import pgd as pgd
+from minmax_jax.attacks.registry import NAMED as NAMED
+from minmax_jax.attacks.registry import NamedAttack as NamedAttack
 from minmax_jax.attacks.square import square as square
 
 __all__ = [

@@ -7,12 +7,11 @@ import jax.numpy as jnp
 from jax import lax
 from jaxtyping import Array, Float, Int
 
-from minmax_jax.arrays import AnyArray
+from minmax_jax.attacks.apgd_run import Aim, Settings, climb
 from minmax_jax.attacks.ball import Eps, Norm, per_image, size
-from minmax_jax.attacks.climb import Aim, Settings, climb
 from minmax_jax.attacks.inputs import checked, evaluated
 from minmax_jax.attacks.losses import Loss, climbed, is_reached, least_classes
-from minmax_jax.checks import check_count, is_known, one_of
+from minmax_jax.checks import AnyArray, check_count, is_known, one_of
 from minmax_jax.evaluation import Model
 
 

@@ -7,12 +7,12 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
 
-from minmax_jax.arrays import AnyArray
 from minmax_jax.attacks.apgd import apgd, apgd_targeted
 from minmax_jax.attacks.ball import Eps, Norm, per_image
 from minmax_jax.attacks.fab import fab_targeted
 from minmax_jax.attacks.inputs import checked, evaluated
 from minmax_jax.attacks.square import square
+from minmax_jax.checks import AnyArray
 from minmax_jax.evaluation import Model
 
 

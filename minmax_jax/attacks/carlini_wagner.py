@@ -9,12 +9,11 @@ import optax
 from jax import lax
 from jaxtyping import Array, Bool, Float, Int
 
-from minmax_jax.arrays import AnyArray
-from minmax_jax.attacks.active import on_active
 from minmax_jax.attacks.ball import Eps, Norm, size
+from minmax_jax.attacks.compaction import on_active
 from minmax_jax.attacks.inputs import checked, evaluated
 from minmax_jax.attacks.losses import climbed, is_reached
-from minmax_jax.checks import check_count, is_known, one_of
+from minmax_jax.checks import AnyArray, check_count, is_known, one_of
 from minmax_jax.evaluation import Model
 
 INSIDE = 0.999999  # images are drawn this much towards 1/2, so that the inverse of tanh is finite

@@ -6,13 +6,12 @@ import jax.numpy as jnp
 from jax import lax
 from jaxtyping import Array, Float, Int
 
-from minmax_jax.arrays import AnyArray
-from minmax_jax.attacks.active import on_active
 from minmax_jax.attacks.ball import Eps, Norm, per_image, size, steepest
+from minmax_jax.attacks.compaction import on_active
 from minmax_jax.attacks.hyperplane import differences, distance, nearest_face, other_classes
 from minmax_jax.attacks.inputs import checked, evaluated
 from minmax_jax.attacks.losses import is_reached
-from minmax_jax.checks import check_count, is_known
+from minmax_jax.checks import AnyArray, check_count, is_known
 from minmax_jax.evaluation import Model
 
 NUDGE = 1e-4  # added to each step's length, as by the authors: else steps end on the boundary itself

@@ -8,14 +8,13 @@ import jax.numpy as jnp
 from jax import lax
 from jaxtyping import Array, Float, Int
 
-from minmax_jax.arrays import AnyArray
-from minmax_jax.attacks.active import on_active
 from minmax_jax.attacks.ball import Eps, Norm, per_image, size
+from minmax_jax.attacks.compaction import on_active
+from minmax_jax.attacks.fab_walk import Best, Walk
 from minmax_jax.attacks.hyperplane import other_classes
 from minmax_jax.attacks.inputs import checked, evaluated
 from minmax_jax.attacks.losses import is_reached
-from minmax_jax.attacks.walk import Best, Walk
-from minmax_jax.checks import check_count
+from minmax_jax.checks import AnyArray, check_count
 from minmax_jax.evaluation import Model
 
 # How far random starts lie at most, where no eps tells: the reference's.

@@ -4,10 +4,10 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
 
-from minmax_jax.arrays import AnyArray
 from minmax_jax.attacks.ball import Eps, Norm, per_image, project, stepped
 from minmax_jax.attacks.inputs import checked, evaluated
 from minmax_jax.attacks.losses import climbed, is_reached
+from minmax_jax.checks import AnyArray
 from minmax_jax.evaluation import Model
 
 

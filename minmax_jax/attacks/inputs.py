@@ -8,9 +8,8 @@ import numpy as np
 from flax.errors import TraceContextError
 from jaxtyping import Array, Float, Int
 
-from minmax_jax.arrays import AnyArray
 from minmax_jax.attacks.ball import NORMS, Norm
-from minmax_jax.checks import is_known, one_of
+from minmax_jax.checks import AnyArray, is_known, one_of
 from minmax_jax.evaluation import Model, merge_model, split_model
 
 FIXED = "attacks take one that answers the same each time"

@@ -4,11 +4,10 @@ import jax.numpy as jnp
 from jax import lax
 from jaxtyping import Array, Float, Int
 
-from minmax_jax.arrays import AnyArray
 from minmax_jax.attacks.ball import Eps, Norm, level, per_image, project, size, stepped
 from minmax_jax.attacks.inputs import checked, evaluated
 from minmax_jax.attacks.losses import ascent, climbed, rank
-from minmax_jax.checks import check_count, is_known, one_of
+from minmax_jax.checks import AnyArray, check_count, is_known, one_of
 from minmax_jax.evaluation import Model
 
 NORMS: tuple[Norm, ...] = ("linf", "l2")

@@ -5,11 +5,10 @@ import jax.numpy as jnp
 from jax import lax
 from jaxtyping import Array, Float, Int
 
-from minmax_jax.arrays import AnyArray
 from minmax_jax.attacks.ball import Eps, Norm, per_image, project, size
 from minmax_jax.attacks.inputs import checked, evaluated
 from minmax_jax.attacks.losses import climbed, is_reached
-from minmax_jax.checks import check_count
+from minmax_jax.checks import AnyArray, check_count
 from minmax_jax.evaluation import Model
 
 

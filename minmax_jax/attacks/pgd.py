@@ -8,11 +8,10 @@ import jax.numpy as jnp
 from jax import lax
 from jaxtyping import Array, Float, Int
 
-from minmax_jax.arrays import AnyArray
 from minmax_jax.attacks.ball import Eps, Norm, per_image, project, random_point, stepped
 from minmax_jax.attacks.inputs import checked, evaluated
 from minmax_jax.attacks.losses import Loss, ascent, climbed, least_classes, rank
-from minmax_jax.checks import check_count, is_known, one_of
+from minmax_jax.checks import AnyArray, check_count, is_known, one_of
 from minmax_jax.evaluation import Model
 
 

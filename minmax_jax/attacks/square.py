@@ -7,13 +7,12 @@ import jax.numpy as jnp
 from jax import lax
 from jaxtyping import Array, Bool, Float, Int
 
-from minmax_jax.arrays import AnyArray
-from minmax_jax.attacks.active import on_active
 from minmax_jax.attacks.ball import Eps, Norm
+from minmax_jax.attacks.compaction import on_active
 from minmax_jax.attacks.inputs import checked, evaluated
 from minmax_jax.attacks.losses import climbed, rank
 from minmax_jax.attacks.moves import moves
-from minmax_jax.checks import check_count, one_of
+from minmax_jax.checks import AnyArray, check_count, one_of
 from minmax_jax.evaluation import Model
 
 SquareLoss = Literal["margin", "ce"]

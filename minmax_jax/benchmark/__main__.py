@@ -12,7 +12,7 @@ from typing import Any
 from minmax_jax.benchmark import table
 from minmax_jax.benchmark.alternation import Measured, alternate, ask
 from minmax_jax.benchmark.ratio import ratio
-from minmax_jax.benchmark.row import DEVICE, ROWS, Row, Size, choose
+from minmax_jax.benchmark.rows import DEVICE, ROWS, Row, Size, choose
 
 
 def parse(arguments: list[str] | None) -> tuple[argparse.ArgumentParser, argparse.Namespace]:

@@ -9,14 +9,14 @@ import torch
 from flax import nnx
 from torch.nn import functional
 
-from minmax_jax.benchmark.ours import Plain
-from minmax_jax.benchmark.peer import FORMS, name_of, stepper, tensors
-from minmax_jax.benchmark.row import BATCH
-from minmax_jax.benchmark.twin import in_torch_form, twin_of
+from minmax_jax.benchmark.jax_side import Plain
+from minmax_jax.benchmark.rows import BATCH
+from minmax_jax.benchmark.torch_models import in_torch_form, twin_of
+from minmax_jax.benchmark.torch_side import FORMS, name_of, stepper, tensors
 from minmax_jax.data import Dataset, Split, load
 from minmax_jax.lenet import LeNet
 from minmax_jax.objective import cross_entropy
-from minmax_jax.steps import epoch_order
+from minmax_jax.train_step import epoch_order
 from minmax_jax.training import fit
 
 STEPS = 5

@@ -10,8 +10,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from minmax_jax.benchmark.row import Result, Row, Size, from_json
-from minmax_jax.cache import VARIABLE
+from minmax_jax.benchmark.rows import Result, Row, Size, from_json
+from minmax_jax.storage.cache import VARIABLE
 
 
 @dataclass(frozen=True)

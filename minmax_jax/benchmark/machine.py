@@ -6,7 +6,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-from minmax_jax.cores import cores
+from minmax_jax.jobs.parallel import cores
 
 PACKAGES = ("minmax_jax", "jax", "jaxlib", "flax", "optax", "torch")
 

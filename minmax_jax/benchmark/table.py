@@ -7,7 +7,7 @@ from typing import Any
 
 from minmax_jax.benchmark.alternation import Measured
 from minmax_jax.benchmark.ratio import Spread, ratio, spread
-from minmax_jax.benchmark.row import Row
+from minmax_jax.benchmark.rows import Row
 
 NONE = "–"
 INSTALL = "PyTorch is not installed, so this is our side alone: `pip install 'minmax_jax[peers]'` adds it."

@@ -8,13 +8,13 @@ from typing import Any
 import numpy as np
 from flax import nnx
 
-from minmax_jax import saved
 from minmax_jax.attacks.pgd import pgd
-from minmax_jax.benchmark.ours import repeated
-from minmax_jax.benchmark.row import EPS, PGD_STEPS, Result, Size
+from minmax_jax.benchmark.jax_side import repeated
+from minmax_jax.benchmark.rows import EPS, PGD_STEPS, Result, Size
 from minmax_jax.data import Split, load
 from minmax_jax.lenet import LeNet
 from minmax_jax.robustness import robustness
+from minmax_jax.training import saved
 
 
 def answered(model: nnx.Module, images: int) -> Split:

@@ -7,22 +7,23 @@ import json
 import sys
 from typing import Any
 
-from minmax_jax.benchmark.row import DEVICE, ROWS, Size
+from minmax_jax.benchmark.rows import DEVICE, ROWS, Size
 
 
 def measure(side: str, name: str, size: Size) -> list[Any]:
     """All cases of a row on one side, "ours" or "torch"."""
     row = (ROWS | DEVICE)[name]
     if side == "ours":
-        from minmax_jax.benchmark import ours, whole
+        from minmax_jax.benchmark import jax_side as ours
+        from minmax_jax.benchmark import whole
 
         functions = ours.MEASURES | whole.MEASURES
     else:
-        from minmax_jax.benchmark import peer
+        from minmax_jax.benchmark import torch_side as peer
 
         functions = peer.MEASURES
         if row.needs:
-            from minmax_jax.benchmark import peer_attacks
+            from minmax_jax.benchmark import torch_attacks as peer_attacks
 
             functions = peer_attacks.MEASURES
     return [functions[row.measure](case, size) for case in row.cases]
@@ -31,7 +32,8 @@ def measure(side: str, name: str, size: Size) -> list[Any]:
 def answer(task: str, *details: str) -> Any:
     """What is asked for: "machine", "agreement" of a model, a "victim" in a file, or a measurement."""
     if task == "machine":
-        from minmax_jax.benchmark import machine, ours
+        from minmax_jax.benchmark import jax_side as ours
+        from minmax_jax.benchmark import machine
 
         return machine.describe() | {"sweep": ours.can_sweep()}
     if task == "agreement":
@@ -40,7 +42,7 @@ def answer(task: str, *details: str) -> Any:
         found = agreement.differences(int(details[0]))
         return {"differences": found, "objections": agreement.objections(found)}
     if task == "victim":
-        from minmax_jax.benchmark import victim
+        from minmax_jax.benchmark import target as victim
 
         return victim.prepare(details[0])
     name, size = details

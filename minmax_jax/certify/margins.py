@@ -8,13 +8,12 @@ import jax.numpy as jnp
 from flax import nnx
 from jaxtyping import Array, Float, Int
 
-from minmax_jax.arrays import AnyArray
 from minmax_jax.attacks.inputs import checked
 from minmax_jax.certify.bounds import Bounds, least
 from minmax_jax.certify.linear import Dense
 from minmax_jax.certify.network import Relaxation, box, layers_of
 from minmax_jax.certify.passes import backward, forward, refined
-from minmax_jax.checks import check_type, is_known, one_of
+from minmax_jax.checks import AnyArray, check_type, is_known, one_of
 from minmax_jax.lenet import LeNet
 
 Method = Literal["ibp", "crown-ibp", "crown", "combined"]

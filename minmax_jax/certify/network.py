@@ -5,12 +5,11 @@ from typing import Literal, Protocol, get_args, runtime_checkable
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from minmax_jax.arrays import AnyArray
 from minmax_jax.certify.activations import Relu, Tanh
 from minmax_jax.certify.bounds import Bounds
 from minmax_jax.certify.linear import Convolution, Dense, Flatten, MeanPool
 from minmax_jax.certify.pools import MaxPool, RectifiedMaxPool
-from minmax_jax.checks import check_type, one_of
+from minmax_jax.checks import AnyArray, check_type, one_of
 from minmax_jax.convolution import explicit_padding
 from minmax_jax.lenet import TILE, LeNet
 from minmax_jax.tiles import cut

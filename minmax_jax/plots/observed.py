@@ -4,10 +4,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from minmax_jax.drawing import COLOURS, CREDIT, Figure, new_figure
 from minmax_jax.fuzziness import Measure
-from minmax_jax.study.condition import CONVOLUTIONS
-from minmax_jax.study.verdict import learned, minmax_effects
+from minmax_jax.plots.style import COLOURS, CREDIT, Figure, new_figure
+from minmax_jax.study.analysis.verdict import learned, minmax_effects
+from minmax_jax.study.design.condition import CONVOLUTIONS
 
 if TYPE_CHECKING:
     import xarray as xr

@@ -6,13 +6,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from matplotlib.axes import Axes
 
-from minmax_jax.drawing import COLOURS, CREDIT, STYLES, Figure, new_figure
 from minmax_jax.intervals import MEMBERSHIPS
-from minmax_jax.penalty_view import PenaltyView
-from minmax_jax.study.arm import ATTACKED, PAIR, Penalty, arms_of, curve
-from minmax_jax.study.cause import changed_fuzziness, paired_effect, rank_correlation, robust
-from minmax_jax.study.gauge import CLAIMED
-from minmax_jax.study.verdict import Effect, effect
+from minmax_jax.plots.penalty_view import PenaltyView
+from minmax_jax.plots.style import COLOURS, CREDIT, STYLES, Figure, new_figure
+from minmax_jax.study.analysis.cause import changed_fuzziness, paired_effect, rank_correlation, robust
+from minmax_jax.study.analysis.verdict import Effect, effect
+from minmax_jax.study.design.arm import ATTACKED, PAIR, Penalty, arms_of, curve
+from minmax_jax.study.experiments.measurements import CLAIMED
 
 if TYPE_CHECKING:
     import xarray as xr

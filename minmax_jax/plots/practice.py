@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from minmax_jax.drawing import COLOURS, CREDIT, Figure, new_figure
+from minmax_jax.plots.style import COLOURS, CREDIT, Figure, new_figure
 
 if TYPE_CHECKING:
     import xarray as xr

@@ -3,9 +3,9 @@
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from minmax_jax.drawing import CREDIT, Figure, credit, draw_accuracies, draw_strengths, new_figure
 from minmax_jax.fuzziness import Measure
 from minmax_jax.intervals import Membership, Reading
+from minmax_jax.plots.style import CREDIT, Figure, credit, draw_accuracies, draw_strengths, new_figure
 
 if TYPE_CHECKING:
     import xarray as xr

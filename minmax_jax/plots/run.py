@@ -5,11 +5,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from minmax_jax.checks import check_count, one_of
-from minmax_jax.drawing import COLOURS, LEVEL, Figure, credit, draw_courses, new_figure
 from minmax_jax.fuzziness import MEASURES, Measure
 from minmax_jax.intervals import MEMBERSHIPS, READINGS, Membership, Reading
 from minmax_jax.minmax import layer_name
-from minmax_jax.view import MinMaxView
+from minmax_jax.plots.run_view import MinMaxView
+from minmax_jax.plots.style import COLOURS, LEVEL, Figure, credit, draw_courses, new_figure
 
 if TYPE_CHECKING:
     import xarray as xr

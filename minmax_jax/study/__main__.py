@@ -7,12 +7,12 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
 
-from minmax_jax.study import confirmation, observation, regularisation, robust, search, theory
-from minmax_jax.study.experiment import Experiment
-from minmax_jax.study.finding import markdown
-from minmax_jax.study.findings import findings
-from minmax_jax.study.result import about, read
-from minmax_jax.study.runner import run
+from minmax_jax.study.analysis.finding import markdown
+from minmax_jax.study.analysis.findings import findings
+from minmax_jax.study.engine.experiment import Experiment
+from minmax_jax.study.engine.result import about, read
+from minmax_jax.study.engine.runner import run
+from minmax_jax.study.experiments import confirmation, observation, regularisation, robust, search, theory
 
 RESULTS = Path("notebooks/results")
 

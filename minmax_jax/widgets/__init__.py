@@ -1,6 +1,5 @@
 """Explorers for notebooks, and the pieces that they are made of."""
 
-from minmax_jax.play import Play as Play
 from minmax_jax.widgets.attack import AttackExplorer as AttackExplorer
 from minmax_jax.widgets.field import DrawingField as DrawingField
 from minmax_jax.widgets.figure import FigureImage as FigureImage
@@ -9,6 +8,7 @@ from minmax_jax.widgets.job import Job as Job
 from minmax_jax.widgets.kernel import KernelExplorer as KernelExplorer
 from minmax_jax.widgets.latest import Latest as Latest
 from minmax_jax.widgets.penalty import PenaltyExplorer as PenaltyExplorer
+from minmax_jax.widgets.play import Play as Play
 from minmax_jax.widgets.playground import Playground as Playground
 from minmax_jax.widgets.status import Status as Status
 from minmax_jax.widgets.strength import StrengthExplorer as StrengthExplorer

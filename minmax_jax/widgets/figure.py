@@ -9,7 +9,7 @@ import PIL.Image
 import traitlets
 
 from minmax_jax.checks import check_type
-from minmax_jax.drawing import Figure
+from minmax_jax.plots.style import Figure
 
 PLAIN, MARKED = "3px solid transparent", "3px dashed #D55E00"  # of the same width, so that nothing moves
 EARLIER = "Not of what the controls say now, but of an earlier choice:"

@@ -7,10 +7,10 @@ import ipywidgets
 import numpy as np
 from jaxtyping import Float
 
-from minmax_jax.arrays import AnyArray
+from minmax_jax.checks import AnyArray
 from minmax_jax.fuzziness import MEASURES
 from minmax_jax.intervals import MEMBERSHIPS
-from minmax_jax.kernel_view import LIMIT, KernelView
+from minmax_jax.plots.kernel_view import LIMIT, KernelView
 from minmax_jax.widgets.drawn import DrawnExplorer
 from minmax_jax.widgets.dropdown import dropdown
 from minmax_jax.widgets.figure import FigureImage

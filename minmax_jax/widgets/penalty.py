@@ -7,8 +7,8 @@ from matplotlib.figure import Figure
 
 from minmax_jax.fuzziness import Measure
 from minmax_jax.intervals import Reading
-from minmax_jax.penalty_view import PenaltyView
-from minmax_jax.study.arm import arms_of, curve
+from minmax_jax.plots.penalty_view import PenaltyView
+from minmax_jax.study.design.arm import arms_of, curve
 from minmax_jax.widgets.frames import Choice, Frames
 
 if TYPE_CHECKING:

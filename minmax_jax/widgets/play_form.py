@@ -8,9 +8,9 @@ from minmax_jax.fuzziness import MEASURES
 from minmax_jax.intervals import MEMBERSHIPS
 from minmax_jax.lenet import Variant
 from minmax_jax.objective import TRAINABLE_READINGS
-from minmax_jax.play import Play
-from minmax_jax.study.condition import Optimiser
+from minmax_jax.study.design.condition import Optimiser
 from minmax_jax.widgets.dropdown import dropdown
+from minmax_jax.widgets.play import Play
 from minmax_jax.widgets.steps import steps
 
 DATASETS = ("mnist", "fashion_mnist")

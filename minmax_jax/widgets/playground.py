@@ -11,19 +11,19 @@ from typing import TYPE_CHECKING, Any
 import ipywidgets
 
 from minmax_jax.checks import check_type
-from minmax_jax.data import BUNDLED, Dataset
+from minmax_jax.data.dataset import BUNDLED, Dataset
+from minmax_jax.jobs.progress import Progress
 from minmax_jax.lenet import LeNet
 from minmax_jax.objective import FORM
-from minmax_jax.play import Play
-from minmax_jax.play_view import PlayView
-from minmax_jax.progress import Progress
-from minmax_jax.saved import save
+from minmax_jax.plots.play_view import PlayView
 from minmax_jax.training import Run, fit
+from minmax_jax.training.saved import save
 from minmax_jax.widgets.attack import AttackExplorer
 from minmax_jax.widgets.downloads import Downloads
 from minmax_jax.widgets.drawn import DrawnExplorer
 from minmax_jax.widgets.figure import FigureImage
 from minmax_jax.widgets.job import Job, Report
+from minmax_jax.widgets.play import Play
 from minmax_jax.widgets.play_form import PlayForm
 from minmax_jax.widgets.status import Status
 

@@ -11,13 +11,14 @@ from flax import nnx
 from minmax_jax.attacks.inputs import check_eps
 from minmax_jax.checks import check_count, check_type
 from minmax_jax.data import Dataset
-from minmax_jax.drawing import draw_strengths, new_figure
 from minmax_jax.fuzziness import MEASURES
 from minmax_jax.intervals import MEMBERSHIPS
+from minmax_jax.jobs.progress import Progress
 from minmax_jax.objective import FORM, TRAINABLE_READINGS, Objective
-from minmax_jax.progress import Progress
+from minmax_jax.plots.style import draw_strengths, new_figure
 from minmax_jax.robustness import robustness
-from minmax_jax.training import Run, describe, fit
+from minmax_jax.training import fit
+from minmax_jax.training.fit import Run, describe
 from minmax_jax.widgets.dropdown import dropdown
 from minmax_jax.widgets.figure import FigureImage
 from minmax_jax.widgets.job import Job, Report

@@ -7,10 +7,10 @@ from matplotlib.figure import Figure
 
 from minmax_jax.checks import check_count
 from minmax_jax.fuzziness import MEASURES, Measure
-from minmax_jax.history import recording_steps
 from minmax_jax.intervals import MEMBERSHIPS, READINGS, Membership, Reading
 from minmax_jax.minmax import layer_name
-from minmax_jax.view import MinMaxView
+from minmax_jax.plots.run_view import MinMaxView
+from minmax_jax.training.history import recording_steps
 from minmax_jax.widgets.drawn import DrawnExplorer
 from minmax_jax.widgets.dropdown import dropdown
 from minmax_jax.widgets.figure import FigureImage

@@ -11,9 +11,9 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from helpers.peers import ATTACKS_NEEDED, long
+from helpers.victims import photos, twin, victim
 from minmax_jax.attacks.apgd import apgd, apgd_targeted
-from peers import ATTACKS_NEEDED, long
-from victims import photos, twin, victim
 
 pytestmark = ATTACKS_NEEDED
 

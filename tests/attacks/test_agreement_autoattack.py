@@ -10,9 +10,9 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from helpers.peers import ATTACKS_NEEDED, long
+from helpers.victims import photos, twin, victim
 from minmax_jax.attacks.autoattack import autoattack
-from peers import ATTACKS_NEEDED, long
-from victims import photos, twin, victim
 
 pytestmark = ATTACKS_NEEDED
 
@@ -21,7 +21,7 @@ ROOM = 0.01  # how much more robust than under the peer's attack the model may s
 
 def published(net, norm, eps):
     """Torchattacks' parts as published, as the benchmark times them."""
-    from minmax_jax.benchmark.peer_attacks import torchattacks_autoattack
+    from minmax_jax.benchmark.torch_attacks import torchattacks_autoattack
 
     return torchattacks_autoattack(net, norm, eps)
 

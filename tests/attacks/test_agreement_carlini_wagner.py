@@ -8,10 +8,10 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from helpers.peers import ATTACKS_NEEDED
+from helpers.victims import photos, twin, victim
 from minmax_jax.attacks.ball import size
 from minmax_jax.attacks.carlini_wagner import carlini_wagner
-from peers import ATTACKS_NEEDED
-from victims import photos, twin, victim
 
 pytestmark = ATTACKS_NEEDED
 NAME = "standard"

@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 
 import minmax_jax as mm
+from helpers.peers import ATTACKS_NEEDED, long
+from helpers.victims import photos, twin, victim
 from minmax_jax.attacks.momentum import momentum
-from peers import ATTACKS_NEEDED, long
-from victims import photos, twin, victim
 
 pytestmark = ATTACKS_NEEDED
 

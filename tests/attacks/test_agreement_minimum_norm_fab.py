@@ -6,10 +6,10 @@ import jax
 import numpy as np
 import pytest
 
+from helpers.peers import ATTACKS_NEEDED, long
+from helpers.victims import photos, twin, victim
 from minmax_jax.attacks.deepfool import deepfool
 from minmax_jax.attacks.fab import fab, fab_targeted
-from peers import ATTACKS_NEEDED, long
-from victims import photos, twin, victim
 
 pytestmark = ATTACKS_NEEDED
 

@@ -7,10 +7,10 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from helpers.peers import ATTACKS_NEEDED
+from helpers.victims import photos, twin, victim
 from minmax_jax.attacks.square import square
 from minmax_jax.attacks.squares import pattern, sides
-from peers import ATTACKS_NEEDED
-from victims import photos, twin, victim
 
 pytestmark = ATTACKS_NEEDED
 QUERIES = 200  # for each image; the schedule of squares is stretched to them

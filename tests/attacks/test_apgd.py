@@ -7,13 +7,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from filled import filled
-from linear import SHAPE, Curved, batch, linear_model, margins, worst_in_box
+from helpers.filled import filled
+from helpers.linear import SHAPE, Curved, batch, linear_model, margins, worst_in_box
+from helpers.refusal import refuses
 from minmax_jax.attacks.apgd import apgd, apgd_targeted
 from minmax_jax.attacks.ball import NORMS, size
 from minmax_jax.attacks.losses import LOSSES
 from minmax_jax.attacks.pgd import pgd
-from refusal import refuses
 
 LINEAR, W = linear_model()
 DUAL = {"linf": np.abs(W).sum(), "l2": np.sqrt(np.square(W).sum()), "l1": np.abs(W).max()}

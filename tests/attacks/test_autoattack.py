@@ -9,14 +9,14 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from filled import filled
-from linear import SHAPE, Curved, batch
+from helpers.filled import filled
+from helpers.linear import SHAPE, Curved, batch
+from helpers.refusal import refuses
 from minmax_jax.attacks.apgd import apgd, apgd_targeted
 from minmax_jax.attacks.autoattack import autoattack, standard
 from minmax_jax.attacks.ball import NORMS, per_image, size
 from minmax_jax.attacks.fab import fab_targeted
 from minmax_jax.attacks.square import square
-from refusal import refuses
 
 WEIGHTS = np.random.default_rng(5).normal(size=(*SHAPE, 4)).astype(np.float32)
 WEIGHTS -= WEIGHTS.mean((0, 1, 2), keepdims=True)  # so that no class leads everywhere

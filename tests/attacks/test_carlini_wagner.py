@@ -9,12 +9,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from filled import filled
-from linear import Curved, batch, linear_model, margins
+from helpers.filled import filled
+from helpers.linear import Curved, batch, linear_model, margins
+from helpers.refusal import refuses
 from minmax_jax.attacks.ball import size
 from minmax_jax.attacks.carlini_wagner import carlini_wagner
 from minmax_jax.attacks.losses import margin
-from refusal import refuses
 
 LINEAR, W = linear_model()
 STATIC = ("model", "norm", "binary_search_steps", "steps", "abort_early")

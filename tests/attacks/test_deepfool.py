@@ -5,12 +5,12 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from faces import linear_classes, nearest
-from filled import filled
-from linear import Curved, batch
+from helpers.faces import linear_classes, nearest
+from helpers.filled import filled
+from helpers.linear import Curved, batch
+from helpers.refusal import refuses
 from minmax_jax.attacks.ball import size
 from minmax_jax.attacks.deepfool import deepfool
-from refusal import refuses
 
 jitted = jax.jit(deepfool, static_argnames=("model", "norm", "steps", "candidates"))
 NORMS = pytest.mark.parametrize("norm", ["l2", "linf"])

@@ -4,7 +4,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from linear import batch
+from helpers.linear import batch
 from minmax_jax.attacks.ball import size
 from minmax_jax.attacks.dense import Dense, inside
 

@@ -10,15 +10,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-import victims
-from faces import linear_classes, nearest
-from filled import filled
-from linear import Curved, batch, linear_model
-from minmax_jax.attacks import walk
+from helpers import victims
+from helpers.faces import linear_classes, nearest
+from helpers.filled import filled
+from helpers.linear import Curved, batch, linear_model
+from helpers.refusal import refuses
+from helpers.victims import victim
+from minmax_jax.attacks import fab_walk as walk
 from minmax_jax.attacks.ball import NORMS, size
 from minmax_jax.attacks.fab import fab, fab_targeted
-from refusal import refuses
-from victims import victim
 
 STATIC = ("model", "norm", "steps", "restarts")
 # Few steps, and everywhere as many: tests share what is compiled.

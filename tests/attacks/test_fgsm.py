@@ -7,12 +7,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from filled import filled
-from linear import Curved, batch, linear_model, margins, worst_in_box
+from helpers.filled import filled
+from helpers.linear import Curved, batch, linear_model, margins, worst_in_box
+from helpers.refusal import refuses
 from minmax_jax.attacks import fgsm
 from minmax_jax.attacks.ball import NORMS, size
 from minmax_jax.attacks.losses import cross_entropy
-from refusal import refuses
 
 LINEAR, W = linear_model()
 jitted = jax.jit(fgsm, static_argnames=("model", "norm"))

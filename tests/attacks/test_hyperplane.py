@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from faces import least_change, linear_classes
-from filled import filled
-from linear import Curved, batch
+from helpers.faces import least_change, linear_classes
+from helpers.filled import filled
+from helpers.linear import Curved, batch
 from minmax_jax.attacks.ball import NORMS, size
 from minmax_jax.attacks.hyperplane import differences, distance, nearest_face, other_classes, smallest_change
 

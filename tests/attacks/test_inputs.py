@@ -7,12 +7,12 @@ import pytest
 from flax import nnx
 
 import minmax_jax as mm
-from filled import filled
-from linear import Curved
+from helpers.filled import filled
+from helpers.linear import Curved
+from helpers.refusal import refuses
+from helpers.small import Norm
 from minmax_jax.attacks.ball import NORMS
 from minmax_jax.attacks.inputs import checked, count_classes, evaluated
-from refusal import refuses
-from small import Norm
 
 IMAGES, LABELS = jnp.full((2, 3, 3, 1), 0.5), jnp.zeros(2, jnp.int32)
 

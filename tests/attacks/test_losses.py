@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from linear import batch, linear_model, margins
+from helpers.linear import batch, linear_model, margins
 from minmax_jax.attacks.losses import (
     LOSSES,
     ascent,

@@ -7,13 +7,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from filled import filled
-from linear import Curved, batch, linear_model, margins, worst_in_box
+from helpers.filled import filled
+from helpers.linear import Curved, batch, linear_model, margins, worst_in_box
+from helpers.refusal import refuses
 from minmax_jax.attacks import fgsm, pgd
 from minmax_jax.attacks.ball import size
 from minmax_jax.attacks.losses import cross_entropy
 from minmax_jax.attacks.momentum import NORMS, momentum
-from refusal import refuses
 
 LINEAR, W = linear_model()
 jitted = jax.jit(momentum, static_argnames=("model", "norm", "steps"))

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from linear import batch
+from helpers.linear import batch
 from minmax_jax.attacks.ball import NORMS, size
 from minmax_jax.attacks.moves import moves
 from minmax_jax.attacks.squares import inside, odd_sides, sides

@@ -7,11 +7,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from filled import filled
-from linear import Curved, batch, linear_model, margins
+from helpers.filled import filled
+from helpers.linear import Curved, batch, linear_model, margins
+from helpers.refusal import refuses
 from minmax_jax.attacks.ball import size
 from minmax_jax.attacks.noise import noise
-from refusal import refuses
 
 LINEAR, W = linear_model()
 jitted = jax.jit(noise, static_argnames=("model", "norm", "tries"))

@@ -8,12 +8,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.optimize import brentq
 
-from filled import filled
-from linear import Curved, batch, linear_model, margins, worst_in_box
+from helpers.filled import filled
+from helpers.linear import Curved, batch, linear_model, margins, worst_in_box
+from helpers.refusal import refuses
 from minmax_jax.attacks import fgsm, pgd
 from minmax_jax.attacks.ball import NORMS, size
 from minmax_jax.attacks.losses import climbed, cross_entropy
-from refusal import refuses
 
 
 @pytest.fixture(scope="module")

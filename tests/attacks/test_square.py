@@ -10,13 +10,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from filled import filled
-from linear import Curved, batch, linear_model, margins, worst_in_box
+from helpers.filled import filled
+from helpers.linear import Curved, batch, linear_model, margins, worst_in_box
+from helpers.refusal import refuses
 from minmax_jax.attacks.ball import NORMS, random_point, size
 from minmax_jax.attacks.losses import cross_entropy, margin
 from minmax_jax.attacks.square import square
 from minmax_jax.attacks.squares import sides
-from refusal import refuses
 
 room = import_module("minmax_jax.attacks.square")  # the package's name is the function's
 LINEAR, W = linear_model()

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from peers import NEEDED
+from helpers.peers import NEEDED
 
 pytestmark = NEEDED
 
@@ -40,6 +40,6 @@ def test_weights_in_the_wrong_order_are_noticed(monkeypatch):
         return right | {"dense1.weight": np.asarray(params["dense1"]["kernel"]).T}
 
     form = agreement.in_torch_form
-    monkeypatch.setattr("minmax_jax.benchmark.twin.in_torch_form", flattened_as_ours)
+    monkeypatch.setattr("minmax_jax.benchmark.torch_models.in_torch_form", flattened_as_ours)
     found = agreement.objections(agreement.differences())
     assert any("gradient in the images" in one for one in found) and any("losses" in one for one in found)

@@ -3,7 +3,7 @@
 import pytest
 
 from minmax_jax.benchmark.alternation import alternate, ask
-from minmax_jax.benchmark.row import ROWS, Result, Size
+from minmax_jax.benchmark.rows import ROWS, Result, Size
 
 SIZE = Size(runs=4, images=256, epochs=2, repeats=1)
 

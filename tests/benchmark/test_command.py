@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from helpers.peers import NEEDED
 from minmax_jax.benchmark import __main__ as command
-from minmax_jax.benchmark.row import ROWS
-from peers import NEEDED
+from minmax_jax.benchmark.rows import ROWS
 
 MACHINE = {
     **{"processor": "Abacus", "cores": 2, "memory": 7.8, "device": None, "system": "Linux"},

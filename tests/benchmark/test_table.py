@@ -4,7 +4,7 @@ import pytest
 
 from minmax_jax.benchmark import table
 from minmax_jax.benchmark.alternation import Measured
-from minmax_jax.benchmark.row import DEVICE, ROWS, Result
+from minmax_jax.benchmark.rows import DEVICE, ROWS, Result
 
 OURS = [Result(0.002, 1.5), Result(0.001, 1.6), Result(0.004, 0.1)]
 THEIRS = [Result(0.004, choice="eager"), Result(0.004, choice="eager"), Result(0.008, choice="fused")]

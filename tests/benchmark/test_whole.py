@@ -5,11 +5,11 @@ import numpy as np
 import pytest
 
 import minmax_jax.attacks
+from helpers.small import lenet, train
 from minmax_jax import save
 from minmax_jax.attacks import pgd
 from minmax_jax.benchmark import whole
-from minmax_jax.benchmark.row import EPS, Size
-from small import lenet, train
+from minmax_jax.benchmark.rows import EPS, Size
 
 SIZE = Size(runs=1, images=256, epochs=2, repeats=1)
 

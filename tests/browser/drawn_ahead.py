@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from browser.conftest import Lab
 from browser.reader import SCROLL_TO_CELL, note_latencies, wait_until
 from browser.watched import watched_page
-from minmax_jax import pages
+from minmax_jax.publish import pages
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Locator, Page

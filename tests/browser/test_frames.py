@@ -7,7 +7,7 @@ import jupytext
 
 from browser.drawn_ahead import FRAMES, play
 from browser.watched import watched_page
-from minmax_jax import pages
+from minmax_jax.publish import pages
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser

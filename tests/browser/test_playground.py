@@ -152,7 +152,7 @@ def app(chromium: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str
     home = tmp_path_factory.mktemp("voila")
     address, log = f"http://127.0.0.1:{free_port()}", home / "voila.log"
     command = [
-        *(sys.executable, "-m", "minmax_jax.app", "--no-browser"),
+        *(sys.executable, "-m", "minmax_jax.publish.app", "--no-browser"),
         *(f"--port={address.rsplit(':')[-1]}", "--Voila.ip=127.0.0.1"),
     ]
     with log.open("w") as output:

@@ -7,7 +7,7 @@ import numpy as np
 from flax import nnx
 
 import minmax_jax as mm
-from filled import filled
+from helpers.filled import filled
 
 SHAPE = (14, 13, 2)  # odd and even, so that pools leave a column out and tiles are filled up
 CLASSES = 4

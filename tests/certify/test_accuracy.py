@@ -10,11 +10,11 @@ from flax import nnx
 
 import minmax_jax as mm
 from certify.nets import CLASSES, net, photos
+from helpers.refusal import refuses
+from helpers.small import digits
+from helpers.victims import victim
 from minmax_jax.attacks import pgd
 from minmax_jax.certify import margin_bounds, verified
-from refusal import refuses
-from small import digits
-from victims import victim
 
 RADII = [0.0, 0.005, 0.1, 0.3]
 
@@ -145,7 +145,7 @@ def test_unfit_arguments_are_named(data, model, options, words):
 def test_another_model_and_other_data_are_refused(model, data):
     with refuses("model is a function", "minmax_jax.lenet.LeNet", error=TypeError):
         verified(lambda x: x, data)
-    with refuses("data is a Dataset", "minmax_jax.split.Split", error=TypeError):
+    with refuses("data is a Dataset", "minmax_jax.data.split.Split", error=TypeError):
         verified(model, digits())
     with refuses("this LeNet takes"):
         verified(net(), data)

@@ -10,10 +10,10 @@ from flax import nnx
 
 from certify import dense
 from certify.nets import CLASSES, EPS, SHAPE, VARIANTS, around, margins_of, net, photos
-from filled import filled
-from linear import Curved
+from helpers.filled import filled
+from helpers.linear import Curved
+from helpers.refusal import refuses
 from minmax_jax.certify import interval_bounds, margin_bounds
-from refusal import refuses
 
 PURE = ("ibp", "crown-ibp", "crown")
 

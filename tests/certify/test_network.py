@@ -7,10 +7,10 @@ import pytest
 from flax import nnx
 
 import minmax_jax as mm
-from filled import filled
+from helpers.filled import filled
+from helpers.refusal import refuses
 from minmax_jax.certify.network import box, layers_of
 from minmax_jax.certify.passes import forward
-from refusal import refuses
 
 
 @pytest.mark.parametrize("variant", ["modern", "classic"])

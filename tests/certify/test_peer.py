@@ -11,10 +11,10 @@ from types import ModuleType
 import numpy as np
 import pytest
 
+from helpers.peers import NEEDED
+from helpers.small import digits
+from helpers.victims import victim
 from minmax_jax.certify import interval_bounds, margin_bounds
-from peers import NEEDED
-from small import digits
-from victims import victim
 
 pytestmark = [
     *NEEDED,
@@ -74,7 +74,7 @@ def bounded(lirpa, model):
     """The model as auto_LiRPA sees it, and its bounds of margins (or of logits) as arrays."""
     import torch
 
-    from minmax_jax.benchmark.twin import twin_of
+    from minmax_jax.benchmark.torch_models import twin_of
 
     data = digits().test[:COUNT]
     images = torch.from_numpy(data.images.transpose(0, 3, 1, 2).copy())

@@ -9,12 +9,12 @@ import pytest
 from flax import nnx
 
 import minmax_jax as mm
-from defending import KEY, assert_close, curved, graded, straight
-from linear import margins
+from helpers.defending import KEY, assert_close, curved, graded, straight
+from helpers.linear import margins
+from helpers.small import Norm, digits
 from minmax_jax.attacks.ball import size
 from minmax_jax.defences import Adversarial, fast_adversarial
 from minmax_jax.defences.worst import frozen
-from small import Norm, digits
 
 PLAIN = mm.Objective()
 

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 import minmax_jax as mm
-from defending import KEY, curved, straight
+from helpers.defending import KEY, curved, straight
+from helpers.refusal import refuses
 from minmax_jax.defences import IBP, TRADES, Adversarial, fast_adversarial
-from refusal import refuses
 
 ALL = [
     Adversarial(0.1, warmup=0.5),

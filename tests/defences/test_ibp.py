@@ -6,12 +6,12 @@ import pytest
 from flax import nnx
 
 import minmax_jax as mm
-from defending import KEY, assert_close, graded
-from filled import filled
+from helpers.defending import KEY, assert_close, graded
+from helpers.filled import filled
+from helpers.refusal import refuses
+from helpers.small import digits
 from minmax_jax.certify import interval_bounds
 from minmax_jax.defences import IBP, Adversarial
-from refusal import refuses
-from small import digits
 
 PLAIN = mm.Objective()
 

@@ -7,10 +7,10 @@ import pytest
 from flax import nnx
 
 import minmax_jax as mm
+from helpers.refusal import refuses
+from helpers.small import digits
+from helpers.sweeping import Tiny
 from minmax_jax.defences import IBP, TRADES, Adversarial, fast_adversarial, recipe
-from refusal import refuses
-from small import digits
-from sweeping import Tiny
 
 
 @pytest.mark.parametrize(

@@ -11,9 +11,9 @@ import pytest
 from flax import nnx
 
 import minmax_jax as mm
+from helpers.small import digits
+from helpers.sweeping import Tiny
 from minmax_jax.defences import Adversarial
-from small import digits
-from sweeping import Tiny
 
 SCRIPT = """
 import sys

@@ -11,11 +11,11 @@ from hypothesis.extra import numpy as hnp
 from scipy.special import rel_entr, softmax
 
 import minmax_jax as mm
-from defending import KEY, assert_close, curved, graded, straight
+from helpers.defending import KEY, assert_close, curved, graded, straight
+from helpers.small import Norm, digits
 from minmax_jax.attacks.ball import size
 from minmax_jax.defences import TRADES
 from minmax_jax.defences.trades import divergence
-from small import Norm, digits
 
 PLAIN = mm.Objective()
 logits = hnp.arrays(np.float32, (4, 3), elements=st.floats(-20, 20, width=32))

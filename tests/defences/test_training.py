@@ -12,13 +12,13 @@ import xarray as xr
 from flax import nnx
 
 import minmax_jax as mm
+from helpers.refusal import refuses
+from helpers.small import Norm, digits, same_weights
+from helpers.sweeping import Tiny, assert_equal, sweep
 from minmax_jax.defences import IBP, TRADES, Adversarial
 from minmax_jax.objective import Measured, cross_entropy
-from minmax_jax.steps import Course, epoch_order, initial_state, train_steps
+from minmax_jax.train_step import Course, epoch_order, initial_state, train_steps
 from minmax_jax.training import ADAM
-from refusal import refuses
-from small import Norm, digits, same_weights
-from sweeping import Tiny, assert_equal, sweep
 
 ADVERSARIAL = mm.Objective(defence=Adversarial(0.2, steps=2, warmup=0.5))
 

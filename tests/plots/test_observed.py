@@ -4,10 +4,10 @@ from pathlib import Path
 
 import pytest
 
-from drawn import labelled
+from helpers.drawn import labelled
 from minmax_jax import plots
 from minmax_jax.study import read
-from minmax_jax.study.verdict import minmax_effects
+from minmax_jax.study.analysis.verdict import minmax_effects
 
 RESULT = Path(__file__).parents[2] / "notebooks/results/observation.nc"
 

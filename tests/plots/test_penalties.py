@@ -3,11 +3,11 @@
 import numpy as np
 import pytest
 
-from drawn import labelled
-from made_up import ARMS, penalties
+from helpers.drawn import labelled
+from helpers.made_up import ARMS, penalties
+from helpers.refusal import refuses
 from minmax_jax import plots
-from minmax_jax.study.arm import Arm
-from refusal import refuses
+from minmax_jax.study.design.arm import Arm
 
 
 @pytest.fixture(scope="module")

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from drawn import labelled
+from helpers.drawn import labelled
+from helpers.refusal import refuses
 from minmax_jax import plots
-from refusal import refuses
 
 
 @pytest.fixture

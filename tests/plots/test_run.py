@@ -5,10 +5,10 @@ import pytest
 import xarray as xr
 
 import minmax_jax as mm
-from drawn import labelled
+from helpers.drawn import labelled
+from helpers.refusal import refuses
+from helpers.small import digits, lenet, run, train
 from minmax_jax import plots
-from refusal import refuses
-from small import digits, lenet, run, train
 
 
 @pytest.fixture(scope="module")

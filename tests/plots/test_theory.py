@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 
 import minmax_jax as mm
-from drawn import labelled
+from helpers.drawn import labelled
+from helpers.refusal import refuses
+from helpers.small import lenet
 from minmax_jax import plots
-from minmax_jax.drawing import COLOURS
-from refusal import refuses
-from small import lenet
+from minmax_jax.plots.style import COLOURS
 
 KERNEL = np.random.default_rng(0).normal(0, 0.3, (3, 3, 1, 2)).astype(np.float32)
 

@@ -11,7 +11,7 @@ import pytest
 import xarray as xr
 
 from minmax_jax.study import __main__ as command
-from minmax_jax.study.result import about, read
+from minmax_jax.study.engine.result import about, read
 
 
 def all_results(folder: Path) -> dict[str, xr.Dataset]:

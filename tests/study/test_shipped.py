@@ -4,11 +4,11 @@ from pathlib import Path
 
 import pytest
 
-from minmax_jax.study import observation
-from minmax_jax.study.finding import markdown
-from minmax_jax.study.findings import findings
-from minmax_jax.study.pictures import pictures
-from minmax_jax.study.result import about, read
+from minmax_jax.study.analysis.finding import markdown
+from minmax_jax.study.analysis.findings import findings
+from minmax_jax.study.design.images import pictures
+from minmax_jax.study.engine.result import about, read
+from minmax_jax.study.experiments import observation
 
 ROOT = Path(__file__).parents[2]
 RESULTS = ROOT / "notebooks" / "results"

@@ -5,8 +5,8 @@ import pytest
 from flax import nnx
 
 import minmax_jax as mm
-from exploring import expect_change
-from small import digits, lenet, run
+from helpers.exploring import expect_change
+from helpers.small import digits, lenet, run
 
 
 @pytest.fixture

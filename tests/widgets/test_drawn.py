@@ -2,7 +2,7 @@
 
 import threading
 
-from minmax_jax.drawing import Figure
+from minmax_jax.plots.style import Figure
 from minmax_jax.widgets import FigureImage
 from minmax_jax.widgets.drawn import DrawnExplorer
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 import minmax_jax as mm
-from refusal import refuses
+from helpers.refusal import refuses
 
 
 def test_pixels_are_an_image_row_by_row():

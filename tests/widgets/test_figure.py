@@ -2,9 +2,9 @@
 
 import matplotlib.figure
 
-from minmax_jax.drawing import Figure
+from helpers.refusal import refuses
+from minmax_jax.plots.style import Figure
 from minmax_jax.widgets import FigureImage
-from refusal import refuses
 
 
 def test_the_image_follows_the_figure():

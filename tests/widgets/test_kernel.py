@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 import minmax_jax as mm
-from exploring import expect_change
-from refusal import refuses
+from helpers.exploring import expect_change
+from helpers.refusal import refuses
 
 
 @pytest.fixture

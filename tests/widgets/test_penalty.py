@@ -3,8 +3,8 @@
 import pytest
 
 import minmax_jax as mm
-from made_up import penalties
-from refusal import refuses
+from helpers.made_up import penalties
+from helpers.refusal import refuses
 
 
 @pytest.fixture(scope="module")

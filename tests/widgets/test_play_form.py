@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from minmax_jax.play import Play
+from minmax_jax.widgets.play import Play
 from minmax_jax.widgets.play_form import PlayForm
 
 

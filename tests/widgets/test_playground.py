@@ -10,11 +10,11 @@ import pytest
 import xarray as xr
 
 import minmax_jax as mm
-from minmax_jax.play import Play
-from minmax_jax.progress import Progress
+from helpers.refusal import refuses
+from minmax_jax.jobs.progress import Progress
 from minmax_jax.training import Diverged
 from minmax_jax.widgets import playground
-from refusal import refuses
+from minmax_jax.widgets.play import Play
 
 START = Play(epochs=1, images=1280)
 

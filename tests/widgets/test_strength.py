@@ -5,11 +5,11 @@ import optax
 import pytest
 
 import minmax_jax as mm
-import small
+from helpers import small
+from helpers.refusal import refuses
+from helpers.small import digits, lenet, same_weights, train
 from minmax_jax.training import Diverged
 from minmax_jax.widgets import strength
-from refusal import refuses
-from small import digits, lenet, same_weights, train
 
 
 @pytest.fixture(scope="module")

@@ -3,9 +3,9 @@
 import pytest
 
 import minmax_jax as mm
-from exploring import expect_change
-from minmax_jax.view import MinMaxView
-from small import lenet, run, train
+from helpers.exploring import expect_change
+from helpers.small import lenet, run, train
+from minmax_jax.plots.run_view import MinMaxView
 
 
 @pytest.fixture(scope="module")

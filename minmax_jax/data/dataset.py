@@ -1,0 +1,131 @@
+"""Labelled images: ``load`` a data set by name, or build a ``Dataset`` from arrays of your own."""
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from minmax_jax.data import tfds as prepared
+from minmax_jax.data.split import Split, shape_text
+from minmax_jax.storage import archive
+
+BUNDLED = "mnist"  # the set that comes with the package
+BUNDLE = Path(__file__).with_name("mnist.npz")
+DIGITS = tuple("0123456789")
+
+
+@dataclass(frozen=True, eq=False, repr=False, init=False)
+class Dataset:
+    """A named data set: training and test images, names of the classes, and where it is from.
+
+    Labels are positions in ``class_names``; without names, the classes are called by their numbers.
+    Raises TypeError or ValueError where the splits' images differ in shape or a label has no name.
+    """
+
+    name: str
+    train: Split
+    test: Split
+    class_names: tuple[str, ...]
+    provenance: str
+
+    def __init__(
+        self,
+        name: str,
+        train: Split,
+        test: Split,
+        class_names: Sequence[str] = (),
+        provenance: str = "given by the caller",
+    ) -> None:
+        if not isinstance(name, str):
+            raise TypeError(f"name is {name!r}; it takes a str")
+        for argument, split in (("train", train), ("test", test)):
+            if not isinstance(split, Split):
+                raise TypeError(f"{argument} is a {type(split).__name__}; it takes a Split(images, labels)")
+        if train.images.shape[1:] != test.images.shape[1:]:
+            raise ValueError(
+                f"test has images of {shape_text(test.images.shape[1:])}; "
+                f"it takes the shape of train's, {shape_text(train.images.shape[1:])}"
+            )
+        largest = int(max(train.labels.max(), test.labels.max()))
+        names = _class_names(class_names) or tuple(map(str, range(largest + 1)))
+        if largest >= len(names):
+            raise ValueError(
+                f"class_names has {len(names)} names; it takes one for every label, "
+                f"and the largest is {largest}"
+            )
+        fields = {"name": name, "train": train, "test": test, "class_names": names}
+        for field, value in (fields | {"provenance": provenance}).items():
+            object.__setattr__(self, field, value)
+
+    @property
+    def image_shape(self) -> tuple[int, int, int]:
+        """Height, width and channels of every image."""
+        height, width, channels = self.train.images.shape[1:]
+        return height, width, channels
+
+    @property
+    def classes(self) -> int:
+        """The number of classes."""
+        return len(self.class_names)
+
+    def __repr__(self) -> str:
+        shown = ", ".join(self.class_names[:10]) + (", ..." if self.classes > 10 else "")
+        return (
+            f"Dataset {self.name}: {len(self.train)} training and {len(self.test)} test images "
+            f"of {shape_text(self.image_shape)}, float32 in [0, 1]\n"
+            f"{self.classes} classes: {shown}\nfrom {self.provenance}"
+        )
+
+
+def load(
+    name: str = "mnist",
+    *,
+    source: Literal["bundled", "tfds"] | None = None,
+    data_dir: str | os.PathLike[str] | None = None,
+) -> Dataset:
+    """Load an image classification set by its name in tensorflow-datasets, such as "fashion_mnist".
+
+    ``source="bundled"`` reads the MNIST that comes with this package, ``"tfds"`` reads through
+    tensorflow-datasets; None takes the bundle for "mnist" unless ``data_dir`` is given.
+    ``data_dir`` is where tensorflow-datasets keeps prepared data: by default ``TFDS_DATA_DIR`` of
+    the environment, or its own folder in the user's home. A set that is not prepared yet is
+    downloaded and prepared, once, if TensorFlow is installed (extra ``prepare``).
+
+    Identity: ``load("mnist")`` and ``load("mnist", source="tfds")`` hold equal arrays. Raises
+    ValueError for an unknown name or a set that is not one of images of one size with one label,
+    ModuleNotFoundError where TensorFlow is needed and missing, ConnectionError where the network
+    is.
+    """
+    if not isinstance(name, str):
+        raise TypeError(f"name is {name!r}; it takes a str, such as 'mnist'")
+    if source not in (None, "bundled", "tfds"):
+        raise ValueError(f"source is {source!r}; it takes 'bundled', 'tfds' or None")
+    if source == "bundled" and (name != BUNDLED or data_dir is not None):
+        raise ValueError(
+            f"source='bundled' has only 'mnist', inside the package, got name {name!r} and "
+            f"data_dir {data_dir!r}; source='tfds' takes other names and folders"
+        )
+    if source == "bundled" or (source is None and name == BUNDLED and data_dir is None):
+        return _bundled()
+    found = prepared.load(name, data_dir)
+    train, test = Split.from_bytes(*found.train), Split.from_bytes(*found.test)
+    return Dataset(name, train, test, found.class_names, found.provenance)
+
+
+def _bundled() -> Dataset:
+    arrays = archive.unpack(BUNDLE)
+    return Dataset(
+        BUNDLED,
+        Split.from_bytes(arrays["train_images"], arrays["train_labels"]),
+        Split.from_bytes(arrays["test_images"], arrays["test_labels"]),
+        DIGITS,
+        "the bundled MNIST (LeCun, Cortes and Burges), in tensorflow-datasets' order",
+    )
+
+
+def _class_names(names: Sequence[str]) -> tuple[str, ...]:
+    names = (names,) if isinstance(names, str) else tuple(names)
+    if not all(isinstance(name, str) for name in names) or len(set(names)) < len(names):
+        raise ValueError(f"class_names is {names!r}; it takes strings, all different")
+    return names

@@ -1,0 +1,67 @@
+"""One image under attack, fast enough to follow a slider."""
+
+from functools import partial
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float, Int
+
+from minmax_jax.attacks.registry import Attack, call, select
+from minmax_jax.checks import SEEDS, AnyArray, check_count
+from minmax_jax.evaluation import Model, merge_model, split_model
+
+
+def attack_one(
+    model: Model,
+    image: Float[AnyArray, "h w c"],
+    label: int | None,
+    eps: float,
+    attack: str | Attack = "pgd",
+    seed: int = 0,
+) -> tuple[Float[np.ndarray, "h w c"], Float[np.ndarray, "2 classes"]]:
+    """The adversarial image of one image in L-inf, and the logits of both: ``(moved, logits)``.
+
+    ``label`` None attacks the model's own answer; ``attack`` is one of ``mm.attacks.NAMED``, with its usual
+    settings, or a function like those of ``mm.attacks``. Compiled once for a model's definition and attack.
+    Raises ValueError for an unknown attack, a label that names no class, an image or an eps out of [0, 1].
+    Identity: ``mm.attacks.NAMED[attack].function`` on a batch of one.
+    """
+    (chosen,) = select([attack] if isinstance(attack, str) else {"own": attack}, "linf").values()
+    check_count("seed", seed, **SEEDS)
+    definition, state = split_model(model)
+    picture = jnp.asarray(image, jnp.float32)[None]
+    before = _answers(definition, state, picture)
+    if label is None:
+        label = int(before.argmax())
+    if not 0 <= label < before.shape[-1]:
+        raise ValueError(f"label is {label}; it takes a number below {before.shape[-1]}")
+    if not 0 <= eps <= 1:
+        raise ValueError(f"eps is {eps}; it takes a number in [0, 1]")
+    if not bool(((picture >= 0) & (picture <= 1)).all()):
+        raise ValueError(
+            f"image has values from {picture.min()} to {picture.max()}; it takes those in [0, 1]"
+        )
+    labels, key = jnp.array([label]), jax.random.key(seed)
+    moved = _attack(definition, state, picture, labels, jnp.float32(eps), key, chosen.function)
+    after = _answers(definition, state, moved)
+    return np.asarray(moved[0]), np.concatenate([before, after])
+
+
+@partial(jax.jit, static_argnames="definition")
+def _answers(definition: Any, state: Any, image: Float[Array, "1 h w c"]) -> Float[Array, "1 classes"]:
+    return merge_model(definition, state)(image)
+
+
+@partial(jax.jit, static_argnames=("definition", "attack"))
+def _attack(
+    definition: Any,
+    state: Any,
+    image: Float[Array, "1 h w c"],
+    label: Int[Array, " 1"],
+    eps: Float[Array, ""],
+    key: Array,
+    attack: Attack,
+) -> Float[Array, "1 h w c"]:
+    return call(attack, "linf", merge_model(definition, state), image, label, eps, key=key)

@@ -1,0 +1,221 @@
+"""A victim: a model with the images that it is attacked on, in batches of one width."""
+
+import zlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Bool, Float, Int
+
+from minmax_jax.attacks.ball import Norm, finite, size
+from minmax_jax.attacks.compaction import CHUNK, on_active
+from minmax_jax.attacks.inputs import as_radii, check_eps, check_numbers, count_classes
+from minmax_jax.attacks.losses import ascent, cross_entropy
+from minmax_jax.attacks.registry import Attack, NamedAttack, call
+from minmax_jax.checks import check_count, check_type
+from minmax_jax.data import Dataset, Split
+from minmax_jax.evaluation import Model, merge_model, split_model
+from minmax_jax.jobs.parallel import side_by_side
+from minmax_jax.robustness.predictions import Rows, answers, asked_twice, batches, check_same, same
+
+SLACK = 1e-4  # of a radius, for rounding: a sum over many pixels is not exact
+ROUNDING = 1e-6  # of a pixel
+
+Mask = Bool[np.ndarray, " width"]
+Done = Callable[[int], Any]  # is told how many rows are finished
+
+
+class Attacked(NamedTuple):
+    """What an attack did to some images; what it made of them only where that was asked for, else none."""
+
+    broken: Bool[np.ndarray, " rows"]
+    sizes: Float[np.ndarray, " rows"]
+    images: Float[np.ndarray, "kept h w c"]
+
+
+class _Found(NamedTuple):
+    """The same for a batch, with what is to be checked of it."""
+
+    broken: Array
+    sizes: Array
+    boxed: Array
+    finite: Array
+    images: Any
+
+
+@dataclass(frozen=True, eq=False)
+class Victim:
+    """A model and images with their labels, looked at once: what it answers, and that it can be attacked."""
+
+    definition: Any
+    weights: Any
+    images: Float[np.ndarray, "n h w c"]
+    labels: Int[np.ndarray, " n"]
+    answers: Int[np.ndarray, " n"]
+    classes: int
+    norm: Norm
+    width: int
+
+    @property
+    def correct(self) -> Bool[np.ndarray, " n"]:
+        """Whether each image is classified as its label, as it is."""
+        return self.answers == self.labels
+
+    def under(
+        self,
+        name: str,
+        attack: NamedAttack,
+        eps: float | None,
+        rows: Rows,
+        seed: int,
+        *,
+        scale: float | None = None,
+        keep: bool = False,
+        done: Done = lambda rows: None,
+    ) -> Attacked:
+        """What the attack does to these rows, on the model with its logits times ``scale``.
+
+        ``eps`` is None for an attack that looks for the smallest change. Raises ValueError if an image comes
+        back from outside the ball or the box, or with logits that are no numbers: then it is not the attack
+        it says. The random key is the attack's own: the same whatever other attacks there are.
+        """
+        key = jax.random.fold_in(jax.random.key(seed), zlib.crc32(name.encode()))
+
+        def attacked(work: tuple[int, tuple[Rows, Mask]]) -> tuple[Mask, _Found]:
+            number, (batch, active) = work
+            found = _attacked(
+                self.definition,
+                self.weights,
+                attack.function,
+                self.norm,
+                active,
+                self.images[batch],
+                self.labels[batch],
+                None if eps is None else jnp.float32(eps),
+                jax.random.fold_in(key, number),
+                None if scale is None else jnp.float32(scale),
+            )
+            return active, found if keep else found._replace(images=None)
+
+        parts = []
+        for active, found in side_by_side(attacked, enumerate(batches(rows, self.width))):
+            broken, sizes, boxed, finite = (np.asarray(leaf)[active] for leaf in found[:-1])
+            self._check(name, eps, sizes, boxed, finite)
+            parts.append((broken, sizes, np.asarray(found.images)[active] if keep else self.images[:0]))
+            done(len(broken))
+        none = (np.zeros(0, bool), np.zeros(0, np.float32), self.images[:0])
+        return Attacked(*(np.concatenate(columns) for columns in zip(none, *parts, strict=True)))
+
+    def without_gradient(self, rows: Rows) -> Bool[np.ndarray, " rows"]:
+        """Whether the cross-entropy's gradient in an image's pixels is zero in all of them, or no number."""
+        parts = [
+            np.asarray(_flat(self.definition, self.weights, self.images[batch], self.labels[batch]))[active]
+            for batch, active in batches(rows, self.width)
+        ]
+        return np.concatenate([np.zeros(0, bool), *parts])
+
+    def answer(self, images: Float[np.ndarray, "rows h w c"]) -> Int[np.ndarray, " rows"]:
+        """The class that the model gives other images."""
+        return answers(self.definition, self.weights, images, self.width)
+
+    def _check(
+        self, name: str, eps: float | None, sizes: np.ndarray, boxed: np.ndarray, finite: np.ndarray
+    ) -> None:
+        if not boxed.all():
+            raise ValueError(
+                f"attack {name!r} gives images outside [0, 1] or NaN; its images have to stay in it"
+            )
+        if not finite.all():
+            raise ValueError(
+                f"model gives logits that are NaN or infinite on images that attack {name!r} found; "
+                "it takes finite ones on all images in [0, 1]"
+            )
+        if eps is not None and not (sizes <= eps * (1 + SLACK) + ROUNDING).all():
+            raise ValueError(
+                f"attack {name!r} changes an image by {sizes.max():g} at eps {eps:g}; "
+                f"its images have to stay in the ball, by norm {self.norm!r}"
+            )
+
+
+def take(model: Model, data: Split | Dataset, norm: Norm, batch_size: int) -> Victim:
+    """The model with the images of a split, or with the test images of a data set.
+
+    Raises TypeError or ValueError for data of another kind, labels that name no class, logits that are not
+    finite, or a model that answers the same images differently: its accuracy would depend on chance.
+    """
+    split = data.test if isinstance(data, Dataset) else data
+    check_type("data", split, Split)
+    check_count("batch_size", batch_size)
+    definition, weights = split_model(model)
+    width = min(batch_size, len(split))
+    if definition is model:  # called plainly: its state, if it has any, must not be left inside a jit
+        batch = jnp.asarray(split.images[:width])
+        plain = np.asarray(model(batch))
+        check_same(plain, np.asarray(model(batch)))
+        compiled = np.asarray(asked_twice(definition, weights, batch)[0])
+        if np.isfinite(plain).all() and not same(plain, compiled):
+            raise ValueError(
+                "model answers differently once it is compiled: was it changed since it was first called? "
+                "It takes a function of the images alone; wrap a changed model in a new function"
+            )
+
+    def logits(images: Array) -> Array:
+        return asked_twice(definition, weights, images)[0]
+
+    classes = count_classes(logits, split.images[:width])
+    check_numbers("labels", split.labels, split.labels.shape, classes)
+    classified = answers(definition, weights, split.images, width)
+    return Victim(definition, weights, split.images, split.labels, classified, classes, norm, width)
+
+
+def radii(eps: Any, norm: Norm) -> list[float]:
+    """Radii in rising order, each once. Raises ValueError unless there are some, all in the norm's range."""
+    values = np.unique(as_radii(eps)).tolist()
+    if not values:
+        raise ValueError(f"eps is {eps}; it takes one radius or more, in pixel units of [0, 1]")
+    for value in values:
+        check_eps(value, norm)
+    return values
+
+
+@partial(jax.jit, static_argnames=("definition", "attack", "norm"))
+def _attacked(
+    definition: Any,
+    weights: Any,
+    attack: Attack,
+    norm: Norm,
+    active: Bool[Array, " n"],
+    images: Float[Array, "n h w c"],
+    labels: Int[Array, " n"],
+    eps: Float[Array, ""] | None,
+    key: Array,
+    scale: Float[Array, ""] | None,
+) -> _Found:
+    """The active images under attack, in chunks: those without an active one cost nothing."""
+    model = merge_model(definition, weights)
+    victim = model if scale is None else lambda x: model(x) * scale
+
+    def work(_: Array, x: Array, y: Array, keys: Array) -> _Found:
+        found = call(attack, norm, victim, x, y, eps, key=keys[0])
+        logits = model(found)
+        boxed = ((found >= -ROUNDING) & (found <= 1 + ROUNDING)).all((1, 2, 3))
+        broken = logits.argmax(1) != y
+        return _Found(broken, size(found - x, norm), boxed, jnp.isfinite(logits).all(1), found)
+
+    no, yes = jnp.zeros_like(active), jnp.ones_like(active)
+    otherwise = _Found(no, jnp.zeros(len(active)), yes, yes, images)
+    keys = jax.random.split(key, len(active))
+    return on_active(work, active, otherwise, images, labels, keys, chunk=CHUNK)
+
+
+@partial(jax.jit, static_argnames="definition")
+def _flat(
+    definition: Any, weights: Any, images: Float[Array, "n h w c"], labels: Int[Array, " n"]
+) -> Bool[Array, " n"]:
+    gradient = ascent(merge_model(definition, weights), images, lambda z: cross_entropy(z, labels))
+    known = finite(gradient)
+    return (known == 0).all((1, 2, 3))

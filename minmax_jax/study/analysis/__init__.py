@@ -1,0 +1,1 @@
+"""What the results say: effects, verdicts and the table of findings."""

@@ -1,0 +1,72 @@
+"""A finding, and results in words and figures as the table of findings has them."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import NamedTuple
+
+import numpy as np
+from jaxtyping import Bool
+
+from minmax_jax.study.analysis.verdict import Effect
+
+
+class Finding(NamedTuple):
+    """A claim, the reading of it that was tested, the result, its size with an interval, and its basis.
+
+    ``shown`` is where a reader sees it: a notebook and its section, as "1_observation#Not one run, but many".
+    """
+
+    claim: str
+    reading: str
+    result: str
+    effect: str
+    attack: str
+    seeds: int
+    experiment: str
+    shown: str
+
+
+def markdown(found: Iterable[Finding]) -> str:
+    """The findings as a table for the README, each with a link to the section that shows it."""
+    *names, _ = Finding._fields
+    rows = [names, ["---"] * len(names)]
+    for *values, shown in found:
+        notebook, section = shown.split("#")
+        place = f"notebooks/{notebook}.ipynb#{section.replace(' ', '-')}"
+        rows.append([*map(str, values[:-1]), f"[{values[-1]}]({place})"])
+    return "\n".join(f"| {' | '.join(row)} |" for row in rows)
+
+
+def counted(holds: Bool[np.ndarray, " n"], what: str, names: Sequence[str] = ()) -> str:
+    """In how many of some conditions something holds; with their names, also in which, or in which not."""
+    if not len(holds):
+        return f"no {what} to judge"
+    if holds.all():
+        return f"holds in all {len(holds)} {what}"
+    if not holds.any():
+        return "does not hold"
+    few = holds if 2 * holds.sum() <= len(holds) else ~holds
+    those = ", ".join(name for name, one in zip(names, few, strict=True) if one) if names else ""
+    listed = f" ({'only' if few is holds else 'not'}: {those})" if those else ""
+    return f"holds in {holds.sum()} of {len(holds)} {what}{listed}"
+
+
+def direction(effects: Sequence[Effect], *, falls: str, rises: str) -> str:
+    """``falls`` if all intervals lie below 0, ``rises`` if all lie above, else "no clear effect"."""
+    if all(one.high < 0 for one in effects):
+        return falls
+    return rises if all(one.low > 0 for one in effects) else "no clear effect"
+
+
+def number(one: Effect) -> str:
+    """A mean with its interval: -0.012 [-0.015, -0.010]."""
+    return f"{float(one.mean):+.3f} [{float(one.low):+.3f}, {float(one.high):+.3f}]"
+
+
+def by_layer(effects: Mapping[str, Effect]) -> str:
+    """The number of each layer: conv1 -0.012 [-0.015, -0.010], conv2 ..."""
+    return ", ".join(f"{layer} {number(one)}" for layer, one in effects.items())
+
+
+def points(one: Effect) -> str:
+    """A difference of accuracies in percentage points: +1.2 [+0.3, +2.0] points."""
+    return f"{100 * float(one.mean):+.1f} [{100 * float(one.low):+.1f}, {100 * float(one.high):+.1f}] points"

@@ -1,0 +1,1 @@
+"""What is compared: arms, conditions and the images of the study."""

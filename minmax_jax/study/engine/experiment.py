@@ -1,0 +1,91 @@
+"""An experiment: work in units that are kept as they are finished, and the table that they make."""
+
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from minmax_jax.jobs.progress import Progress
+from minmax_jax.lenet import LeNet
+from minmax_jax.training import Run
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+Arrays = dict[str, np.ndarray]
+Tell = Callable[[float], None]  # is told a share in [0, 1]
+
+
+@dataclass(frozen=True)
+class Unit:
+    """A piece of work, a few minutes at most, or one that keeps what it has done in its folder.
+
+    ``work`` takes a folder of its own, which is removed when the unit is finished, and a function to tell
+    the share that is done; it gives named arrays. ``cost`` is what it is worth beside other units, by which
+    the time left is told.
+    """
+
+    name: str
+    work: Callable[[Path, Tell], Arrays]
+    cost: float = 1.0
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """One question of the study.
+
+    ``config`` (as JSON has it, seeds among it) and ``data`` (a checksum for each data set) are all that the
+    results depend on but the program; ``table`` puts the arrays of all units, in their order, together.
+    """
+
+    name: str
+    question: str
+    config: dict[str, Any]
+    data: dict[str, str]
+    units: Sequence[Unit]
+    table: Callable[[Sequence[Arrays]], "xr.Dataset"] = field(repr=False)
+
+    def __post_init__(self) -> None:
+        names = [unit.name for unit in self.units]
+        if not names or len(set(names)) < len(names):
+            raise ValueError(f"units of {self.name!r} are named {names}; it takes one or more, all different")
+        if not re.fullmatch(r"[a-z][a-z_]*", self.name):
+            raise ValueError(f"name is {self.name!r}; it takes small letters, as it names a file")
+
+    @property
+    def asked(self) -> dict[str, Any]:
+        """All that the results depend on, flat, so that a difference can be named."""
+        return {**self.config, **{f"data {name}": found for name, found in self.data.items()}}
+
+
+def telling(tell: Tell, share: float = 1.0) -> Callable[[Progress], None]:
+    """A progress function for ``fit`` that tells how far training is, which is ``share`` of a unit."""
+
+    def told(now: Progress) -> None:
+        tell(share * now.step / now.steps)
+
+    return told
+
+
+def network(run: Run) -> LeNet:
+    """The network of a run; a run that was stopped stops the study, by KeyboardInterrupt."""
+    if run.outcome == "stopped":
+        raise KeyboardInterrupt
+    assert isinstance(run.model, LeNet)
+    return run.model
+
+
+def stacked(found: Sequence[Arrays], name: str) -> np.ndarray:
+    """An array of all units, units first; NaN, or 0 for integers, where a unit has none, as it diverged.
+
+    Raises KeyError where no unit has it.
+    """
+    known = [one[name] for one in found if name in one]
+    if not known:
+        raise KeyError(f"no unit has {name!r}: all of them diverged")
+    kind = known[0].dtype
+    hole = np.full(known[0].shape, np.nan if kind.kind == "f" else 0, kind)
+    return np.stack([one.get(name, hole) for one in found])

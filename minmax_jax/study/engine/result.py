@@ -1,0 +1,126 @@
+"""Result files: a labelled table in netCDF with all that tells how it was made, verified on reading."""
+
+import hashlib
+import io
+import json
+import os
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+
+from minmax_jax.storage.archive import replacing
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+FORMAT = "minmax_jax.study"
+VERSION = 1  # of the format; a program reads its own and older ones
+PACKAGES = ("minmax_jax", "jax", "jaxlib", "flax", "optax", "numpy")
+DRAWS = ("widgets", "plots", "publish", "benchmark")
+ENGINE: Final = "scipy"  # netCDF 3, which scipy reads and writes: no other package is needed
+
+
+def versions() -> dict[str, str]:
+    """Versions of the packages that results depend on."""
+    return {name: version(name) for name in PACKAGES}
+
+
+def program() -> str:
+    """A checksum of the package's own source, less what only draws: results depend on it too."""
+    root = Path(__file__).parents[2]
+    found = hashlib.sha256()
+    for file in sorted(root.rglob("*.py")):
+        name = file.relative_to(root)
+        if name.parts[0] not in DRAWS:
+            found.update(name.as_posix().encode() + b"\0" + file.read_bytes())
+    return found.hexdigest()[:16]
+
+
+def write(file: Path, table: "xr.Dataset", about: dict[str, Any]) -> "xr.Dataset":
+    """Write a table to ``file``, wholly or not at all, and return it as ``read`` will.
+
+    ``about`` tells how it was made: names and values that JSON takes. Raises TypeError for variables of
+    another kind than numbers, truth values and texts, ValueError for integers beyond 32 bits, OSError where
+    the file cannot be written.
+    """
+    attributes = {"format": FORMAT, "format_version": VERSION, "about": json.dumps(about, sort_keys=True)}
+    labelled = table.assign_attrs(attributes)
+    labelled = labelled.assign_attrs(checksum=checksum(labelled))
+    with replacing(file) as temporary:
+        labelled.to_netcdf(temporary, engine=ENGINE)
+    return read(file)
+
+
+def read(path: str | os.PathLike[str]) -> "xr.Dataset":
+    """The table of a result file, checked: that it is whole, unchanged, and of this study.
+
+    Its ``attrs`` are the table's own, a ``checksum`` of its content, and ``about``, how it was made, which
+    the function ``about`` reads. Identity: after ``write(file, table, notes)``, ``read(file)`` equals
+    ``table``, with integers in 32 bits. Raises FileNotFoundError where there is no file, and ValueError for
+    one that is damaged, changed by hand, from elsewhere, or of a newer format.
+    """
+    import xarray as xr  # heavy to import, so only where it is used
+
+    if not isinstance(path, str | os.PathLike):
+        raise TypeError(f"path is {path!r}; it takes the name of a result file")
+    file = Path(path).expanduser()
+    if not file.is_file():
+        raise FileNotFoundError(
+            f"{file} does not exist, or is no file; `python -m minmax_jax.study` makes it"
+        )
+    content = io.BytesIO(file.read_bytes())  # of a damaged file, the reader would leave it open
+    try:
+        table = xr.load_dataset(content, engine=ENGINE)
+    except Exception as error:  # damage can raise nearly anything in a reader of netCDF
+        raise ValueError(f"{file} is no netCDF file, or a damaged one: {error}") from error
+    kind, written = table.attrs.get("format"), table.attrs.get("format_version")
+    if kind != FORMAT or not isinstance(written, int | np.integer):
+        raise ValueError(f"{file} is not a result of this study: its format is {kind!r}, not {FORMAT!r}")
+    if written > VERSION:
+        raise ValueError(
+            f"{file} is in format {written}, newer than format {VERSION} of the installed minmax_jax "
+            f"{version('minmax_jax')}"
+        )
+    if table.attrs.get("checksum") != checksum(table):
+        raise ValueError(f"{file} is damaged, or was changed after it was written: its checksum differs")
+    return table
+
+
+def about(table: "xr.Dataset") -> dict[str, Any]:
+    """How a table that ``read`` returned was made.
+
+    ``experiment``, ``question``, ``command``, ``config`` (seeds among it), ``data`` (checksums by data set),
+    ``versions``, ``program`` (a checksum of the package's source) and ``seconds`` of computing.
+    """
+    return json.loads(table.attrs["about"])
+
+
+def checksum(table: "xr.Dataset") -> str:
+    """SHA-256 of a table's names, labels, attributes and values; equal for what a file makes equal.
+
+    Identity: unchanged by the way through a file, which makes 64-bit integers 32-bit ones.
+    """
+    attributes = {name: str(value) for name, value in table.attrs.items() if name != "checksum"}
+    found = hashlib.sha256(json.dumps(attributes, sort_keys=True).encode())
+    for name in sorted(map(str, table.variables)):
+        variable = table.variables[name]
+        notes = {key: str(value) for key, value in variable.attrs.items()}
+        found.update(json.dumps([name, variable.dims, variable.shape, notes], sort_keys=True).encode())
+        found.update(_plain(variable.values))
+    return found.hexdigest()
+
+
+def _plain(values: np.ndarray) -> bytes:
+    """Values as bytes that do not depend on how many bits or which order of bytes a file has."""
+    if values.dtype.kind in "US" or (
+        values.dtype == object and all(isinstance(one, str) for one in values.ravel())
+    ):
+        return json.dumps(values.astype(str).tolist()).encode()
+    if values.dtype.kind in "bui":
+        return values.astype("<i8").tobytes()
+    if values.dtype.kind == "f":
+        wide = values.astype("<f8")
+        return np.where(np.isnan(wide), np.nan, wide).tobytes()  # one NaN for all of them
+    raise TypeError(f"values are {values.dtype}; a result file takes numbers, truth values and texts")

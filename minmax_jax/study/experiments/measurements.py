@@ -1,0 +1,161 @@
+"""What is measured of a trained network: accuracy, robustness, certificates, and what its weights are."""
+
+from collections.abc import Sequence
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float, Int
+
+from minmax_jax.amplification import amplification
+from minmax_jax.attacks.losses import ascent, margin
+from minmax_jax.attacks.registry import WORST
+from minmax_jax.certify import verified
+from minmax_jax.data.split import Split
+from minmax_jax.evaluation import accuracy, map_batches, merge_model, split_model
+from minmax_jax.fuzziness import MEASURES, fuzziness_table
+from minmax_jax.intervals import MEMBERSHIPS
+from minmax_jax.kernels import RANKS, kernels
+from minmax_jax.lenet import LeNet
+from minmax_jax.minmax import near_zero
+from minmax_jax.objective import TRAINABLE_READINGS
+from minmax_jax.robustness import robustness
+from minmax_jax.robustness.masking import CHECKS, masking
+from minmax_jax.study.design.condition import CONVOLUTIONS, LAYERS
+from minmax_jax.study.engine.experiment import Arrays
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+RADII = (0.05, 0.1, 0.2, 0.3)
+CERTIFIED = (0.005, 0.01, 0.02, *RADII)  # networks not trained for it are certified at small radii only
+ATTACKS = ("fgsm", "pgd", "autoattack")
+CLAIMED = 0.1  # radius of the masking checks
+DIMENSIONS: dict[str, tuple[str, ...]] = {
+    "clean_accuracy": (),
+    "accuracy": ("attack", "eps"),
+    "verified": ("radius",),
+    "masking": ("check",),
+    "margin": (),
+    "sensitivity": (),
+    "fuzziness": ("convolution", "reading", "membership", "measure"),
+    "gain": ("convolution",),
+    "l1": ("layer",),
+    "l2": ("layer",),
+    "largest": ("layer",),
+    "near_zero": ("layer",),
+}
+NOTES = {
+    "clean_accuracy": "accuracy on all images of the part",
+    "accuracy": "accuracy under attack on the attacked images; 'worst' counts what withstands all",
+    "verified": "share of the attacked images certified by interval bounds or CROWN-IBP",
+    "masking": "checks for gradient masking at eps 0.1: a share of the images classified as labelled, an "
+    "alarm above 0.01, or above one image where that is more; transfer is from a plainly trained network",
+    "margin": "mean over images of the label's logit less the largest other",
+    "sensitivity": "mean over images of the L1 norm of that margin's gradient in the pixels",
+    "fuzziness": "fuzziness F of a convolution's kernel",
+    "gain": "largest L1 norm of a kernel column: the worst case of an output per unit of eps",
+    "l1": "sum of absolute weights of a layer's kernel",
+    "l2": "sum of squared weights of a layer's kernel",
+    "largest": "largest absolute weight of a layer's kernel",
+    "near_zero": "share of weights within a tenth of the largest",
+}
+
+
+def gauge(
+    model: LeNet,
+    part: Split,
+    attacked: Split,
+    seed: int,
+    attacks: Sequence[str] = ATTACKS,
+    rival: LeNet | None = None,
+) -> Arrays:
+    """Everything in ``NOTES``, shaped by ``DIMENSIONS``.
+
+    ``part`` has the images of clean accuracy, margin and sensitivity; the fewer ``attacked`` are for all that
+    is costly. "worst" among the attacks is the worst case of all of them. Checks for masking take a
+    ``rival``, another network whose adversarial images are tried on this one; without it they are NaN.
+    """
+    report = robustness(model, attacked, RADII, attacks=attacks, seed=seed, batch_size=64, progress=False)
+    certified = verified(model, attacked, CERTIFIED, progress=False).accuracy.sel(bound="combined")
+    found: dict[str, Any] = {
+        "clean_accuracy": accuracy(model, part),
+        "accuracy": report.accuracy.values,
+        "verified": certified.values,
+        "masking": _checks(model, attacked, seed, rival),
+    }
+    found["margin"], found["sensitivity"] = slopes(model, part)
+    found |= weights(model)
+    return {name: np.asarray(found[name], np.float32) for name in DIMENSIONS}
+
+
+def slopes(model: LeNet, part: Split) -> tuple[float, float]:
+    """Mean margin in logits, and mean L1 norm of its gradient in the pixels.
+
+    For a linear network and one image, their ratio is the L-inf radius at which it is broken.
+    """
+    definition, state = split_model(model)
+    found = _slopes(definition, state, jnp.asarray(part.images), jnp.asarray(part.labels))
+    first, second = (float(np.mean(one)) for one in found)
+    return first, second
+
+
+def weights(model: LeNet) -> Arrays:
+    """Fuzziness, norms and gains of a network's kernels."""
+    convolutions, every = kernels(model, CONVOLUTIONS).values(), kernels(model, LAYERS, RANKS).values()
+    return {
+        "fuzziness": np.stack([fuzziness_table(one, TRAINABLE_READINGS) for one in convolutions]),
+        "gain": np.array([amplification(one).max() for one in convolutions]),
+        "l1": np.array([jnp.abs(one).sum() for one in every]),
+        "l2": np.array([jnp.square(one).sum() for one in every]),
+        "largest": np.array([jnp.abs(one).max() for one in every]),
+        "near_zero": np.array([near_zero(np.asarray(one)[None])[0] for one in every]),
+    }
+
+
+def alarms(table: "xr.Dataset") -> "xr.DataArray":
+    """Whether a check for masking alarms, by the number of ``images`` in the table's ``attrs``.
+
+    That is above 1 % of the images classified as labelled, and above one image. How many those were of the
+    attacked images is taken from the accuracy on all.
+    """
+    images = table.masking * table.clean_accuracy * table.attrs["images"]
+    return (table.masking > 0.01) & (images > 1.5)
+
+
+def coordinates(attacks: Sequence[str] = ATTACKS) -> dict[str, Any]:
+    """Labels of the axes in ``DIMENSIONS``."""
+    return {
+        "attack": [*attacks, WORST],
+        "eps": ("eps", np.array(RADII), {"long_name": "radius of the attack, L-inf", "units": "pixel range"}),
+        "radius": ("radius", np.array(CERTIFIED), {"long_name": "certified radius", "units": "pixel range"}),
+        "check": list(CHECKS),
+        "convolution": list(CONVOLUTIONS),
+        "layer": list(LAYERS),
+        "reading": list(TRAINABLE_READINGS),
+        "membership": list(MEMBERSHIPS),
+        "measure": list(MEASURES),
+    }
+
+
+def _checks(model: LeNet, attacked: Split, seed: int, rival: LeNet | None) -> np.ndarray:
+    """Numbers of the masking checks; NaN without a rival, and where no image is classified as labelled."""
+    if rival is None or accuracy(model, attacked) == 0:
+        return np.full(len(CHECKS), np.nan)
+    found = masking(model, attacked, CLAIMED, others=[rival], seed=seed, batch_size=64, progress=False)
+    return np.array([found[name].number for name in CHECKS])
+
+
+@partial(jax.jit, static_argnames="definition")
+def _slopes(
+    definition: Any, state: Any, images: Float[Array, "n h w c"], labels: Int[Array, " n"]
+) -> tuple[Float[Array, " n"], Float[Array, " n"]]:
+    model = merge_model(definition, state)
+
+    def one(x: Array, y: Array) -> tuple[Array, Array]:
+        gradient = ascent(model, x, lambda logits: margin(logits, y))
+        return -margin(model(x), y), jnp.abs(gradient).sum((1, 2, 3))
+
+    return map_batches(one, 250, images, labels)

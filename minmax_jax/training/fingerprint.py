@@ -1,0 +1,126 @@
+"""What makes a training run the one it is: all that its bits depend on, by name."""
+
+import hashlib
+import json
+import re
+from collections.abc import Iterator
+from functools import partial
+from importlib.metadata import version
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+from flax import nnx
+from jax.tree_util import keystr, tree_leaves, tree_leaves_with_path
+from jaxtyping import Array, Float
+
+from minmax_jax.data import Dataset
+from minmax_jax.objective import Objective
+from minmax_jax.train_step import State
+
+PACKAGES = ("minmax_jax", "jax", "flax", "optax")
+
+
+def fingerprint(
+    definition: nnx.GraphDef,
+    start: State,
+    data: Dataset,
+    objective: Objective,
+    optimiser: optax.GradientTransformation,
+    counts: dict[str, Any],
+) -> dict[str, Any]:
+    """Names and plain values (as JSON has them) of the arguments of a run, of its start and its versions.
+
+    Two runs with equal fingerprints go the same way on the same machine, as far as can be told: functions
+    count by their names, and an optimiser by its state and by its first two updates, for which the weights
+    themselves serve as gradients. So another learning rate is noticed, another schedule later on is not.
+    """
+    named = dict(counts)
+    named |= {f"objective.{name}": value for name, value in objective.facts().items()}
+    named |= {"data.name": data.name, "data.classes": data.classes}
+    for part in ("train", "test"):
+        split = getattr(data, part)
+        named |= {f"data.{part}.images": digest(split.images), f"data.{part}.labels": digest(split.labels)}
+    named |= _structure(nnx.merge(definition, start.params, start.rest))
+    named |= {f"model at the start.{name}": value for name, value in _digests((start.params, start.rest))}
+    named |= {f"optimiser.{name}": value for name, value in _digests((start.optimiser,))}
+    sizes = jax.device_get(_first_updates(optimiser, start.optimiser, start.params))
+    named["size of the optimiser's first updates"] = [f"{size:.5g}" for size in sizes]
+    named |= {f"version of {name}": version(name) for name in PACKAGES}
+    return {name: _plain(value) for name, value in named.items()}
+
+
+def difference(before: dict[str, Any], now: dict[str, Any]) -> tuple[str, Any, Any] | None:
+    """Name and two values of the first entry in which fingerprints differ; None for equal ones."""
+    for name in [*before, *now]:
+        if before.get(name) != now.get(name):
+            return name, before.get(name), now.get(name)
+    return None
+
+
+def digest(array: np.ndarray) -> str:
+    """Type, shape and checksum (of SHA-256) of an array, as a text to compare and to read."""
+    content: Any = as_bytes(array)
+    shape = ",".join(map(str, array.shape))
+    return f"{array.dtype}[{shape}] with checksum {hashlib.sha256(content).hexdigest()[:16]}"
+
+
+def as_bytes(array: np.ndarray) -> np.ndarray:
+    """The memory of an array, copied only where it is not in order."""
+    return np.ascontiguousarray(array).reshape(-1).view(np.uint8)
+
+
+def is_key(leaf: Any) -> bool:
+    """True for typed random keys, as dropout has them."""
+    return isinstance(leaf, jax.Array) and jax.dtypes.issubdtype(leaf.dtype, jax.dtypes.prng_key)
+
+
+def plain_array(leaf: Any) -> np.ndarray:
+    """A leaf of a state as a NumPy array; random keys as the numbers they consist of."""
+    return np.asarray(jax.random.key_data(leaf) if is_key(leaf) else leaf)
+
+
+def _digests(trees: tuple[Any, ...]) -> Iterator[tuple[str, str]]:
+    for tree in trees:
+        for path, leaf in tree_leaves_with_path(tree):
+            name = keystr(path, simple=True, separator=".").removesuffix(".value")
+            kind = f"{leaf.dtype}, " if is_key(leaf) else ""
+            yield name, kind + digest(plain_array(leaf))
+
+
+def _structure(model: nnx.Module) -> dict[str, Any]:
+    """The kind of each module and its attributes that hold no arrays: strides, padding, activation."""
+    found: dict[str, Any] = {}
+    for path, node in nnx.iter_graph(model):
+        if not isinstance(node, nnx.Module):
+            continue
+        where = ".".join(map(str, ("model", *path)))
+        found[where] = type(node).__qualname__
+        for name, value in vars(node).items():
+            held = tree_leaves(value)
+            if not str(name).startswith("_") and not any(
+                isinstance(one, jax.Array | np.ndarray) for one in held
+            ):
+                value = sorted(value, key=repr) if isinstance(value, set | frozenset) else value
+                is_plain = value is None or isinstance(value, str | int)
+                found[f"{where}.{name}"] = value if is_plain else re.sub(r" at 0x[0-9a-f]+", "", repr(value))
+    return dict(sorted(found.items()))
+
+
+@partial(jax.jit, static_argnames="optimiser")
+def _first_updates(
+    optimiser: optax.GradientTransformation, memory: Any, params: nnx.State
+) -> tuple[Float[Array, ""], ...]:
+    sizes = []
+    for _ in range(2):
+        updates, memory = optimiser.update(params, memory, params)
+        params = optax.apply_updates(params, updates)
+        squares = [jnp.square(leaf.astype(jnp.float32)).sum() for leaf in tree_leaves(updates)]
+        sizes.append(jnp.sqrt(sum(squares)))
+    return tuple(sizes)
+
+
+def _plain(value: Any) -> Any:
+    return json.loads(json.dumps(value, default=lambda one: np.asarray(one).tolist()))

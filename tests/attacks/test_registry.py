@@ -1,0 +1,93 @@
+"""Attacks by name: what can be asked for, with which norms, and what is refused before any work."""
+
+from functools import partial
+
+import jax
+import jax.numpy as jnp
+import pytest
+
+from helpers.filled import filled
+from helpers.linear import Curved, batch
+from helpers.refusal import refuses
+from minmax_jax import attacks
+from minmax_jax.attacks.ball import NORMS
+from minmax_jax.attacks.registry import NAMED, call, select
+
+
+def own(model, images, labels, eps, key):
+    return images
+
+
+def test_every_attack_of_the_package_has_a_name():
+    functions = {attack.settings.split("(")[0] for attack in NAMED.values()}
+    public = {name for name in attacks.__all__ if callable(getattr(attacks, name))}
+    assert public - {"select", "NamedAttack"} <= functions | {"noise"}
+
+
+@pytest.mark.parametrize("name", NAMED)
+@pytest.mark.parametrize("norm", NORMS)
+def test_the_norms_named_are_those_that_the_attack_takes(name, norm):
+    model, attack = filled(Curved), NAMED[name]
+    images, labels = batch(0, 1, shape=(5, 5, 1))
+
+    def shape():
+        eps = None if attack.minimal else jnp.float32(0.1)
+        return jax.eval_shape(
+            lambda x: call(attack.function, norm, model, x, labels, eps, key=jax.random.key(0)), images
+        )
+
+    if norm in attack.norms:
+        assert shape().shape == images.shape
+        assert select([name], norm) == {name: attack}
+    else:
+        with refuses(f"norm is {norm!r}"):
+            shape()
+        with refuses(f"attack {name!r} has no norm {norm!r}", *map(repr, attack.norms)):
+            select([name], norm)
+
+
+def test_settings_are_written_as_in_a_program():
+    assert NAMED["pgd"].settings == "pgd(restarts=2, steps=40)"
+    assert NAMED["fgsm"].settings == "fgsm()"
+    nested = select({"mine": partial(partial(attacks.pgd, steps=3), steps=5, loss="dlr")}, "linf")["mine"]
+    assert nested.settings == "pgd(loss='dlr', steps=5)"
+
+
+def test_own_settings_of_an_attack_keep_what_is_known_of_it():
+    mine = select({"mine": partial(NAMED["deepfool"].function, steps=3), "other": own}, "l2")
+    assert mine["mine"].minimal and mine["mine"].norms == NAMED["deepfool"].norms
+    assert not mine["other"].minimal and mine["other"].norms == NORMS
+    with refuses("attack 'mine' has no norm 'l1'; it takes 'linf' or 'l2'"):
+        select({"mine": partial(NAMED["deepfool"].function, steps=3)}, "l1")
+    with refuses("attack 'mine' has no norm 'linf'; it takes 'l2'"):
+        select({"mine": partial(attacks.pgd, norm="l2")}, "linf")
+
+
+def test_the_norm_is_handed_to_what_takes_one():
+    images, labels = batch(0, 1)
+
+    def takes(model, x, y, eps, *, norm, key):
+        return x * 0 + NORMS.index(norm)
+
+    def takes_anything(model, x, y, eps, **options):
+        return x * 0 + NORMS.index(options["norm"])
+
+    key = jax.random.key(0)
+    assert (call(takes, "l2", None, images, labels, 0.1, key=key) == NORMS.index("l2")).all()
+    assert (call(takes_anything, "l1", None, images, labels, 0.1, key=key) == NORMS.index("l1")).all()
+    assert call(own, "l1", None, images, labels, 0.1, key=key) is images
+
+
+@pytest.mark.parametrize(
+    ("chosen", "words"),
+    [
+        (["magic"], ["attacks is ['magic']", "'fgsm'"]),
+        ([], ["attacks is []"]),
+        ("pgd", ["attacks is 'pgd'"]),
+        ({"worst": own}, ["attacks is", "other than 'worst'"]),
+        ({"mine": 3}, ["attack 'mine' is 3; it takes a function"]),
+    ],
+)
+def test_what_is_no_attack_is_named(chosen, words):
+    with refuses(*words):
+        select(chosen, "linf")

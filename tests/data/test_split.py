@@ -1,0 +1,147 @@
+"""A split checks its arrays, keeps them from changes, and says what is wrong with others."""
+
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
+
+from helpers.refusal import refuses
+from minmax_jax.data.split import Split
+
+IMAGES = np.linspace(0, 1, 5 * 4 * 3 * 2, dtype=np.float32).reshape(5, 4, 3, 2)
+LABELS = np.array([0, 2, 1, 1, 0])
+
+
+def images_with(value: float) -> np.ndarray:
+    images = IMAGES.copy()
+    images[2, 1, 0, 1] = value
+    return images
+
+
+@pytest.fixture
+def split() -> Split:
+    return Split(IMAGES, LABELS)
+
+
+def test_keeps_what_it_is_given(split):
+    np.testing.assert_array_equal(split.images, IMAGES)
+    np.testing.assert_array_equal(split.labels, LABELS)
+    assert (split.images.dtype, split.labels.dtype) == (np.float32, np.int32)
+    assert len(split) == 5
+    assert repr(split) == "Split(5 images of 4 x 3 x 2, float32 in [0, 1])"
+
+
+@pytest.mark.parametrize("array", ["images", "labels"])
+def test_cannot_be_written_to(split, array):
+    with pytest.raises(ValueError, match="read-only"):
+        getattr(split, array)[0] = 0
+    with pytest.raises(ValueError, match="WRITEABLE"):
+        getattr(split, array).flags.writeable = True
+    with pytest.raises(AttributeError):
+        setattr(split, array, None)
+
+
+@pytest.mark.parametrize("labels_dtype", [np.int32, np.int64])
+@pytest.mark.parametrize("read_only_view", [False, True])
+def test_later_writes_by_the_caller_do_not_reach_it(labels_dtype, read_only_view):
+    owned = IMAGES.copy(), LABELS.astype(labels_dtype)
+    given_arrays = [array[...] for array in owned]
+    for array in given_arrays:
+        array.flags.writeable = not read_only_view
+    split = Split(*given_arrays)
+    for array in owned:
+        array[:] = 0
+    np.testing.assert_array_equal(split.images, IMAGES)
+    np.testing.assert_array_equal(split.labels, LABELS)
+    assert owned[0].flags.writeable  # and the caller's own array stays as it was
+
+
+def test_a_buffer_behind_the_array_does_not_reach_it():
+    buffer = bytearray(IMAGES.tobytes())
+    array = np.frombuffer(memoryview(buffer).toreadonly(), np.float32).reshape(IMAGES.shape)
+    split = Split(array, LABELS)
+    buffer[:] = bytes(len(buffer))
+    np.testing.assert_array_equal(split.images, IMAGES)
+
+
+def test_immutable_arrays_are_shared_not_copied(split):
+    again = Split(split.images[1:], split.labels[1:])
+    assert np.shares_memory(again.images, split.images)
+    assert np.shares_memory(split[1:3].images, split.images)
+
+
+def test_takes_jax_arrays(split):
+    np.testing.assert_array_equal(Split(jnp.asarray(IMAGES), jnp.asarray(LABELS)).images, IMAGES)
+
+
+@given(
+    st.one_of(
+        st.slices(5),
+        hnp.arrays(np.int64, st.integers(0, 7), elements=st.integers(-5, 4)),
+        hnp.arrays(np.bool_, 5),
+    )
+)
+def test_slices_and_indices_select_images_with_their_labels(index):
+    split = Split(IMAGES, LABELS)
+    if not len(LABELS[index]):
+        with pytest.raises(ValueError, match="selects none of the 5 images"):
+            split[index]
+        return
+    part = split[index]
+    np.testing.assert_array_equal(part.images, IMAGES[index])
+    np.testing.assert_array_equal(part.labels, LABELS[index])
+    assert not part.images.flags.writeable and not part.labels.flags.writeable
+
+
+@pytest.mark.parametrize("index", [0, np.int64(1), None, (0, 1)])
+def test_a_single_image_is_no_split(split, index):
+    with pytest.raises((TypeError, IndexError)):
+        split[index]
+
+
+def test_images_can_be_drawn_but_a_split_is_not_iterated(split):
+    with pytest.raises(TypeError, match="takes a slice"):
+        list(split)
+
+
+@given(hnp.arrays(np.uint8, (3, 2, 2, 1)))
+def test_bytes_become_exactly_their_255th(pixels):
+    split = Split.from_bytes(pixels, np.array([0, 1, 2]))
+    expected = pixels.astype(np.float32) / np.float32(255)
+    np.testing.assert_array_equal(split.images, expected)
+    np.testing.assert_array_equal(Split(expected, split.labels).images, split.images)
+
+
+@given(st.floats(width=32))
+def test_takes_exactly_the_values_in_0_to_1(value):
+    if 0 <= value <= 1:
+        assert Split(images_with(value), LABELS).images[2, 1, 0, 1] == np.float32(value)
+    else:
+        with pytest.raises(ValueError, match=r"images has values .* finite values in \[0, 1\]"):
+            Split(images_with(value), LABELS)
+
+
+@pytest.mark.parametrize(
+    ("images", "labels", "error", "message"),
+    [
+        (IMAGES.astype(np.float64), LABELS, TypeError, "images has dtype float64|astype"),
+        ((IMAGES * 255).astype(np.uint8), LABELS, TypeError, "images has dtype uint8|255"),
+        (IMAGES.tolist(), LABELS, TypeError, "images has dtype float64"),
+        (None, LABELS, TypeError, "images has dtype object"),
+        (IMAGES[..., 0], LABELS, ValueError, "images has shape (5, 4, 3)|None"),
+        (IMAGES[:0], LABELS[:0], ValueError, "images has shape (0, 4, 3, 2)"),
+        (IMAGES[:, :0], LABELS, ValueError, "images has shape (5, 0, 3, 2)"),
+        (IMAGES, LABELS.astype(np.float32), TypeError, "labels has dtype float32"),
+        (IMAGES, LABELS.astype(bool), TypeError, "labels has dtype bool"),
+        (IMAGES, LABELS[:, None], ValueError, "labels has shape (5, 1)"),
+        (IMAGES, LABELS[:4], ValueError, "labels has 4 entries for 5 images"),
+        (IMAGES, LABELS - 1, ValueError, "labels has values from -1 to 1"),
+        (IMAGES, LABELS + 2**40, ValueError, "labels has values from"),
+        (IMAGES, LABELS.astype(np.uint64) + np.uint64(2**63), ValueError, "labels has values"),
+    ],
+)
+def test_says_which_argument_is_wrong_and_what_it_takes(images, labels, error, message):
+    with refuses(*message.split("|"), error=error):
+        Split(images, labels)

@@ -1,0 +1,64 @@
+"""Figures drawn in parts, and pictures of kernels."""
+
+import numpy as np
+
+from helpers.drawn import drawn_anew
+from minmax_jax.plots.style import lay_out_once, mosaic, new_figure
+
+
+def test_mosaic_by_hand():
+    kernel = np.arange(8.0).reshape(1, 2, 2, 2)  # (kh, kw, cin, cout)
+    nan = np.nan
+    expected = [[0, 4, nan, 1, 5], [nan] * 5, [2, 6, nan, 3, 7]]
+    np.testing.assert_array_equal(mosaic(kernel), expected)
+
+
+def test_mosaic_of_other_windows():
+    dense = np.arange(6.0).reshape(2, 3)
+    np.testing.assert_array_equal(mosaic(dense), dense)
+    line = np.arange(4.0).reshape(2, 1, 2)  # a window of two, one input channel, two outputs
+    np.testing.assert_array_equal(mosaic(line)[:, 0], [0, 2, np.nan, 1, 3])
+    assert mosaic(np.ones((2, 3, 4, 1, 1))).shape == (6, 4)
+
+
+def test_mosaic_shows_every_weight_once():
+    for cin, cout in ((1, 6), (1, 5), (6, 16)):
+        kernel = np.random.default_rng(0).normal(size=(5, 5, cin, cout))
+        picture = mosaic(kernel)
+        np.testing.assert_array_equal(np.sort(picture[~np.isnan(picture)]), np.sort(kernel.ravel()))
+
+
+def test_pixels_are_those_of_all_drawn_anew():
+    figure, (ax,) = new_figure(2, 1, 1)
+    (line,) = ax.plot([0, 1], [0, 1])
+    figure.move(line, ax.title)
+    lay_out_once(figure)
+    figure.pixels()
+    line.set_ydata([1, 0])
+    ax.title.set_text("moved")
+    assert not figure.stale  # the rest is not drawn again
+    np.testing.assert_array_equal(figure.pixels(), drawn_anew(figure))
+    line.set_ydata([0.2, 0.9])
+    drawn_anew(figure)  # another canvas in between does no harm
+    np.testing.assert_array_equal(figure.pixels(), drawn_anew(figure))
+
+
+def test_what_stays_is_drawn_again_once_it_changes():
+    figure, (ax,) = new_figure(2, 1, 1)
+    (line,) = ax.plot([0, 1], [0, 1])
+    figure.move(line)
+    lay_out_once(figure)
+    before = figure.pixels()
+    ax.set_facecolor("yellow")
+    assert (figure.pixels() != before).any()
+    np.testing.assert_array_equal(figure.pixels(), drawn_anew(figure))
+
+
+def test_a_figure_comes_with_words_for_who_cannot_see_it():
+    figure, (left, right, bare) = new_figure(3, 1, 3)
+    left.set(title="two\nlines", xlabel="step", ylabel="loss")
+    right.set_xlabel("class")
+    bare.set_axis_off()
+    png, notes = figure._repr_png_()
+    assert png.startswith(b"\x89PNG")
+    assert notes == {"alt": "two lines (loss over step); class"}

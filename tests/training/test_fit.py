@@ -1,0 +1,338 @@
+"""``fit``: what it learns, what it records, and what becomes of a run that ends early."""
+
+import os
+import signal
+import time
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+import xarray as xr
+from flax import nnx
+from hypothesis import given
+from hypothesis import strategies as st
+
+import minmax_jax as mm
+from helpers import small
+from helpers.refusal import refuses
+from helpers.small import Norm, digits, lenet, same_weights, train
+from minmax_jax.train_step import epoch_order
+from minmax_jax.training.fit import even_split
+from minmax_jax.training.trainer import Trainer
+
+
+@pytest.fixture
+def run():
+    return small.run()
+
+
+def test_the_given_model_is_left_as_it_is(run):
+    model = lenet()
+    model.train()
+    trained = train(model).model
+    assert same_weights(model, lenet())
+    assert not same_weights(model, trained)
+
+
+def test_same_seed_gives_the_same_bits(run):
+    again = train()
+    assert same_weights(run.model, again.model)
+    xr.testing.assert_identical(run.history, again.history)
+
+
+def test_another_seed_orders_the_batches_otherwise(run):
+    assert not same_weights(run.model, train(seed=1).model)
+
+
+def test_it_is_the_training_one_would_write_by_hand(run):
+    """Against a plain loop of flax's own optimiser, on the same batches."""
+    data, model = digits(), lenet()
+    optimiser = nnx.Optimizer(model, optax.adam(1e-3), wrt=nnx.Param)
+    losses = []
+
+    @nnx.jit
+    def step(model, optimiser, images, labels):
+        def loss(model):
+            return optax.softmax_cross_entropy_with_integer_labels(model(images), labels).mean()
+
+        value, grads = nnx.value_and_grad(loss)(model)
+        optimiser.update(model, grads)
+        return value
+
+    for epoch in (1, 2):
+        for rows in np.asarray(epoch_order(jax.random.key(0), epoch, len(data.train), 128)):
+            losses.append(float(step(model, optimiser, data.train.images[rows], data.train.labels[rows])))
+    np.testing.assert_allclose(run.history.loss, losses, rtol=2e-4)
+    for name, kernel in mm.kernels(model).items():
+        np.testing.assert_allclose(run.history[f"kernel_{name}"][-1], kernel, atol=2e-4)
+    assert float(run.history.test_accuracy[-1]) == mm.accuracy(run.model, data.test)
+
+
+def test_the_history_is_labelled(run):
+    history = run.history
+    assert run.outcome == "finished" == history.attrs["outcome"]
+    assert dict(history.sizes) | {"step": 10, "epoch": 2, "snapshot": 11} == dict(history.sizes)
+    assert history.snapshot.values.tolist() == list(range(11))
+    assert history.layer.values.tolist() == ["conv1", "conv2"]
+    assert history.kernel_conv2.shape == (11, 5, 5, 6, 16)
+    assert history.attrs["dataset"] == "digits" and history.attrs["seed"] == 0
+    assert np.isfinite(history.loss).all() and history.loss[-1] < history.loss[0]
+
+
+def test_fuzziness_in_the_history_is_that_of_the_snapshots(run):
+    history = run.history
+    for layer in ("conv1", "conv2"):
+        for i in (0, -1):
+            for reading in ("layer", "filter", "fixed"):
+                for membership in ("signed", "magnitude"):
+                    for measure in ("entropy", "quadratic", "linear", "yager"):
+                        choice = {"reading": reading, "membership": membership, "measure": measure}
+                        kernel = history[f"kernel_{layer}"].values[i]
+                        recorded = float(history.fuzziness.sel(layer=layer, **choice)[i])
+                        assert recorded == pytest.approx(float(mm.fuzziness(kernel, **choice)), abs=1e-5)
+
+
+def test_first_and_last_snapshot_are_start_and_end(run):
+    for name, kernel in mm.kernels(lenet()).items():
+        np.testing.assert_array_equal(run.history[f"kernel_{name}"][0], kernel)
+    for name, kernel in mm.kernels(run.model).items():
+        np.testing.assert_array_equal(run.history[f"kernel_{name}"][-1], kernel)
+
+
+def test_extremes_are_those_of_every_step(run):
+    history = run.history  # each step is a snapshot
+    for layer in ("conv1", "conv2"):
+        np.testing.assert_array_equal(history[f"low_{layer}"], history[f"kernel_{layer}"].min("snapshot"))
+        np.testing.assert_array_equal(history[f"high_{layer}"], history[f"kernel_{layer}"].max("snapshot"))
+
+
+def test_the_history_survives_a_file(tmp_path):
+    objective = mm.Objective(strength=jnp.float32(1), reading="fixed", bound=0.3, layers=["conv1", "conv2"])
+    run = train(objective=objective, progress=lambda now: True)
+    assert run.history.attrs["objective_layers"] == "conv1, conv2"
+    run.history.to_netcdf(tmp_path / "history.nc")
+    xr.testing.assert_equal(xr.load_dataset(tmp_path / "history.nc"), run.history)
+
+
+def test_an_epoch_in_one_scan_is_an_epoch_in_many(run):
+    seen = []
+    whole = train(segments=1, snapshots=4, progress=seen.append)
+    assert [now.step for now in seen] == [5, 10] and seen[-1].steps == 10
+    assert [now.epoch for now in seen] == [1, 2] and seen[-1].test_accuracy > 0
+    np.testing.assert_array_equal(run.history.loss, whole.history.loss)
+    assert whole.history.snapshot.values.tolist() == [0, 3, 7, 10]
+    for layer in ("conv1", "conv2"):
+        name = f"kernel_{layer}"
+        np.testing.assert_array_equal(whole.history[name], run.history[name][[0, 3, 7, 10]])
+
+
+@given(st.integers(1, 1000))
+def test_an_epoch_is_split_evenly(steps):
+    pieces = even_split(steps)
+    assert steps % pieces == 0 and 1 <= pieces <= 12
+    assert not any(steps % more == 0 for more in range(pieces + 1, 13))
+
+
+def test_progress_is_told_after_every_segment(run):
+    seen = []
+    train(progress=seen.append)
+    assert [now.step for now in seen] == list(range(1, 11))
+    assert [now.test_accuracy is None for now in seen] == [True] * 4 + [False] * 6
+    np.testing.assert_array_equal([now.loss for now in seen], run.history.loss)
+
+
+def test_a_true_answer_of_progress_stops_and_keeps_what_was_learned(run):
+    short = train(snapshots=2, progress=lambda now: now.step == 2)
+    assert short.outcome == "stopped" == short.history.attrs["outcome"]
+    assert short.history.sizes["step"] == 2 and short.history.sizes["epoch"] == 0
+    assert short.history.snapshot.values.tolist() == [0, 2]  # the end, though no snapshot was due
+    for name, kernel in mm.kernels(short.model).items():
+        np.testing.assert_array_equal(short.history[f"kernel_{name}"][-1], kernel)
+    np.testing.assert_allclose(short.history.loss, run.history.loss[:2], rtol=1e-6)
+
+
+def test_ctrl_c_returns_what_was_learned_so_far():
+    def interrupt(now):
+        if now.step == 3:
+            os.kill(os.getpid(), signal.SIGINT)
+
+    stopped = train(progress=interrupt)
+    assert stopped.outcome == "stopped"
+    assert stopped.history.sizes["step"] >= 3
+    assert not same_weights(stopped.model, lenet())
+
+
+def test_ctrl_c_while_the_run_is_put_together_loses_nothing(monkeypatch):
+    """Sent when the history is being built: too late to stop anything, and too early to be harmless."""
+    build = Trainer.history
+
+    def interrupted(self, *arguments):
+        os.kill(os.getpid(), signal.SIGINT)
+        return build(self, *arguments)
+
+    monkeypatch.setattr(Trainer, "history", interrupted)
+    assert train().outcome == "finished"
+    with pytest.raises(KeyboardInterrupt):  # and afterwards Ctrl-C works as before
+        os.kill(os.getpid(), signal.SIGINT)
+        time.sleep(5)
+
+
+def test_an_error_of_the_progress_function_carries_the_run():
+    def fail(now):
+        if now.step == 3:
+            raise OSError("disk full")
+
+    with pytest.raises(OSError, match="disk full") as caught:
+        train(progress=fail)
+    assert caught.value.run.outcome == "stopped" and caught.value.run.history.sizes["step"] == 3
+
+
+def test_ctrl_c_before_the_first_step_returns_the_start(monkeypatch):
+    def interrupt(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(sys.modules["minmax_jax.training.fit"], "epoch_order", interrupt)
+    stopped = train()
+    assert same_weights(stopped.model, lenet())
+    assert stopped.history.sizes["step"] == 0 and stopped.history.snapshot.values.tolist() == [0]
+
+
+# A learning rate that explodes in the third update, so that the loss of the fourth step is no number.
+EXPLODING = optax.sgd(optax.piecewise_constant_schedule(1e-3, {2: 1e30}))
+
+
+@pytest.mark.parametrize("segments", [1, 5])
+def test_divergence_keeps_the_last_weights_with_a_good_loss(segments):
+    """Those before the third update: they gave the loss of the third step."""
+    words = r"diverged after step 2 of 10.*smaller learning rate"
+    with pytest.raises(mm.Diverged, match=words) as caught:
+        train(optimiser=EXPLODING, segments=segments)
+    kept = caught.value.run
+    assert kept.outcome == "diverged" == kept.history.attrs["outcome"]
+    good = train(optimiser=EXPLODING, progress=lambda now: now.step == 2)
+    assert kept.history.sizes["step"] == 2
+    np.testing.assert_allclose(kept.history.loss, good.history.loss, rtol=1e-6)
+    for name, kernel in mm.kernels(good.model).items():
+        np.testing.assert_allclose(mm.kernels(kept.model)[name], kernel, atol=1e-7)
+
+
+def test_a_finite_but_hopeless_loss_has_diverged():
+    with pytest.raises(mm.Diverged) as caught:
+        train(optimiser=optax.sgd(1e4))
+    kept = caught.value.run
+    assert same_weights(kept.model, lenet())  # the very first update went wrong
+    assert kept.history.sizes["step"] == 0 and kept.history.snapshot.values.tolist() == [0]
+
+
+def test_strength_lowers_and_raises_fuzziness():
+    ends = [
+        float(mm.fuzziness(train(epochs=6, objective=mm.Objective(strength=s)).model))
+        for s in (-300.0, 0.0, 300.0)
+    ]
+    assert ends[0] > ends[1] > ends[2]
+
+
+def test_another_strength_compiles_nothing_anew():
+    from minmax_jax.train_step import train_steps
+
+    train(objective=mm.Objective(strength=0.5))
+    compiled = train_steps._cache_size()
+    train(lenet(3), mm.Objective(strength=0.7, l1=1e-4, l2=1e-4), seed=5)
+    assert train_steps._cache_size() == compiled
+
+
+def test_state_that_is_no_parameter_is_trained_too():
+    model = Norm(nnx.Rngs(0))
+    run = train(model, epochs=1)
+    assert not np.allclose(run.model.norm.mean[...], model.norm.mean[...])
+    images = digits().test.images[:7]
+    np.testing.assert_array_equal(run.model(images), run.model(images))  # evaluation: no dropout
+    assert run.history.layer.values.tolist() == ["conv"]
+
+
+def test_a_bar_is_drawn_or_not(capsys):
+    train(progress=True)
+    assert "epoch 2/2" in capsys.readouterr().err
+    train(progress=False)
+    assert not capsys.readouterr().err
+
+
+def test_the_kind_and_the_batch_statistics_of_a_given_model_stay():
+    model = Norm(nnx.Rngs(0))
+    model.train()
+    train(model, epochs=1)
+    assert not model.dropout.deterministic and float(jnp.abs(model.norm.mean[...]).sum()) == 0
+
+
+@pytest.mark.parametrize(
+    ("options", "error", "words"),
+    [
+        ({"epochs": 0}, ValueError, ["epochs is 0; it takes at least 1"]),
+        ({"epochs": 1.5}, TypeError, ["epochs is 1.5; it takes an int"]),
+        ({"snapshots": 0}, ValueError, ["snapshots is 0"]),
+        ({"segments": 0}, ValueError, ["segments is 0"]),
+        ({"seed": -1}, ValueError, ["seed is -1; it takes 0 to 2147483647"]),
+        ({"seed": None}, TypeError, ["seed is None; it takes an int"]),
+        ({"batch_size": 651}, ValueError, ["batch_size is 651; it takes at most the 650"]),
+        ({"model": mm.LeNet(classes=7, rngs=nnx.Rngs(0))}, ValueError, ["logits of shape (1, 7)"]),
+        ({"model": nnx.Linear(1, 10, rngs=nnx.Rngs(0))}, ValueError, ["logits of shape"]),
+        ({"model": mm.LeNet((32, 32, 3), rngs=nnx.Rngs(0))}, ValueError, ["images have shape"]),
+        ({"model": len}, TypeError, ["model is a builtin_function_or_method", "nnx"]),
+        ({"data": 3}, TypeError, ["data is a int; it takes a minmax_jax.data.Dataset"]),
+        ({"objective": 0.1}, TypeError, ["objective is a float", "Objective"]),
+        ({"optimiser": 0.1}, TypeError, ["optimiser is a float", "GradientTransformation"]),
+        ({"objective": mm.Objective(layers=("conv9",))}, ValueError, ["layers is", "conv9"]),
+    ],
+)
+def test_unfit_arguments_are_named(options, error, words):
+    with refuses(*words, error=error):
+        train(**options)
+
+
+def test_weights_that_are_no_numbers_are_named():
+    model = lenet()
+    model.dense1.bias[...] = model.dense1.bias[...].at[3].set(jnp.nan)
+    with refuses("model has NaN or infinite weights in dense1.bias"):
+        train(model)
+
+
+def test_a_model_without_convolutions_is_named():
+    model = nnx.Sequential(lambda x: x.reshape(len(x), -1), nnx.Linear(784, 10, rngs=nnx.Rngs(0)))
+    with refuses("no convolution kernel"):
+        train(model)
+
+
+# Recording
+
+
+@pytest.fixture(scope="module")
+def recorded():
+    return train(record=["conv2", "dense3"])
+
+
+def test_dense_layers_are_recorded_if_asked_for(recorded):
+    history = recorded.history
+    assert history.layer.values.tolist() == ["conv2", "dense3"]
+    assert history.attrs["record"] == "conv2, dense3"
+    assert history.kernel_dense3.dims == ("snapshot", "dense3_in", "dense3_out")
+    for at, model in ((0, lenet()), (-1, recorded.model)):
+        np.testing.assert_array_equal(history.kernel_dense3[at], model.dense3.kernel[...])
+        np.testing.assert_array_equal(history.kernel_conv2[at], model.conv2.kernel[...])
+    assert (history.low_dense3 <= history.kernel_dense3).all()
+    assert (history.high_dense3 >= history.kernel_dense3).all()
+    last = history.fuzziness.sel(layer="dense3", reading="layer", membership="signed", measure="entropy")
+    assert float(last[-1]) == pytest.approx(float(mm.fuzziness(recorded.model.dense3.kernel)), abs=1e-6)
+
+
+def test_what_is_recorded_changes_nothing_in_what_is_learned(recorded, run):
+    assert same_weights(recorded.model, run.model)
+    xr.testing.assert_equal(recorded.history.kernel_conv2, run.history.kernel_conv2)
+    xr.testing.assert_equal(recorded.history.loss, run.history.loss)
+
+
+@pytest.mark.parametrize("record", [[], ["conv9"], ["conv1", "conv1"], "conv1", ["dense1.bias"]])
+def test_what_cannot_be_recorded_is_named(record):
+    with refuses("record is", repr(record), "conv1", "dense3"):
+        train(record=record)

@@ -1,0 +1,81 @@
+"""Projection keeps weights in their interval, and leaves alone what is inside."""
+
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+from flax import nnx
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+
+import minmax_jax as mm
+from helpers.refusal import refuses
+from helpers.small import digits, lenet, same_weights, train
+from minmax_jax.intervals import initial_bound
+
+KERNEL = arrays(np.float32, (2, 2, 1, 3), elements=st.floats(-3, 3, width=32))
+
+
+@given(KERNEL, KERNEL, st.floats(0.1, 2))
+def test_steps_are_optax_projections(kernel, update, bound):
+    link = mm.keep_in_interval(bound)
+    params = {"conv": {"kernel": jnp.clip(kernel, -bound, bound), "bias": jnp.ones(3)}}
+    updates = {"conv": {"kernel": jnp.asarray(update), "bias": jnp.full(3, 9.0)}}
+    found, _ = link.update(updates, link.init(params), params)
+    new = optax.apply_updates(params, found)
+    expected = optax.projections.projection_box(params["conv"]["kernel"] + update, -bound, bound)
+    np.testing.assert_allclose(new["conv"]["kernel"], expected, atol=1e-6)
+    assert (new["conv"]["bias"] == 10).all()  # not a kernel
+
+
+def test_the_default_is_the_support_of_the_initialiser():
+    kernel = jnp.zeros((5, 5, 6, 16))
+    link = mm.keep_in_interval()
+    found, _ = link.update({"k": kernel + 5}, link.init({}), {"k": kernel})
+    np.testing.assert_allclose(found["k"], initial_bound(kernel.shape))
+
+
+def test_other_ranks():
+    dense = {"kernel": jnp.zeros((4, 3))}
+    for rank, expected in ((4, 5.0), (2, 0.5), ((2, 4), 0.5)):
+        link = mm.keep_in_interval(0.5, rank)
+        found, _ = link.update({"kernel": jnp.full((4, 3), 5.0)}, link.init(dense), dense)
+        assert (found["kernel"] == expected).all()
+
+
+OPTIMISER = optax.chain(optax.adam(0.02), mm.keep_in_interval())
+
+
+def test_a_network_is_trained_inside():
+    run = train(optimiser=OPTIMISER)
+    for name, kernel in mm.kernels(run.model).items():
+        bound = initial_bound(kernel.shape)
+        assert float(jnp.abs(kernel).max()) == pytest.approx(bound, rel=1e-6), name  # reached, not left
+    free = train(optimiser=optax.adam(0.02))
+    assert any(
+        float(jnp.abs(kernel).max()) > initial_bound(kernel.shape)
+        for kernel in mm.kernels(free.model).values()
+    )
+
+
+def test_a_wide_interval_changes_nothing():
+    wide = train(optimiser=optax.chain(optax.sgd(0.01), mm.keep_in_interval(100.0)), epochs=1)
+    free = train(optimiser=optax.sgd(0.01), epochs=1)
+    for one, other in zip(
+        nnx.to_flat_state(nnx.state(wide.model)), nnx.to_flat_state(nnx.state(free.model)), strict=True
+    ):
+        np.testing.assert_allclose(one[1][...], other[1][...], atol=1e-5)
+    assert not same_weights(free.model, lenet()) and len(digits().train) == 650
+
+
+@pytest.mark.parametrize("bound", [0, -1.0, float("inf"), float("nan")])
+def test_bad_bounds(bound):
+    with refuses(f"bound is {bound}", "finite number > 0"):
+        mm.keep_in_interval(bound)
+
+
+def test_without_weights():
+    link = mm.keep_in_interval()
+    with refuses("params is None"):
+        link.update({"k": jnp.zeros((1, 1, 1, 1))}, link.init({}))
