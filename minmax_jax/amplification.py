@@ -27,7 +27,7 @@ def amplification(kernel: Float[AnyArray, "... cout"], eps: float = 1.0) -> Floa
     Identity: ``eps`` times the sum of ``amplification_parts``.
     """
     if is_known(eps) and not 0 <= eps < float("inf"):
-        raise ValueError(f"eps is {eps}; it takes a finite number >= 0")
+        raise ValueError(f"eps must be a finite number >= 0, got {eps}")
     return eps * jnp.abs(jnp.asarray(kernel)).sum(tuple(range(jnp.ndim(kernel) - 1)))
 
 

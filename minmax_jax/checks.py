@@ -1,4 +1,4 @@
-"""Checks of arguments, with errors that name the argument, what it got and what it takes."""
+"""Checks of arguments: each error names the argument, what it must be and what was given."""
 
 from typing import Any, TypeVar
 
@@ -13,7 +13,7 @@ SEEDS = {"least": 0, "most": 2**31 - 1}  # what both jax and NumPy take
 def one_of(argument: str, got: Any, takes: tuple[Name, ...]) -> Name:
     """``got`` if it is one of ``takes``, else a ValueError."""
     if got not in takes:
-        raise ValueError(f"{argument} is {got!r}; it takes one of {takes}")
+        raise ValueError(f"{argument} must be one of {takes}, got {got!r}")
     return got
 
 
@@ -25,15 +25,14 @@ def is_known(x: Any) -> bool:
 def check_type(argument: str, got: Any, takes: type) -> None:
     """Raise TypeError unless ``got`` is an instance of ``takes``."""
     if not isinstance(got, takes):
-        raise TypeError(
-            f"{argument} is a {type(got).__name__}; it takes a {takes.__module__}.{takes.__name__}"
-        )
+        named = takes.__name__ if takes.__module__ == "builtins" else f"{takes.__module__}.{takes.__name__}"
+        raise TypeError(f"{argument} must be a {named}, got a {type(got).__name__}")
 
 
 def check_count(argument: str, got: Any, least: int = 1, most: int | None = None) -> None:
     """Raise TypeError unless ``got`` is an int, and ValueError unless it is from ``least`` to ``most``."""
     if isinstance(got, bool) or not isinstance(got, int | np.integer):
-        raise TypeError(f"{argument} is {got!r}; it takes an int")
+        raise TypeError(f"{argument} must be an int, got {got!r}")
     if got < least or (most is not None and got > most):
-        range_ = f"at least {least}" if most is None else f"{least} to {most}"
-        raise ValueError(f"{argument} is {got}; it takes {range_}")
+        range_ = f"at least {least}" if most is None else f"in [{least}, {most}]"
+        raise ValueError(f"{argument} must be {range_}, got {got}")

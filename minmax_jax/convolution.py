@@ -42,12 +42,12 @@ def explicit_padding(padding: Padding, window: Tile) -> Pairs:
         pairs = [(padding, padding)] * 2
     elif isinstance(padding, str) or np.shape(padding) != (2, 2):
         raise ValueError(
-            f"padding is {padding!r}; it takes 'SAME', 'VALID', an int, or ((top, bottom), (left, right))"
+            f"padding must be 'SAME', 'VALID', an int, or ((top, bottom), (left, right)), got {padding!r}"
         )
     else:
         pairs = [(int(low), int(high)) for low, high in padding]
     if min(min(pair) for pair in pairs) < 0:
-        raise ValueError(f"padding is {padding!r}; it takes numbers >= 0")
+        raise ValueError(f"padding must be numbers >= 0, got {padding!r}")
     return pairs[0], pairs[1]
 
 
@@ -63,7 +63,7 @@ def is_native() -> bool:
 def reach(window: Tile, tile: Tile) -> Tile:
     """Number of tiles, down and across, that hold what a tile of outputs sees through a window."""
     if len(tile) != 2 or min(tile) < 1:
-        raise ValueError(f"tile is {tile}; it takes (rows, columns), each >= 1")
+        raise ValueError(f"tile must be (rows, columns), each >= 1, got {tile}")
     return tuple(-(-(t + k - 1) // t) for k, t in zip(window, tile, strict=True))
 
 
@@ -201,7 +201,7 @@ class Conv(nnx.Module):
         rngs: nnx.Rngs,
     ):
         if len(kernel_size) != 2 or min(kernel_size) < 1:
-            raise ValueError(f"kernel_size is {kernel_size}; it takes (height, width), each >= 1")
+            raise ValueError(f"kernel_size must be (height, width), each >= 1, got {kernel_size}")
         explicit_padding(padding, kernel_size)  # bad padding is an error here, not at the first call
         self.padding: Padding = padding
         if not isinstance(padding, str | int):

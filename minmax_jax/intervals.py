@@ -58,7 +58,7 @@ def interval(
     one_of("reading", reading, READINGS)
     one_of("membership", membership, MEMBERSHIPS)
     if not jnp.issubdtype(kernel.dtype, jnp.floating):
-        raise TypeError(f"kernel is {kernel.dtype}; it takes floating-point weights")
+        raise TypeError(f"kernel must be floating-point weights, got {kernel.dtype}")
     if kernel.size == 0:
         raise ValueError(f"kernel has shape {kernel.shape}; it takes at least one weight")
     finite = jnp.isfinite(kernel).all()
@@ -77,7 +77,7 @@ def interval(
         span = extremes if signed else Interval(jnp.zeros_like(low), jnp.maximum(-low, high))
     elif reading == "fixed":
         if bound is not None and is_known(bound) and not 0 < bound < float("inf"):
-            raise ValueError(f"bound is {bound}; it takes a finite number > 0")
+            raise ValueError(f"bound must be a finite number > 0, got {bound}")
         c = jnp.asarray(initial_bound(kernel.shape) if bound is None else bound, kernel.dtype)
         span = Interval(-c if signed else jnp.zeros_like(c), c)
     else:

@@ -49,5 +49,5 @@ def kernels(
     if layers is None:
         return found
     if isinstance(layers, str) or not layers or set(layers) - set(found):
-        raise ValueError(f"layers is {layers!r}; it takes a sequence of names out of {list(found)}")
+        raise ValueError(f"layers must be a sequence of names out of {list(found)}, got {layers!r}")
     return {name: found[name] for name in layers}

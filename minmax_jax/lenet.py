@@ -51,13 +51,13 @@ class LeNet(nnx.Module):
         rngs: nnx.Rngs,
     ):
         if variant not in get_args(Variant):
-            raise ValueError(f"variant is {variant!r}; it takes one of {get_args(Variant)}")
+            raise ValueError(f"variant must be one of {get_args(Variant)}, got {variant!r}")
         if len(image_shape) != 3 or min(image_shape[:2]) < 12 or image_shape[2] < 1:
             raise ValueError(
-                f"image_shape is {image_shape}; it takes (height, width, channels) of at least (12, 12, 1)"
+                f"image_shape must be (height, width, channels) of at least (12, 12, 1), got {image_shape}"
             )
         if classes < 2:
-            raise ValueError(f"classes is {classes}; it takes at least 2")
+            raise ValueError(f"classes must be at least 2, got {classes}")
         self.variant = variant
         self.image_shape = tuple(image_shape)
         height, width, channels = image_shape

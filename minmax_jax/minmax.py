@@ -71,7 +71,7 @@ def near_zero(rows: Float[np.ndarray, "snapshot ..."], within: float = 0.1) -> F
     (arXiv 2101.12372).
     """
     if not 0 < within < 1:
-        raise ValueError(f"within is {within}; it takes a share of the largest weight, in (0, 1)")
+        raise ValueError(f"within must be a share of the largest weight, in (0, 1), got {within}")
     sizes = np.abs(np.reshape(rows, (len(rows), -1)))
     return (sizes <= within * sizes.max(1, keepdims=True)).mean(1)
 

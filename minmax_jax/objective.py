@@ -100,22 +100,22 @@ class Objective:
         one_of("measure", self.measure, MEASURES)
         for name, value in (("p", self.p), ("bound", self.bound)):
             if value is not None and not 0 < value < float("inf"):
-                raise ValueError(f"{name} is {value}; it takes a finite number > 0")
+                raise ValueError(f"{name} must be a finite number > 0, got {value}")
         if self.bound is not None and self.reading != "fixed":
             raise ValueError(f"bound is {self.bound} with reading {self.reading!r}; only 'fixed' takes one")
         if isinstance(self.layers, str):
-            raise TypeError(f"layers is {self.layers!r}; it takes a sequence of names")
+            raise TypeError(f"layers must be a sequence of names, got {self.layers!r}")
         if self.layers is not None:
             object.__setattr__(self, "layers", tuple(self.layers))  # static under jit: hashable
         for name in TRACED:
             value = getattr(self, name)
             kind = "a finite number" if name == "strength" else "a finite number >= 0"
             if not isinstance(value, int | float | np.number | np.ndarray | jax.Array):
-                raise TypeError(f"{name} is {value!r}; it takes {kind}")
+                raise TypeError(f"{name} must be {kind}, got {value!r}")
             if is_known(value) and np.ndim(value) == 0:
                 object.__setattr__(self, name, float(value))
                 if not np.isfinite(value) or (name != "strength" and value < 0):
-                    raise ValueError(f"{name} is {value}; it takes {kind}")
+                    raise ValueError(f"{name} must be {kind}, got {value}")
         if self.defence is not None and (isinstance(self.defence, type) or not callable(self.defence)):
             raise TypeError(
                 f"defence is {self.defence!r}; it takes one such as mm.defences.Adversarial(eps=0.3), or a "

@@ -10,7 +10,7 @@ from minmax_jax.checks import check_count, check_type, is_known, one_of
 
 def test_one_of_several_names():
     assert one_of("reading", "layer", ("layer", "filter")) == "layer"
-    with refuses("reading is 'row'; it takes one of ('layer', 'filter')"):
+    with refuses("reading must be one of ('layer', 'filter'), got 'row'"):
         one_of("reading", "row", ("layer", "filter"))
 
 
@@ -21,20 +21,20 @@ def test_a_count_in_range(got):
 
 @pytest.mark.parametrize("got", [1.0, "1", None, True])
 def test_what_is_no_count(got):
-    with refuses(f"epochs is {got!r}; it takes an int", error=TypeError):
+    with refuses(f"epochs must be an int, got {got!r}", error=TypeError):
         check_count("epochs", got)
 
 
 def test_a_count_out_of_range():
-    with refuses("epochs is 0; it takes at least 1"):
+    with refuses("epochs must be at least 1, got 0"):
         check_count("epochs", 0)
-    with refuses("seed is 7; it takes 0 to 6"):
+    with refuses("seed must be in [0, 6], got 7"):
         check_count("seed", 7, 0, 6)
 
 
 def test_a_type():
     check_type("model", 1, int)
-    with refuses("model is a str; it takes a builtins.int", error=TypeError):
+    with refuses("model must be an int, got a str", error=TypeError):
         check_type("model", "x", int)
 
 

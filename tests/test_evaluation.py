@@ -61,5 +61,5 @@ def test_models_alike_share_a_definition():
 
 
 def test_what_is_no_model_is_named():
-    with refuses("model is a int; it takes a callable", error=TypeError):
+    with refuses("model must be a callable, got a int", error=TypeError):
         split_model(3)

@@ -254,5 +254,5 @@ def test_extremes_that_are_no_interval_are_refused(low):
 
 
 def test_weights_that_are_no_floats_are_refused() -> None:
-    with refuses("kernel is int32; it takes floating-point weights", error=TypeError):
+    with refuses("kernel must be floating-point weights, got int32", error=TypeError):
         interval(np.arange(4, dtype=np.int32))

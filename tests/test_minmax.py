@@ -78,7 +78,7 @@ def test_summary_is_start_end_and_share(history):
 
 
 def test_an_unknown_layer_is_named(history):
-    with pytest.raises(ValueError, match="layer is 'conv7'; it takes one of"):
+    with pytest.raises(ValueError, match="layer must be one of, got 'conv7'"):
         membership_course(history, "conv7")
 
 

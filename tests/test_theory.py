@@ -44,7 +44,7 @@ def test_closed_forms_by_hand():
 
 
 def test_a_measure_without_a_closed_form_is_refused():
-    with refuses("measure is 'entropy'; it takes one of ('quadratic', 'linear')"):
+    with refuses("measure must be one of ('quadratic', 'linear'), got 'entropy'"):
         closed_form(np.array([0.3]), "entropy", 0.1)
-    with refuses("steps is -1; it takes at least 0"):
+    with refuses("steps must be at least 0, got -1"):
         descend(np.array([0.3]), "linear", 0.1, -1)

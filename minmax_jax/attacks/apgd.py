@@ -118,7 +118,7 @@ def _settings(norm: Norm, loss: Loss, steps: int, restarts: int, rho: float) -> 
     check_count("steps", steps)
     check_count("restarts", restarts)
     if not is_known(rho) or not 0 <= rho <= 1:
-        raise ValueError(f"rho is {rho}; it takes a number in [0, 1], known when the attack is compiled")
+        raise ValueError(f"rho must be a number in [0, 1], known when the attack is compiled, got {rho}")
     return Settings(norm, loss, steps, float(rho))
 
 

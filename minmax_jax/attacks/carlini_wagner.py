@@ -164,7 +164,7 @@ def _check_settings(
     check_count("binary_search_steps", binary_search_steps)
     check_count("steps", steps)
     if is_known(confidence) and not 0 <= confidence < float("inf"):
-        raise ValueError(f"confidence is {confidence}; it takes a finite number >= 0, in logits")
+        raise ValueError(f"confidence must be a finite number >= 0, in logits, got {confidence}")
     for name, got in (("learning_rate", learning_rate), ("initial_constant", initial_constant)):
         if is_known(got) and not 0 < got < float("inf"):
-            raise ValueError(f"{name} is {got}; it takes a finite number > 0")
+            raise ValueError(f"{name} must be a finite number > 0, got {got}")

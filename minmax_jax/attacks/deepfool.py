@@ -54,7 +54,7 @@ def deepfool(
     check_count("steps", steps)
     check_count("candidates", candidates, 2)
     if is_known(overshoot) and not 0 <= overshoot < float("inf"):
-        raise ValueError(f"overshoot is {overshoot}; it takes a finite number >= 0")
+        raise ValueError(f"overshoot must be a finite number >= 0, got {overshoot}")
     logits = model(x0)
     others = other_classes(logits, truth, min(candidates, classes) - 1)
 

@@ -53,7 +53,7 @@ class Walk:
             ("beta", self.beta, "a number in [0, 1)", lambda x: 0 <= x < 1),
         ):
             if is_known(value) and not fits(value):
-                raise ValueError(f"{name} is {value}; it takes {takes}")
+                raise ValueError(f"{name} must be {takes}, got {value}")
 
     def __call__(
         self,

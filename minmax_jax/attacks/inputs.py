@@ -24,10 +24,10 @@ def check_eps(eps: Any, norm: Norm) -> None:
     """Raise ValueError unless ``eps`` is one radius, in [0, 1] by "linf" and >= 0 by other norms."""
     kind = "[0, 1]" if norm == "linf" else "[0, inf)"
     if isinstance(eps, bool) or not isinstance(eps, int | float | np.number | np.ndarray | jax.Array):
-        raise TypeError(f"eps is {eps!r}; it takes one radius in {kind}, in pixel units of [0, 1]")
+        raise TypeError(f"eps must be one radius in {kind}, in pixel units of [0, 1], got {eps!r}")
     most = 1 if norm == "linf" else float(jnp.finfo(jnp.float32).max)
     if jnp.ndim(eps) != 0 or (is_known(eps) and not 0 <= float(eps) <= most):
-        raise ValueError(f"eps is {eps}; it takes one radius in {kind}, in pixel units of [0, 1]")
+        raise ValueError(f"eps must be one radius in {kind}, in pixel units of [0, 1], got {eps}")
 
 
 def as_radii(eps: Any) -> list[float]:

@@ -48,7 +48,7 @@ def momentum(
     check_count("steps", steps)
     for name, value in (("step_size", step_size), ("decay", decay)):
         if value is not None and is_known(value) and not 0 <= value < float("inf"):
-            raise ValueError(f"{name} is {value}; it takes a finite number >= 0")
+            raise ValueError(f"{name} must be a finite number >= 0, got {value}")
     stride = eps / steps if step_size is None else step_size
     climb = climbed("ce", truth, goals)
 

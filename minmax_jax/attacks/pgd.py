@@ -75,7 +75,7 @@ def pgd(
     check_count("steps", steps)
     check_count("restarts", restarts)
     if step_size is not None and is_known(step_size) and not 0 <= step_size < float("inf"):
-        raise ValueError(f"step_size is {step_size}; it takes a finite number >= 0, in pixels of [0, 1]")
+        raise ValueError(f"step_size must be a finite number >= 0, in pixels of [0, 1], got {step_size}")
     stride = 2.5 * eps / steps if step_size is None else step_size
     height = climbed(loss, truth, goals)
 

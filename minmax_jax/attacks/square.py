@@ -60,7 +60,7 @@ def square(
     check_count("queries", queries)
     check_count("restarts", restarts)
     if not 0 < p_init <= 1:
-        raise ValueError(f"p_init is {p_init}; it takes a share of the image in (0, 1]")
+        raise ValueError(f"p_init must be a share of the image in (0, 1], got {p_init}")
     aims = None if targets is None else jnp.asarray(targets)
     start, propose, draws = moves(norm, x0.shape[1:], eps, queries, p_init, stretched)
 

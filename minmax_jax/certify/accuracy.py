@@ -83,13 +83,13 @@ def verified(
     check_type("data", data, Split)
     radii = as_radii(eps)
     if not radii:
-        raise ValueError(f"eps is {eps}; it takes one or more radii in [0, 1], in pixel units of [0, 1]")
+        raise ValueError(f"eps must be one or more radii in [0, 1], in pixel units of [0, 1], got {eps}")
     for radius in radii:
         check_eps(radius, "linf")
     chosen = list(methods) if isinstance(methods, list | tuple) else []
     if not chosen or set(chosen) - set(BATCH) or len(set(chosen)) < len(chosen):
         raise ValueError(
-            f"methods is {methods!r}; it takes a sequence of different names out of {list(BATCH)}"
+            f"methods must be a sequence of different names out of {list(BATCH)}, got {methods!r}"
         )
     if batch_size is not None:
         check_count("batch_size", batch_size)

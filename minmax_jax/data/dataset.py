@@ -38,7 +38,7 @@ class Dataset:
         provenance: str = "given by the caller",
     ) -> None:
         if not isinstance(name, str):
-            raise TypeError(f"name is {name!r}; it takes a str")
+            raise TypeError(f"name must be a str, got {name!r}")
         for argument, split in (("train", train), ("test", test)):
             if not isinstance(split, Split):
                 raise TypeError(f"{argument} is a {type(split).__name__}; it takes a Split(images, labels)")
@@ -98,9 +98,9 @@ def load(
     is.
     """
     if not isinstance(name, str):
-        raise TypeError(f"name is {name!r}; it takes a str, such as 'mnist'")
+        raise TypeError(f"name must be a str, such as 'mnist', got {name!r}")
     if source not in (None, "bundled", "tfds"):
-        raise ValueError(f"source is {source!r}; it takes 'bundled', 'tfds' or None")
+        raise ValueError(f"source must be 'bundled', 'tfds' or None, got {source!r}")
     if source == "bundled" and (name != BUNDLED or data_dir is not None):
         raise ValueError(
             f"source='bundled' has only 'mnist', inside the package, got name {name!r} and "
@@ -127,5 +127,5 @@ def _bundled() -> Dataset:
 def _class_names(names: Sequence[str]) -> tuple[str, ...]:
     names = (names,) if isinstance(names, str) else tuple(names)
     if not all(isinstance(name, str) for name in names) or len(set(names)) < len(names):
-        raise ValueError(f"class_names is {names!r}; it takes strings, all different")
+        raise ValueError(f"class_names must be strings, all different, got {names!r}")
     return names

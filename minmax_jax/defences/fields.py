@@ -37,13 +37,13 @@ def check_number(defence: Any, name: str, most: float = float("inf"), what: str 
     value = getattr(defence, name)
     takes = f"a finite {what} >= 0" if most == float("inf") else f"a {what} in [0, {most:g}]"
     if isinstance(value, bool) or not isinstance(value, int | float | np.number | np.ndarray | jax.Array):
-        raise TypeError(f"{name} is {value!r}; it takes {takes}")
+        raise TypeError(f"{name} must be {takes}, got {value!r}")
     if np.ndim(value) != 0:
         raise ValueError(f"{name} has shape {np.shape(value)}; it takes {takes}")
     if is_known(value):
         object.__setattr__(defence, name, float(value))
         if not 0 <= value <= most or not np.isfinite(value):
-            raise ValueError(f"{name} is {value}; it takes {takes}")
+            raise ValueError(f"{name} must be {takes}, got {value}")
 
 
 def check_ball(defence: Any) -> None:

@@ -29,7 +29,7 @@ def network(table: "xr.Dataset", arm: str = "none", seed: int = 0) -> Figure:
     """One arm by its name: filters, accuracy by radius, fuzziness over strengths, attacked images."""
     view = PenaltyView(table, seed)
     if arm not in view.arms:
-        raise ValueError(f"arm is {arm!r}; it takes one of {list(view.arms)}")
+        raise ValueError(f"arm must be one of {list(view.arms)}, got {arm!r}")
     return view.show(view.arms[arm])
 
 

@@ -35,7 +35,7 @@ class PenaltyView:
 
     def __init__(self, table: "xr.Dataset", seed: int = 0):
         if seed not in table.seed.values:
-            raise ValueError(f"seed is {seed}; it takes one of {table.seed.values.tolist()}")
+            raise ValueError(f"seed must be one of {table.seed.values.tolist()}, got {seed}")
         self.table, self.seed = table, seed
         self.arms = {arm.name: arm for arm in arms_of(table)}
         self.caption = ""
@@ -56,7 +56,7 @@ class PenaltyView:
         none: a base belongs to arms of many kinds.
         """
         if arm.name not in self.arms:
-            raise ValueError(f"arm is {arm.name!r}; it takes one of {list(self.arms)}")
+            raise ValueError(f"arm must be one of {list(self.arms)}, got {arm.name!r}")
         for ax in (self.filters, self.accuracies, self.fuzziness, *self.pictures.ravel()):
             ax.clear()
         for ax in (self.accuracies, self.fuzziness):

@@ -17,7 +17,7 @@ def drift(table: "xr.Dataset", seed: int = 0) -> Figure:
     seed that the table does not hold.
     """
     if seed not in table.seed.values:
-        raise ValueError(f"seed is {seed}; it takes one of {table.seed.values.tolist()}")
+        raise ValueError(f"seed must be one of {table.seed.values.tolist()}, got {seed}")
     layers = [str(name) for name in table.layer.values]
     figure, axes = new_figure(4.6 * len(layers), 3.8, len(layers))
     for ax, layer in zip(axes, layers, strict=True):

@@ -55,7 +55,9 @@ def tile(
     patch = np.asarray(patches(image[None], window, tile=tile))[0]
     down, across, length = patch.shape
     if not 0 <= place < down * across:
-        raise ValueError(f"place is {place}; it takes 0 to {down * across - 1}, as there are that many tiles")
+        raise ValueError(
+            f"place must be in [0, {down * across - 1}], as there are that many tiles, got {place}"
+        )
     row, column = divmod(place, across)
     matrix = np.asarray(toeplitz(kernel, tile))[:, ::channels]
     outputs = np.asarray(convolve(image[None], kernel))[0, ..., 0]

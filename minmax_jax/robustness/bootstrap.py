@@ -28,7 +28,7 @@ def interval(
     """
     check_count("resamples", resamples)
     if not 0 < level < 1:
-        raise ValueError(f"level is {level}; it takes a number in (0, 1)")
+        raise ValueError(f"level must be a number in (0, 1), got {level}")
     n = np.shape(values)[-1]
     if not n:
         raise ValueError("values are none; an interval takes the results of one image or more")

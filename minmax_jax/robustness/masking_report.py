@@ -53,7 +53,7 @@ class Masking:
     def __getitem__(self, name: str) -> Check:
         found = {check.name: check for check in self.checks}
         if name not in found:
-            raise KeyError(f"check is {name!r}; it takes one of {list(found)}")
+            raise KeyError(f"check must be one of {list(found)}, got {name!r}")
         return found[name]
 
     @property

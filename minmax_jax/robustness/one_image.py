@@ -36,9 +36,9 @@ def attack_one(
     if label is None:
         label = int(before.argmax())
     if not 0 <= label < before.shape[-1]:
-        raise ValueError(f"label is {label}; it takes a number below {before.shape[-1]}")
+        raise ValueError(f"label must be a number below {before.shape[-1]}, got {label}")
     if not 0 <= eps <= 1:
-        raise ValueError(f"eps is {eps}; it takes a number in [0, 1]")
+        raise ValueError(f"eps must be a number in [0, 1], got {eps}")
     if not bool(((picture >= 0) & (picture <= 1)).all()):
         raise ValueError(
             f"image has values from {picture.min()} to {picture.max()}; it takes those in [0, 1]"

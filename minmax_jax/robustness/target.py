@@ -176,7 +176,7 @@ def radii(eps: Any, norm: Norm) -> list[float]:
     """Radii in rising order, each once. Raises ValueError unless there are some, all in the norm's range."""
     values = np.unique(as_radii(eps)).tolist()
     if not values:
-        raise ValueError(f"eps is {eps}; it takes one radius or more, in pixel units of [0, 1]")
+        raise ValueError(f"eps must be one radius or more, in pixel units of [0, 1], got {eps}")
     for value in values:
         check_eps(value, norm)
     return values

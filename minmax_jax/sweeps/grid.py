@@ -63,7 +63,7 @@ def make_grid(objectives: Iterable[Objective | float | np.number], seeds: Iterab
     """
     for name, axis in (("objectives", objectives), ("seeds", seeds)):
         if isinstance(axis, str | Objective) or not np.iterable(axis):
-            raise TypeError(f"{name} is {axis!r}; it takes a sequence, such as a list")
+            raise TypeError(f"{name} must be a sequence, such as a list, got {axis!r}")
     chosen = [one if isinstance(one, Objective) else _of_strength(one) for one in objectives]
     if arrays := [one for one in chosen if any(np.ndim(getattr(one, name)) for name in TRACED)]:
         raise ValueError(f"objectives holds {arrays[0]}; it takes one number for each strength, l1 and l2")

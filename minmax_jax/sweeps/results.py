@@ -60,7 +60,7 @@ class Sweep:
             known = self.results[name].values
             found = np.flatnonzero(known == value)
             if not len(found):
-                raise ValueError(f"{name} is {value}; it takes one of {known.tolist()}")
+                raise ValueError(f"{name} must be one of {known.tolist()}, got {value}")
             where.append(int(found[0]))
         if self.results.outcome.values[tuple(where)] == "missing":
             raise ValueError(

@@ -74,7 +74,7 @@ def sweep(
     counts = {"epochs": epochs, "batch_size": batch_size}
     chosen = list(jax.local_devices() if devices is None else devices)
     if not chosen or any(device.process_index != jax.process_index() for device in chosen):
-        raise ValueError(f"devices is {chosen}; it takes one or more of this process, jax.local_devices()")
+        raise ValueError(f"devices must be one or more of this process, jax.local_devices(), got {chosen}")
     size = _lanes(len(grid.objectives) * len(grid.seeds), chosen) if group is None else group
     check_count("group", size)
     starts: list[State] = []

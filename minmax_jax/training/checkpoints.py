@@ -38,7 +38,7 @@ def keeping(
         yield lambda: None
         return
     if not isinstance(folder, str | os.PathLike):
-        raise TypeError(f"checkpoint is {folder!r}; it takes the name of a folder, or None")
+        raise TypeError(f"checkpoint must be the name of a folder, or None, got {folder!r}")
     path = Path(folder).expanduser().resolve()
     _check_folder(path)
     run = fingerprint(

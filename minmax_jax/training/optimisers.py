@@ -24,7 +24,7 @@ def keep_in_interval(
     Source: this study. Identity: ``optax.projections.projection_box`` of the new weights, up to rounding.
     """
     if bound is not None and not 0 < bound < float("inf"):
-        raise ValueError(f"bound is {bound}; it takes a finite number > 0")
+        raise ValueError(f"bound must be a finite number > 0, got {bound}")
     ranks = (rank,) if isinstance(rank, int) else tuple(rank)
 
     def kept(update: Array, weights: Array) -> Array:

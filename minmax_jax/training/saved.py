@@ -82,7 +82,7 @@ def with_parameters(model: LeNet, arrays: Mapping[str, AnyArray]) -> LeNet:
 
 def _path(path: str | os.PathLike[str]) -> Path:
     if not isinstance(path, str | os.PathLike):
-        raise TypeError(f"path is {path!r}; it takes the name of a file")
+        raise TypeError(f"path must be the name of a file, got {path!r}")
     return Path(path).expanduser()
 
 

@@ -25,7 +25,7 @@ class Placement:
                 or not devices
                 or not all(isinstance(device, jax.Device) for device in devices)
             ):
-                raise TypeError(f"devices is {devices!r}; it takes a sequence such as jax.devices(), or None")
+                raise TypeError(f"devices must be a sequence such as jax.devices(), or None, got {devices!r}")
             self.mesh = Mesh(np.array(devices), ("batch",), axis_types=(AxisType.Auto,))
 
     def check(self, batch_size: int) -> None:

@@ -32,7 +32,7 @@ def check_arguments(
     images, classes = len(data.train), data.classes
     if counts["batch_size"] > images:
         raise ValueError(
-            f"batch_size is {counts['batch_size']}; it takes at most the {images} training images"
+            f"batch_size must be at most the {images} training images, got {counts['batch_size']}"
         )
     logits = nnx.eval_shape(lambda m: m(jnp.asarray(data.train.images[:1])), model)
     if logits.shape != (1, classes):
@@ -76,5 +76,5 @@ def check_layers(model: nnx.Module, record: Sequence[str]) -> Sequence[str]:
     known = kernels(model, rank=RANKS)
     names = list(record) if isinstance(record, list | tuple) else []
     if not names or len(set(names)) < len(names) or set(names) - set(known):
-        raise ValueError(f"record is {record!r}; it takes names out of {list(known)}, each once, or None")
+        raise ValueError(f"record must be names out of {list(known)}, each once, or None, got {record!r}")
     return names

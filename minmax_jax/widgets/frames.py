@@ -84,7 +84,7 @@ class Frames:
         for name, values in self.axes.items():
             value = choice.get(name, self.start[name])
             if value not in values:
-                raise ValueError(f"{name} is {value!r}; it takes one of {values}")
+                raise ValueError(f"{name} must be one of {values}, got {value!r}")
             place = place * len(values) + values.index(value)
         return place
 

@@ -71,7 +71,7 @@ def test_the_key_decides():
 
 def test_bad_input_is_refused():
     images, labels = batch(0, 1)
-    with refuses("tries is 0; it takes at least 1"):
+    with refuses("tries must be at least 1, got 0"):
         noise(LINEAR, images, labels, 0.1, tries=0)
     with refuses("labels hold values outside 0 to 1"):
         noise(LINEAR, images, jnp.full(6, 2), 0.1)

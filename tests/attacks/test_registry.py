@@ -85,7 +85,7 @@ def test_the_norm_is_handed_to_what_takes_one():
         ([], ["attacks is []"]),
         ("pgd", ["attacks is 'pgd'"]),
         ({"worst": own}, ["attacks is", "other than 'worst'"]),
-        ({"mine": 3}, ["attack 'mine' is 3; it takes a function"]),
+        ({"mine": 3}, ["attack 'mine' must be a function, got 3"]),
     ],
 )
 def test_what_is_no_attack_is_named(chosen, words):

@@ -90,8 +90,8 @@ def test_radii_and_schedules_out_of_range_are_refused(make, options, error, word
 @pytest.mark.parametrize(
     ("make", "options", "error", "words"),
     [
-        (Adversarial, {"steps": 0}, ValueError, ["steps is 0; it takes at least 1"]),
-        (TRADES, {"steps": 1.5}, TypeError, ["steps is 1.5; it takes an int"]),
+        (Adversarial, {"steps": 0}, ValueError, ["steps must be at least 1, got 0"]),
+        (TRADES, {"steps": 1.5}, TypeError, ["steps must be an int, got 1.5"]),
         (Adversarial, {"stride": -1.0}, ValueError, ["stride is -1.0", "in units of eps", ">= 0"]),
         (fast_adversarial, {"stride": np.inf}, ValueError, ["stride is inf"]),
         (Adversarial, {"norm": "l3"}, ValueError, ["norm is 'l3'", "linf"]),

@@ -79,7 +79,7 @@ def test_certificates_are_shown_of_plain_and_of_adversarial_training():
 
 
 def test_a_radius_that_was_not_attacked_is_refused(table):
-    with refuses("eps is 0.15; it takes one of [0.05, 0.1, 0.2, 0.3]"):
+    with refuses("eps must be one of [0.05, 0.1, 0.2, 0.3], got 0.15"):
         plots.strength_curves(table, eps=0.15)
 
 

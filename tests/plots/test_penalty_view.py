@@ -55,7 +55,7 @@ def test_alarms_are_counted_by_seeds(table):
 
 
 def test_what_is_not_there_is_refused(table):
-    with refuses("seed is 9; it takes one of [0, 1, 2]"):
+    with refuses("seed must be one of [0, 1, 2], got 9"):
         PenaltyView(table, seed=9)
     with refuses("arm is 'l2 1'"):
         PenaltyView(table).show(Arm("l2", 1.0))

@@ -40,7 +40,7 @@ def test_drift_counts_weights_that_go_against_their_gradient(table):
     assert "75% of weights" in figure.axes[0].get_title()
     agree, against = figure.axes[0].lines[:2]
     assert agree.get_xdata().tolist() == [1.0, -0.5, 0.2] and against.get_ydata().tolist() == [-0.1]
-    with refuses("seed is 7; it takes one of [0, 1]"):
+    with refuses("seed must be one of [0, 1], got 7"):
         plots.drift(table, 7)
 
 

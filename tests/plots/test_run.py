@@ -129,12 +129,12 @@ def test_reports_by_several_norms_are_not_compared(report):
 
 
 def test_an_unknown_layer_is_named(history):
-    with refuses("layer is 'conv9'; it takes one of"):
+    with refuses("layer must be one of, got 'conv9'"):
         plots.minmax(history, "conv9")
 
 
 def test_paths_of_no_weights_are_refused(history):
-    with refuses("weights is 0; it takes at least 1"):
+    with refuses("weights must be at least 1, got 0"):
         plots.trajectories(history, weights=0)
     with refuses("measure is 'foo'"):
         plots.fuzziness(history, measure="foo")

@@ -72,7 +72,7 @@ def test_dense_layers_are_pictures_too():
 
 def test_bad_choices_are_named(history):
     view = MinMaxView(history)
-    with refuses("snapshot is 99; it takes -11 to 10"):
+    with refuses("snapshot must be in [-11, 10], got 99"):
         view.show("conv1", snapshot=99)
     with refuses("measure is 'foo'"):
         view.show("conv1", measure="foo")

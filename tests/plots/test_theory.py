@@ -58,7 +58,7 @@ def test_outputs_stand_there_up_to_their_tile():
 
 @pytest.mark.parametrize("place", [-1, 12])
 def test_a_place_without_a_tile_is_refused(place):
-    with refuses(f"place is {place}; it takes 0 to 11"):
+    with refuses(f"place must be in [0, 11], got {place}"):
         plots.tile(KERNEL, IMAGE, (2, 3), place)
 
 

@@ -68,9 +68,9 @@ def test_without_variation_the_interval_has_no_width():
 
 def test_unfit_arguments_are_named():
     values = hits(5, [0.5])
-    with refuses("resamples is 0; it takes at least 1"):
+    with refuses("resamples must be at least 1, got 0"):
         bootstrap.interval(values, 0)
-    with refuses("level is 1; it takes a number in (0, 1)"):
+    with refuses("level must be a number in (0, 1), got 1"):
         bootstrap.interval(values, level=1)
     with refuses("values are none"):
         bootstrap.interval(np.zeros((2, 0), bool))

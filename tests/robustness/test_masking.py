@@ -236,7 +236,7 @@ def test_it_is_a_labelled_table_too(saturated, tmp_path):
 
 
 def test_an_unknown_check_is_named(honest):
-    with pytest.raises(KeyError, match="check is 'blackbox'; it takes one of"):
+    with pytest.raises(KeyError, match="check must be one of, got 'blackbox'"):
         honest["blackbox"]
 
 
@@ -246,7 +246,7 @@ def test_unfit_arguments_are_named():
             trial(Suspect(), eps)
     with refuses("eps is 1.5", "[0, 1]"):
         trial(Suspect(), 1.5)
-    with refuses("norm is 'l1'; it takes one of ('linf', 'l2')"):
+    with refuses("norm must be one of ('linf', 'l2'), got 'l1'"):
         trial(Suspect(), norm="l1")
     model, _ = linear_model()
     images, _ = batch(0, 1)
@@ -254,7 +254,7 @@ def test_unfit_arguments_are_named():
         masking(model, mm.Split(images, 1 - model(images).argmax(-1)))
     with refuses("seed is -1", "0 to 2147483647"):
         trial(Suspect(), seed=-1)
-    with refuses("others is a Suspect; it takes a list", error=TypeError):
+    with refuses("others must be a list, got a Suspect", error=TypeError):
         trial(Suspect(), others=Suspect())
-    with refuses("model is a int; it takes a callable", error=TypeError):
+    with refuses("model must be a callable, got a int", error=TypeError):
         trial(Suspect(), others=[3])

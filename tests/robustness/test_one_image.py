@@ -33,9 +33,9 @@ def test_unfit_arguments_are_refused():
     image = digits().test.images[0]
     with refuses("attacks is ['magic']"):
         attack_one(run().model, image, 0, 0.1, "magic")
-    with refuses("eps is 2.0; it takes a number in [0, 1]"):
+    with refuses("eps must be a number in [0, 1], got 2.0"):
         attack_one(run().model, image, 0, 2.0)
-    with refuses("label is 12; it takes a number below 10"):
+    with refuses("label must be a number below 10, got 12"):
         attack_one(run().model, image, 12, 0.1)
     with refuses("image has values from"):
         attack_one(run().model, image + 0.5, 0, 0.1)

@@ -409,11 +409,11 @@ def test_a_model_that_was_changed_since_it_was_compiled_is_refused():
 
 
 def test_data_of_another_kind_is_named():
-    with refuses("data is a tuple; it takes a minmax_jax.split.Split", error=TypeError):
+    with refuses("data must be a minmax_jax.data.split.Split, got a tuple", error=TypeError):
         report_of(LINEAR, (split().images, split().labels), [0.1])
-    with refuses("model is a str; it takes a callable", error=TypeError):
+    with refuses("model must be a callable, got a str", error=TypeError):
         report_of("lenet", split(), [0.1])
-    with refuses("data is a Dataset; it takes a minmax_jax.split.Split", error=TypeError):
+    with refuses("data must be a minmax_jax.data.split.Split, got a Dataset", error=TypeError):
         mm.accuracy(LINEAR, digits())
-    with refuses("batch_size is 0; it takes at least 1"):
+    with refuses("batch_size must be at least 1, got 0"):
         mm.accuracy(LINEAR, split(), batch_size=0)

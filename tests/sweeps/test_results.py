@@ -100,11 +100,11 @@ def test_a_model_is_asked_for_by_the_axis_it_lies_along():
 
 
 def test_what_is_not_in_the_grid_is_named():
-    with refuses("strength is 0.2; it takes one of [0.1, 2.0]"):
+    with refuses("strength must be one of [0.1, 2.0], got 0.2"):
         done().model(strength=0.2, seed=7)
-    with refuses("seed is 0; it takes one of [7, 3]"):
+    with refuses("seed must be one of [7, 3], got 0"):
         done().model(strength=0.1, seed=0)
-    with refuses("objective is 2; it takes one of [0, 1]"):
+    with refuses("objective must be one of [0, 1], got 2"):
         of_objectives().model(objective=2, seed=7)
 
 

@@ -307,9 +307,9 @@ def test_progress_tells_of_groups_and_epochs():
 @pytest.mark.parametrize(
     ("options", "error", "words"),
     [
-        ({"model": lenet()}, TypeError, ["model is a LeNet; it takes a function of rngs, such as mm.LeNet"]),
-        ({"model": 3}, TypeError, ["model is a int; it takes a function"]),
-        ({"model": lambda rngs: 3}, TypeError, ["model is a int; it takes a flax"]),
+        ({"model": lenet()}, TypeError, ["model must be a function of rngs, such as mm.LeNet, got a LeNet"]),
+        ({"model": 3}, TypeError, ["model must be a function, got a int"]),
+        ({"model": lambda rngs: 3}, TypeError, ["model must be a flax, got a int"]),
         ({"model": lambda rngs: mm.LeNet(classes=7, rngs=rngs)}, ValueError, ["logits of shape (1, 7)"]),
         ({"data": "mnist"}, TypeError, ["data is a str"]),
         ({"objectives": []}, ValueError, ["objectives is empty"]),
@@ -321,13 +321,13 @@ def test_progress_tells_of_groups_and_epochs():
         ({"seeds": [1, 1]}, ValueError, ["seeds holds 1 twice"]),
         ({"seeds": [-1]}, ValueError, ["seeds is -1"]),
         ({"seeds": "01"}, TypeError, ["seeds is '01'"]),
-        ({"epochs": 0}, ValueError, ["epochs is 0; it takes at least 1"]),
-        ({"epochs": 1.0}, TypeError, ["epochs is 1.0; it takes an int"]),
+        ({"epochs": 0}, ValueError, ["epochs must be at least 1, got 0"]),
+        ({"epochs": 1.0}, TypeError, ["epochs must be an int, got 1.0"]),
         ({"batch_size": 651}, ValueError, ["batch_size is 651"]),
         ({"optimiser": 0.1}, TypeError, ["optimiser is a float"]),
-        ({"group": 0}, ValueError, ["group is 0; it takes at least 1"]),
-        ({"group": 2.0}, TypeError, ["group is 2.0; it takes an int"]),
-        ({"devices": []}, ValueError, ["devices is []; it takes one or more of this process"]),
+        ({"group": 0}, ValueError, ["group must be at least 1, got 0"]),
+        ({"group": 2.0}, TypeError, ["group must be an int, got 2.0"]),
+        ({"devices": []}, ValueError, ["devices must be one or more of this process, got []"]),
     ],
 )
 def test_unfit_arguments_are_named(options, error, words, calls):

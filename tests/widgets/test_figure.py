@@ -40,5 +40,5 @@ def test_before_the_first_figure_there_is_nothing_to_mark():
 
 
 def test_a_figure_of_matplotlib_itself_is_refused():
-    with refuses("figure is a Figure; it takes a minmax_jax.drawing.Figure", error=TypeError):
+    with refuses("figure must be a minmax_jax.plots.style.Figure, got a Figure", error=TypeError):
         FigureImage(matplotlib.figure.Figure())

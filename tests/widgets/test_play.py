@@ -47,14 +47,14 @@ def test_data_and_model_are_those_of_the_choice():
 @pytest.mark.parametrize(
     ("field", "got", "words"),
     [
-        ("variant", "large", "variant is 'large'; it takes one of"),
-        ("optimiser", "lion", "optimiser is 'lion'; it takes one of"),
-        ("reading", "whole", "reading is 'whole'; it takes one of"),
+        ("variant", "large", "variant must be one of, got 'large'"),
+        ("optimiser", "lion", "optimiser must be one of, got 'lion'"),
+        ("reading", "whole", "reading must be one of, got 'whole'"),
         ("strength", float("nan"), "strength is nan"),
-        ("eps", -0.1, "eps is -0.1; it takes one radius in [0, 1]"),
-        ("epochs", 0, "epochs is 0; it takes at least 1"),
-        ("images", 0, "images is 0; it takes at least 1"),
-        ("seed", -1, "seed is -1; it takes 0 to"),
+        ("eps", -0.1, "eps must be one radius in [0, 1], got -0.1"),
+        ("epochs", 0, "epochs must be at least 1, got 0"),
+        ("images", 0, "images must be at least 1, got 0"),
+        ("seed", -1, "seed must be 0 to, got -1"),
     ],
 )
 def test_a_choice_that_cannot_be_trained_is_refused(field, got, words):
@@ -63,7 +63,7 @@ def test_a_choice_that_cannot_be_trained_is_refused(field, got, words):
 
 
 def test_a_data_set_goes_by_its_name():
-    with refuses("dataset is a Dataset; it takes a builtins.str", error=TypeError):
+    with refuses("dataset must be a str, got a Dataset", error=TypeError):
         Play(dataset=digits())
 
 

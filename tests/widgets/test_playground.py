@@ -215,7 +215,7 @@ def test_an_error_in_saving_is_shown_until_the_next_one(trained, monkeypatch):
 
 
 def test_what_it_begins_with_is_a_play():
-    with refuses("start is a str; it takes a minmax_jax.play.Play", error=TypeError):
+    with refuses("start must be a minmax_jax.widgets.play.Play, got a str", error=TypeError):
         mm.widgets.Playground("mnist")
 
 

@@ -66,7 +66,7 @@ def robust(table: "xr.Dataset", eps: float = 0.1, attack: str = WORST) -> "xr.Da
     Raises ValueError for a radius that was not attacked.
     """
     if not np.isclose(table.eps, eps).any():
-        raise ValueError(f"eps is {eps:g}; it takes one of {table.eps.values.tolist()}")
+        raise ValueError(f"eps must be one of {table.eps.values.tolist()}, got {eps:g}")
     return table.accuracy.sel(attack=attack).sel(eps=eps, method="nearest")
 
 

@@ -53,7 +53,7 @@ class Experiment:
         if not names or len(set(names)) < len(names):
             raise ValueError(f"units of {self.name!r} are named {names}; it takes one or more, all different")
         if not re.fullmatch(r"[a-z][a-z_]*", self.name):
-            raise ValueError(f"name is {self.name!r}; it takes small letters, as it names a file")
+            raise ValueError(f"name must be small letters, as it names a file, got {self.name!r}")
 
     @property
     def asked(self) -> dict[str, Any]:

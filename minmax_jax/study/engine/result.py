@@ -64,7 +64,7 @@ def read(path: str | os.PathLike[str]) -> "xr.Dataset":
     import xarray as xr  # heavy to import, so only where it is used
 
     if not isinstance(path, str | os.PathLike):
-        raise TypeError(f"path is {path!r}; it takes the name of a result file")
+        raise TypeError(f"path must be the name of a result file, got {path!r}")
     file = Path(path).expanduser()
     if not file.is_file():
         raise FileNotFoundError(

@@ -95,7 +95,7 @@ def robust_lenet(table: "xr.Dataset", seed: int = 0) -> LeNet:
     Raises ValueError for a seed that the table does not hold.
     """
     if seed not in table.seed.values:
-        raise ValueError(f"seed is {seed}; it takes one of {table.seed.values.tolist()}")
+        raise ValueError(f"seed must be one of {table.seed.values.tolist()}, got {seed}")
     names = [str(name) for name in table.data_vars if str(name).startswith(WEIGHT)]
     arrays = {name.removeprefix(WEIGHT): table[name].sel(seed=seed).values for name in names}
     return with_parameters(nnx.eval_shape(lambda: LeNet(rngs=nnx.Rngs(0))), arrays)

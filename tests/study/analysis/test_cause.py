@@ -100,7 +100,7 @@ def test_what_goes_with_robustness_is_ranked():
     found = cause.companions(one)
     np.testing.assert_allclose(found, [1, 1, -1, -1, -1, -1])
     assert found.thing.values[1] == "fuzziness F, magnitude"
-    with refuses("eps is 0.7; it takes one of"):
+    with refuses("eps must be one of, got 0.7"):
         cause.companions(one, eps=0.7)
 
 

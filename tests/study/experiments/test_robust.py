@@ -59,7 +59,7 @@ def test_the_shipped_network_is_the_one_that_was_measured(folder):
 
 
 def test_a_seed_that_is_not_there(folder):
-    with refuses("seed is 7; it takes one of [0, 1]"):
+    with refuses("seed must be one of [0, 1], got 7"):
         robust.robust_lenet(read(folder / "robust.nc"), 7)
 
 
