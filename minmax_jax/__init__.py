@@ -3,44 +3,68 @@
 from importlib import import_module as _import_module
 from typing import Any as _Any
 
-from minmax_jax import attacks as attacks
-from minmax_jax import certify as certify
-from minmax_jax import defences as defences
-from minmax_jax import minmax as minmax
-from minmax_jax.convolution import Conv as Conv
-from minmax_jax.convolution import convolve as convolve
-from minmax_jax.convolution import patches as patches
-from minmax_jax.convolution import toeplitz as toeplitz
-from minmax_jax.data import Dataset as Dataset
-from minmax_jax.data import Split as Split
-from minmax_jax.data import load as load
-from minmax_jax.evaluation import accuracy as accuracy
-from minmax_jax.fuzziness import degree as degree
-from minmax_jax.fuzziness import degrees as degrees
-from minmax_jax.fuzziness import fuzziness as fuzziness
-from minmax_jax.intervals import Interval as Interval
-from minmax_jax.intervals import interval as interval
-from minmax_jax.intervals import memberships as memberships
-from minmax_jax.kernels import kernels as kernels
-from minmax_jax.lenet import LeNet as LeNet
-from minmax_jax.objective import Objective as Objective
-from minmax_jax.robustness import robustness as robustness
-from minmax_jax.robustness.masking import masking as masking
-from minmax_jax.storage import compilation as compilation
-from minmax_jax.sweeps import sweep as sweep
-from minmax_jax.sweeps.results import Sweep as Sweep
-from minmax_jax.sweeps.workers import SweepProgress as SweepProgress
-from minmax_jax.training import Diverged as Diverged
-from minmax_jax.training import Progress as Progress
-from minmax_jax.training import Run as Run
-from minmax_jax.training import fit as fit
-from minmax_jax.training.optimisers import keep_in_interval as keep_in_interval
-from minmax_jax.training.saved import open as open
-from minmax_jax.training.saved import save as save
+from minmax_jax import _moved, attacks, certify, defences, minmax
+from minmax_jax.convolution import Conv, convolve, patches, toeplitz
+from minmax_jax.data import Dataset, Split, load
+from minmax_jax.evaluation import accuracy
+from minmax_jax.fuzziness import degree, degrees, fuzziness
+from minmax_jax.intervals import Interval, interval, memberships
+from minmax_jax.kernels import kernels
+from minmax_jax.lenet import LeNet
+from minmax_jax.objective import Objective
+from minmax_jax.robustness import masking, robustness
+from minmax_jax.storage.compilation import keep_compilations as _keep_compilations
+from minmax_jax.sweeps import Sweep, SweepProgress, sweep
+from minmax_jax.training import Diverged, Progress, Run, fit
+from minmax_jax.training.optimisers import keep_in_interval
+from minmax_jax.training.saved import open, save
+
+__all__ = [
+    "Conv",
+    "Dataset",
+    "Diverged",
+    "Interval",
+    "LeNet",
+    "Objective",
+    "Progress",
+    "Run",
+    "Split",
+    "Sweep",
+    "SweepProgress",
+    "accuracy",
+    "attacks",
+    "certify",
+    "convolve",
+    "defences",
+    "degree",
+    "degrees",
+    "fit",
+    "fuzziness",
+    "interval",
+    "keep_in_interval",
+    "kernels",
+    "load",
+    "masking",
+    "memberships",
+    "minmax",
+    "open",
+    "patches",
+    "robustness",
+    "save",
+    "sweep",
+    "toeplitz",
+]
+_LAZY = ("plots", "study", "widgets")  # imported when they are first named: not everybody needs them
+
+_keep_compilations()
 
 
 def __getattr__(name: str) -> _Any:
-    """Import ``plots``, ``study`` and ``widgets`` when they are first named: not everybody needs them."""
-    if name in ("plots", "study", "widgets"):
+    if name in _LAZY or name in _moved.MOVED:
         return _import_module(f"minmax_jax.{name}")
     raise AttributeError(f"module 'minmax_jax' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    """The public names, and no others."""
+    return sorted([*__all__, *_LAZY])

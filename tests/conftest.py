@@ -5,6 +5,7 @@ import signal
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import settings
@@ -46,14 +47,38 @@ def pytest_configure(config: pytest.Config) -> None:
         signal.signal(signal.SIGINT, signal.default_int_handler)  # tests press Ctrl-C all the same
 
 
-def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Begin with what takes longest; leave out the tests marked long, unless they are asked for."""
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with what takes longest."""
     items.sort(key=lambda item: rank(item.path))  # stable: tests of a file stay together, in their order
-    if os.environ.get("MINMAX_JAX_LONG_TESTS"):
-        return
-    left_out = [item for item in items if item.get_closest_marker("long")]
-    config.hook.pytest_deselected(items=left_out)
-    items[:] = [item for item in items if item not in left_out]
+
+
+LEFT_OUT = pytest.StashKey[dict[str, int]]()  # how many tests are left out, by marker
+
+
+def pytest_deselected(items: list[pytest.Item]) -> None:
+    """Count what ``-m`` leaves out, by the first of these markers that a test has."""
+    for item in items:
+        counts = item.config.stash.setdefault(LEFT_OUT, {})
+        name = next((name for name in ("long", "slow") if item.get_closest_marker(name)), "another")
+        counts[name] = counts.get(name, 0) + 1
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Tell the process that started this worker; all workers leave out the same."""
+    if hasattr(session.config, "workeroutput"):
+        session.config.workeroutput["left_out"] = session.config.stash.get(LEFT_OUT, {})
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: Any) -> None:
+    node.config.stash[LEFT_OUT] = getattr(node, "workeroutput", {}).get("left_out", {})
+
+
+def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:
+    """Say how many tests were left out, and how to run them."""
+    for name, count in sorted(config.stash.get(LEFT_OUT, {}).items()):
+        how = f": python -m pytest -m {name} runs them" if name in ("long", "slow") else " by -m"
+        terminalreporter.write_line(f"{count} tests marked {name} were left out{how}")
 
 
 def rank(file: Path) -> int:

@@ -8,6 +8,7 @@ import sys
 import tomllib
 import zipfile
 from collections.abc import Iterator
+from importlib import import_module
 from pathlib import Path
 
 import pytest
@@ -24,35 +25,8 @@ TOP_LEVEL = {
     *("minmax_jax", "notebooks", "tests"),
 }
 
-# The floors of the house, from the roof down. A module imports from floors below its own only.
-FLOORS = [
-    {"widgets"},
-    {"plots"},
-    {"view", "kernel_view", "penalty_view", "play_view", "attack_view"},
-    {"drawing"},
-    {"play"},
-    {"study", "benchmark"},
-    {"robustness", "masking", "sweep"},
-    {"signs"},
-    {"training", "crew", "swept", "trial"},
-    {"checkpoints", "lanes", "shelf", "victim", "verdicts"},
-    {"trainer", "fingerprint", "bootstrap", "workload"},
-    {"steps", "history", "arguments", "grid"},
-    {"defences"},
-    {"certify", "single"},
-    {"attacks", "flow", "minmax", "objective", "projection"},
-    {"fuzziness", "saved", "answers"},
-    {"lenet"},
-    {"intervals", "evaluation"},
-    {"kernels", "convolution", "progress"},
-    {"data"},
-    {"prepared", "split", "tiles", "compilation"},
-    {"prepare", "cache"},
-    {"pages", "app"},
-    {"arrays", "checks", "archive", "interrupts", "importing", "placement", "cores"},
-]
 DRAWING = {"matplotlib", "ipywidgets", "IPython"}
-MAY_DRAW = {"drawing", "view", "plots", "widgets"}
+MAY_DRAW = {"plots", "widgets"}
 
 
 def tracked_files() -> list[str]:
@@ -123,18 +97,20 @@ def test_readme_starts_with_two_commands() -> None:
     assert extras == ["test"] and set(extras) <= set(PROJECT["optional-dependencies"])
 
 
-def test_readme_names_files_that_exist() -> None:
+def test_readme_maps_every_folder() -> None:
     readme = (ROOT / "README.md").read_text("utf-8")
-    links = re.findall(r"\]\(([^)#:]+)\)", readme)
-    mapped = re.findall(r"^\| `(minmax_jax/[^`]*|notebooks/|tests/)`", readme, re.MULTILINE)
-    missing = [name for name in links + mapped if not (ROOT / name).exists()]
-    assert mapped and not missing
+    folders = {path.parent.name for path in PACKAGE.glob("*/__init__.py")}
+    assert not [name for name in folders if f"`{name}/`" not in readme]
 
 
-def test_readme_maps_every_module() -> None:
-    readme = (ROOT / "README.md").read_text("utf-8")
-    unmapped = [name for name in modules() if not re.search(rf"\b{name}(\.py|/)`", readme)]
-    assert not unmapped
+def test_readme_is_short() -> None:
+    assert (ROOT / "README.md").stat().st_size <= 8 * 1024
+
+
+def test_readmes_name_files_that_exist() -> None:
+    for readme in [ROOT / "README.md", *PACKAGE.rglob("README.md"), *(ROOT / "notebooks").rglob("README.md")]:
+        links = re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", readme.read_text("utf-8"))
+        assert not [link for link in links if not (readme.parent / link).exists()], readme
 
 
 # The built package
@@ -159,7 +135,7 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> zipfile.ZipFile:
 def test_wheel_holds_the_package_and_its_data(wheel: zipfile.ZipFile) -> None:
     names = set(wheel.namelist())
     sources = {path.relative_to(ROOT).as_posix() for path in PACKAGE.rglob("*.py")}
-    assert sources | {"minmax_jax/mnist.npz", "minmax_jax/py.typed"} <= names
+    assert sources | {"minmax_jax/data/mnist.npz", "minmax_jax/py.typed"} <= names
 
 
 def test_wheel_holds_nothing_else(wheel: zipfile.ZipFile) -> None:
@@ -195,14 +171,25 @@ def test_no_machine_paths_or_registries() -> None:
     assert not found
 
 
-# Layers
+# The house
 
 
-def modules() -> dict[str, list[Path]]:
-    """Module names under minmax_jax, with the files of each (several for a folder)."""
-    single = {path.stem: [path] for path in PACKAGE.glob("*.py") if path.stem != "__init__"}
-    folders = {path.parent.name for path in PACKAGE.glob("*/__init__.py")}
-    return single | {name: sorted((PACKAGE / name).rglob("*.py")) for name in folders}
+def test_imports_keep_to_the_contracts() -> None:
+    command = [shutil.which("lint-imports") or "lint-imports", "--no-cache"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_root_holds_what_the_paper_is_about() -> None:
+    files = list(PACKAGE.glob("*.py"))
+    lines = sum(len(path.read_text("utf-8").splitlines()) for path in files)
+    assert len(files) <= 15 and lines <= 1800
+
+
+def test_every_folder_says_what_it_is_for_and_may_use() -> None:
+    for path in PACKAGE.glob("*/__init__.py"):
+        text = ast.get_docstring(ast.parse(path.read_text("utf-8"))) or ""
+        assert len(re.findall(r"\.(?:\s|$)", text)) >= 2, path
 
 
 def imports(path: Path) -> Iterator[str]:
@@ -215,27 +202,38 @@ def imports(path: Path) -> Iterator[str]:
             yield from (f"{node.module}.{alias.name}" for alias in node.names)
 
 
-def floor(name: str) -> int:
-    found = [number for number, names in enumerate(FLOORS) if name in names]
-    assert found, f"{name} has no floor yet in {Path(__file__).name}"
-    return found[0]
+def test_only_plots_and_widgets_draw() -> None:
+    for path in PACKAGE.rglob("*.py"):
+        if path.relative_to(PACKAGE).parts[0] not in MAY_DRAW:
+            assert not {imported.split(".")[0] for imported in imports(path)} & DRAWING, path
 
 
-@pytest.mark.parametrize("name", sorted(modules()))
-def test_imports_run_downwards(name: str) -> None:
-    for path in modules()[name]:
-        for imported in imports(path):
-            package, _, rest = imported.partition(".")
-            below = rest.split(".")[0]
-            if package == "minmax_jax" and below != name:
-                assert below in modules(), f"{path.name} imports {imported}: name the module"
-                assert floor(below) > floor(name), f"{name} imports {below}, which is not below"
+def test_public_names_are_those_that_completion_shows() -> None:
+    import minmax_jax as mm
+
+    assert {"plots", "study", "widgets", "fit"} <= set(dir(mm)) and set(mm.__all__) <= set(dir(mm))
+    assert not [name for name in dir(mm) if name.startswith("_") or not hasattr(mm, name)]
 
 
-@pytest.mark.parametrize("name", sorted(set(modules()) - MAY_DRAW))
-def test_only_the_top_draws(name: str) -> None:
-    for path in modules()[name]:
-        assert not {imported.split(".")[0] for imported in imports(path)} & DRAWING
+def test_modules_that_moved_are_found_by_their_old_names() -> None:
+    import minmax_jax as mm
+    from minmax_jax._moved import MOVED
+
+    for name, new in MOVED.items():
+        sys.modules.pop(f"minmax_jax.{name}", None)
+        with pytest.warns(DeprecationWarning, match=f"minmax_jax.{name} is minmax_jax.{new} now"):
+            assert import_module(f"minmax_jax.{name}") is import_module(f"minmax_jax.{new}")
+    with pytest.raises(AttributeError, match="has no attribute 'forget'"):
+        mm.forget  # noqa: B018
+
+
+@pytest.mark.processes
+@pytest.mark.parametrize("name", ["prepare", "pages", "app"])
+def test_commands_that_moved_run_by_their_old_names(name: str) -> None:
+    command = [sys.executable, "-m", f"minmax_jax.{name}", "--help"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0 and "usage: python -m minmax_jax." in done.stdout
+    assert "DeprecationWarning" in done.stderr
 
 
 def test_nothing_is_pickled() -> None:

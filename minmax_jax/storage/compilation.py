@@ -18,6 +18,3 @@ def keep_compilations() -> None:
     jax.config.update("jax_compilation_cache_dir", str(place / "compiled"))
     # By default only what took a second is kept; many small programs make up the start of a model.
     jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
-
-
-keep_compilations()

@@ -30,5 +30,5 @@ ATTACKS_NEEDED = [
 
 
 def long(*values: Any) -> Any:
-    """A case of a parametrized test that takes minutes: left out unless MINMAX_JAX_LONG_TESTS is set."""
+    """A case of a parametrized test that takes minutes: run by ``pytest -m long`` alone."""
     return pytest.param(*values, marks=pytest.mark.long)
