@@ -1,7 +1,8 @@
-"""The folder of long work, such as a sweep: what was asked for, and one file for each finished part."""
+"""A folder of work that can be resumed: what the work is, and one file for each finished part."""
 
 import json
 import os
+import re
 import secrets
 import warnings
 from pathlib import Path
@@ -10,23 +11,59 @@ from typing import Any
 import numpy as np
 
 from minmax_jax.storage import archive
-from minmax_jax.training.fingerprint import difference
+from minmax_jax.storage.digests import difference
+from minmax_jax.storage.header import check_header, header
 
 VERSION = 1
 
 
-class Shelf:
-    """Finished parts of one piece of work in a folder, which may be shared by several processes.
+class Store:
+    """Finished parts of one piece of work in a folder, which several processes may share.
 
-    ``work`` is the kind of work and ``part`` that of its parts; ``asked`` tells which work it is: a mapping
-    that JSON takes. Raises ValueError if the folder belongs to work that was asked for otherwise, or to
-    something else. Without a folder nothing is kept.
+    Each part is one archive, written whole or not at all; a note beside them says which work they belong to.
+    ``fit``, ``sweep`` and the study keep their work in it. Identity: after ``write(number, arrays)``,
+    ``read(number)`` equals ``arrays``, also in another process and after a kill.
+
+    Args:
+        folder: where the parts are kept; None keeps nothing.
+        settings: all that the work depends on, a mapping that JSON takes; a later call must have the same.
+        work: the kind of work, which names the note: "sweep.json".
+        part: the kind of its parts, which names their files: "group-00003.npz".
+        argument: name of the folder in errors.
+        newest: number of parts to keep, for parts that make earlier ones superfluous; None keeps all. Such a
+            folder has a single writer, and belongs to its work from the first ``write`` on, others at once.
+        adopt: whether to claim a folder that holds other files, such as those of an earlier format.
+
+    Raises:
+        ValueError: if the folder belongs to work with other settings (the error names the first difference),
+            holds something else, or is no folder.
     """
 
-    def __init__(self, folder: Path | None, asked: dict[str, Any], work: str = "sweep", part: str = "group"):
-        self.folder, self.part = folder, part
+    def __init__(
+        self,
+        folder: Path | None,
+        settings: dict[str, Any],
+        work: str = "sweep",
+        part: str = "group",
+        *,
+        argument: str = "folder",
+        newest: int | None = None,
+        adopt: bool = False,
+    ):
+        self.folder, self.work, self.part = folder, work, part
+        self.argument, self.newest = argument, newest
+        self.settings = json.loads(json.dumps(settings))
         if folder is not None:
-            _claim(folder, json.loads(json.dumps(asked)), work)
+            self._check_folder(folder, adopt)
+            folder.mkdir(parents=True, exist_ok=True)
+            if newest is None:
+                self._claim(folder)
+
+    def numbers(self) -> list[int]:
+        """Numbers of the parts that were written, in order."""
+        files = [] if self.folder is None else self.folder.glob("*.npz")
+        found = [re.fullmatch(rf"{self.part}-(\d+)", file.stem) for file in files]
+        return sorted(int(match[1]) for match in found if match)
 
     def read(self, number: int) -> dict[str, np.ndarray] | None:
         """The arrays of a finished part, or None; a damaged file is a warning, and counts as none."""
@@ -40,59 +77,79 @@ class Shelf:
             return None
 
     def write(self, number: int, arrays: dict[str, np.ndarray]) -> None:
-        """Keep a finished part, wholly or not at all."""
+        """Write a finished part, whole or not at all, and remove what it makes superfluous."""
         file = self._file(number)
-        if file is not None:
-            archive.write(file, arrays)
+        if self.folder is None or file is None:
+            return
+        if self.newest is not None:
+            self._claim(self.folder)
+        archive.write(file, arrays)
+        if self.newest is not None:
+            superfluous = [one for one in self.numbers() if one <= number][: -self.newest]
+            left = [self._file(one) for one in superfluous] + list(self.folder.glob("*.tmp"))
+            for path in left:  # a temporary file is what a killed writer left, as there is no other writer
+                if path is not None:
+                    path.unlink(missing_ok=True)
 
     def _file(self, number: int) -> Path | None:
         return None if self.folder is None else self.folder / f"{self.part}-{number:05d}.npz"
 
+    def _note(self, folder: Path) -> Path:
+        return folder / f"{self.work}.json"
 
-def kind(work: str) -> str:
-    """What a folder's note says that it is of."""
-    return f"minmax_jax {work}"
+    def _check_folder(self, folder: Path, adopt: bool) -> None:
+        """Raise ValueError unless the folder is this work's, empty, or still to be made."""
+        if folder.exists() and not folder.is_dir():
+            raise ValueError(f"{self.argument} must be a folder, got the file {folder}")
+        # Temporary files: left by a process that was killed, or being written by another of this work.
+        others = [path for path in folder.glob("*") if path.suffix != ".tmp" and path != self._note(folder)]
+        if self._note(folder).exists():  # asked last, as another process may just have claimed the folder
+            self._compare(folder)
+        elif others and not adopt:
+            raise ValueError(
+                f"{self.argument} must be new, empty, or that of a {self.work}; "
+                f"{folder} holds other files, such as {min(others).name!r}"
+            )
 
+    def _claim(self, folder: Path) -> None:
+        """Write the note, unless another process was quicker; then that must be of the same work."""
+        note = self._note(folder)
+        if not note.exists():
+            temporary = folder / f"{note.name}.{secrets.token_hex(4)}.tmp"
+            text = header(f"minmax_jax {self.work}", VERSION) | {"asked": self.settings}
+            temporary.write_text(json.dumps(text, indent=1))
+            try:
+                os.link(temporary, note)  # unlike a rename, an error if another process was quicker
+                temporary.unlink()
+            except OSError:
+                if not note.exists():  # a file system without links
+                    temporary.replace(note)
+                temporary.unlink(missing_ok=True)
+        self._compare(folder)
 
-def _claim(folder: Path, asked: dict[str, Any], work: str) -> None:
-    """Write down what the work is, or compare it with what is written."""
-    if folder.exists() and not folder.is_dir():
-        raise ValueError(f"folder is {folder}, which is a file; it takes a folder")
-    note = folder / f"{work}.json"
-    # Left by a process that was killed while it wrote, or just being written by another one of this work.
-    others = [path for path in folder.glob("*") if path != note and path.suffix != ".tmp"]
-    if note.exists():
-        _compare(note, asked, work)
-        return
-    if others:
-        raise ValueError(
-            f"folder {folder} holds other files; a {work} takes an empty or a new folder, or its own"
+    def _compare(self, folder: Path) -> None:
+        """Raise ValueError unless the note says that the folder belongs to this very work."""
+        note = self._note(folder)
+        try:
+            found = json.loads(note.read_text())
+            found["format"] = found.get("format", found.get("kind"))  # as earlier versions called it
+            before = dict(found["asked"])
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            raise ValueError(f"{note} is damaged or from elsewhere; {self._cure}") from error
+        check_header(note, found, f"minmax_jax {self.work}", VERSION, self._cure)
+        if differing := difference(before, self.settings):
+            raise ValueError(self.other_settings(*differing))
+
+    def other_settings(self, name: str, there: Any, here: Any) -> str:
+        """What the error says where the settings of the folder and those of the call differ."""
+        return (
+            f"{self.argument} {self.folder} belongs to another {self.work}: its {name} is {there!r}, and in "
+            f"this call it is {here!r}. Name another folder, or call with the same settings to resume it"
         )
-    folder.mkdir(parents=True, exist_ok=True)
-    temporary = folder / f"{note.name}.{secrets.token_hex(4)}.tmp"
-    temporary.write_text(json.dumps({"kind": kind(work), "version": VERSION, "asked": asked}, indent=1))
-    try:
-        os.link(temporary, note)  # unlike a rename, an error if another process was quicker
-        temporary.unlink()
-    except OSError:
-        if not note.exists():  # a file system without links
-            temporary.replace(note)
-        temporary.unlink(missing_ok=True)
-    _compare(note, asked, work)
+
+    @property
+    def _cure(self) -> str:
+        return f"name another folder for this {self.work}"
 
 
-def _compare(note: Path, asked: dict[str, Any], work: str) -> None:
-    """Raise ValueError unless ``note`` says that its folder belongs to the work that is asked for."""
-    try:
-        found = json.loads(note.read_text())
-        claimed, version, before = str(found["kind"]), int(found["version"]), dict(found["asked"])
-    except (ValueError, KeyError, TypeError) as error:
-        raise ValueError(f"folder holds a {note.name} that is damaged or from elsewhere: {note}") from error
-    if claimed != kind(work) or version > VERSION:
-        raise ValueError(f"{note} is a {claimed!r} of version {version}; this is version {VERSION}")
-    if differing := difference(before, asked):
-        name, there, here = differing
-        raise ValueError(
-            f"folder {note.parent} belongs to another {work}: its {name} is {there!r}, and in this call it "
-            f"is {here!r}. Name another folder, or ask for the same {work} to go on with it"
-        )
+Shelf = Store

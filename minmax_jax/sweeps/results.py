@@ -14,9 +14,9 @@ from minmax_jax.fuzziness import MEASURES
 from minmax_jax.intervals import MEMBERSHIPS
 from minmax_jax.kernels import kernels
 from minmax_jax.objective import TRAINABLE_READINGS
+from minmax_jax.storage.trees import to_array
 from minmax_jax.sweeps.grid import Cell, Grid
 from minmax_jax.sweeps.vmapped import Arrays, storable
-from minmax_jax.training.fingerprint import plain_array
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -79,7 +79,7 @@ def name_weights(parts: Sequence[Any]) -> dict[str, np.ndarray]:
     """Every leaf of the parameters and of the other state of models, by its path in the model."""
     pure = [nnx.to_pure_dict(part) for part in parts]
     return {
-        WEIGHT + keystr(path, simple=True, separator="."): storable(plain_array(leaf))
+        WEIGHT + keystr(path, simple=True, separator="."): storable(to_array(leaf))
         for part in pure
         for path, leaf in tree_leaves_with_path(part)
     }

@@ -12,15 +12,17 @@ from flax import nnx
 from minmax_jax.checks import check_count
 from minmax_jax.data import Dataset
 from minmax_jax.objective import Objective, without_addresses
+from minmax_jax.storage.digests import digest
 from minmax_jax.storage.resume import Shelf
 from minmax_jax.sweeps.grid import Grid, make_grid
 from minmax_jax.sweeps.results import Sweep, assemble, name_weights
 from minmax_jax.sweeps.vmapped import Arrays, Pictures, Recipe, train_group
 from minmax_jax.sweeps.workers import Crew, SweepProgress, gather, workers
 from minmax_jax.train_step import State, initial_state
-from minmax_jax.training.fingerprint import digest, fingerprint
-from minmax_jax.training.fit import ADAM, describe
-from minmax_jax.training.validation import check_arguments, check_defence
+from minmax_jax.training.fingerprint import fingerprint
+from minmax_jax.training.fit import describe
+from minmax_jax.training.optimisers import ADAM
+from minmax_jax.training.validation import check_arguments, check_objective
 
 ACCELERATOR_LANES = 256  # models of one group on a GPU or TPU, at most
 
@@ -80,13 +82,13 @@ def sweep(
     starts: list[State] = []
     for number in grid.seeds:
         fresh = model(rngs=nnx.Rngs(number))
-        check_arguments(fresh, data, grid.objectives[0], optimiser, counts | {"seed": number})
+        check_arguments(fresh, data, optimiser, counts | {"seed": number})
         for objective in grid.objectives:
             objective.check(fresh)
         definition, state = initial_state(fresh, optimiser, 0)
         starts.append(state)
     for objective in {jax.tree.structure(one): one for one in grid.objectives}.values():
-        check_defence(fresh, data, objective)
+        check_objective(fresh, data, objective)
     recipe = Recipe(definition, optimiser, epochs, batch_size, data.classes)
     groups = grid.groups(size)
     width = max(len(cells) for cells in groups)

@@ -15,8 +15,8 @@ from minmax_jax.evaluation import map_batches, share
 from minmax_jax.fuzziness import fuzziness_table
 from minmax_jax.kernels import kernels
 from minmax_jax.objective import TRAINABLE_READINGS, Measured, Objective
+from minmax_jax.storage.trees import is_key
 from minmax_jax.train_step import Course, State, epoch_order, train_steps
-from minmax_jax.training.fingerprint import is_key
 from minmax_jax.training.trainer import first_bad
 
 Arrays = dict[str, np.ndarray]

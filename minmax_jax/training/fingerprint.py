@@ -1,9 +1,6 @@
 """What makes a training run the one it is: all that its bits depend on, by name."""
 
-import hashlib
 import json
-import re
-from collections.abc import Iterator
 from functools import partial
 from importlib.metadata import version
 from typing import Any
@@ -13,11 +10,13 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 from flax import nnx
-from jax.tree_util import keystr, tree_leaves, tree_leaves_with_path
+from jax.tree_util import tree_leaves
 from jaxtyping import Array, Float
 
 from minmax_jax.data import Dataset
-from minmax_jax.objective import Objective
+from minmax_jax.objective import Objective, without_addresses
+from minmax_jax.storage.digests import digest
+from minmax_jax.storage.trees import is_key, named_leaves, to_array
 from minmax_jax.train_step import State
 
 PACKAGES = ("minmax_jax", "jax", "flax", "optax")
@@ -44,50 +43,21 @@ def fingerprint(
         split = getattr(data, part)
         named |= {f"data.{part}.images": digest(split.images), f"data.{part}.labels": digest(split.labels)}
     named |= _structure(nnx.merge(definition, start.params, start.rest))
-    named |= {f"model at the start.{name}": value for name, value in _digests((start.params, start.rest))}
-    named |= {f"optimiser.{name}": value for name, value in _digests((start.optimiser,))}
+    for state in (start.params, start.rest):
+        named |= {f"model at the start.{name}": value for name, value in _digests(state).items()}
+    named |= {f"optimiser.{name}": value for name, value in _digests(start.optimiser).items()}
     sizes = jax.device_get(_first_updates(optimiser, start.optimiser, start.params))
     named["size of the optimiser's first updates"] = [f"{size:.5g}" for size in sizes]
     named |= {f"version of {name}": version(name) for name in PACKAGES}
     return {name: _plain(value) for name, value in named.items()}
 
 
-def difference(before: dict[str, Any], now: dict[str, Any]) -> tuple[str, Any, Any] | None:
-    """Name and two values of the first entry in which fingerprints differ; None for equal ones."""
-    for name in [*before, *now]:
-        if before.get(name) != now.get(name):
-            return name, before.get(name), now.get(name)
-    return None
-
-
-def digest(array: np.ndarray) -> str:
-    """Type, shape and checksum (of SHA-256) of an array, as a text to compare and to read."""
-    content: Any = as_bytes(array)
-    shape = ",".join(map(str, array.shape))
-    return f"{array.dtype}[{shape}] with checksum {hashlib.sha256(content).hexdigest()[:16]}"
-
-
-def as_bytes(array: np.ndarray) -> np.ndarray:
-    """The memory of an array, copied only where it is not in order."""
-    return np.ascontiguousarray(array).reshape(-1).view(np.uint8)
-
-
-def is_key(leaf: Any) -> bool:
-    """True for typed random keys, as dropout has them."""
-    return isinstance(leaf, jax.Array) and jax.dtypes.issubdtype(leaf.dtype, jax.dtypes.prng_key)
-
-
-def plain_array(leaf: Any) -> np.ndarray:
-    """A leaf of a state as a NumPy array; random keys as the numbers they consist of."""
-    return np.asarray(jax.random.key_data(leaf) if is_key(leaf) else leaf)
-
-
-def _digests(trees: tuple[Any, ...]) -> Iterator[tuple[str, str]]:
-    for tree in trees:
-        for path, leaf in tree_leaves_with_path(tree):
-            name = keystr(path, simple=True, separator=".").removesuffix(".value")
-            kind = f"{leaf.dtype}, " if is_key(leaf) else ""
-            yield name, kind + digest(plain_array(leaf))
+def _digests(tree: Any) -> dict[str, str]:
+    """The digest of each leaf by its name; random keys with their kind."""
+    return {
+        name: (f"{leaf.dtype}, " if is_key(leaf) else "") + digest(to_array(leaf))
+        for name, leaf in named_leaves(tree).items()
+    }
 
 
 def _structure(model: nnx.Module) -> dict[str, Any]:
@@ -105,7 +75,7 @@ def _structure(model: nnx.Module) -> dict[str, Any]:
             ):
                 value = sorted(value, key=repr) if isinstance(value, set | frozenset) else value
                 is_plain = value is None or isinstance(value, str | int)
-                found[f"{where}.{name}"] = value if is_plain else re.sub(r" at 0x[0-9a-f]+", "", repr(value))
+                found[f"{where}.{name}"] = value if is_plain else without_addresses(repr(value))
     return dict(sorted(found.items()))
 
 

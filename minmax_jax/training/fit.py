@@ -2,8 +2,8 @@
 
 import os
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -18,16 +18,15 @@ from minmax_jax.jobs.interrupts import uninterrupted
 from minmax_jax.jobs.progress import Progress, reporting
 from minmax_jax.objective import Objective
 from minmax_jax.train_step import epoch_order
-from minmax_jax.training.checkpoints import keeping
+from minmax_jax.training.checkpoints import Checkpoints
 from minmax_jax.training.history import recording_steps
+from minmax_jax.training.optimisers import ADAM
 from minmax_jax.training.sharding import Placement
 from minmax_jax.training.trainer import Trainer
-from minmax_jax.training.validation import check_arguments, check_defence, check_layers
+from minmax_jax.training.validation import check_arguments, check_layers, check_objective
 
 if TYPE_CHECKING:
     import xarray as xr
-
-ADAM = optax.adam(1e-3)  # one object, so that all runs with the default share one compilation
 
 Outcome = Literal["finished", "stopped", "diverged"]
 
@@ -66,17 +65,6 @@ def segments_left(
             yield order[numbers[numbers >= done]]
 
 
-@contextmanager
-def carrying(trainer: Trainer, end: Callable[[Outcome], Run]) -> Iterator[None]:
-    """Give an error of the body what was learned before it, as its ``run``."""
-    try:
-        yield
-    except Exception as error:
-        if trainer.steps and not hasattr(error, "run"):
-            error.run = end("stopped")  # type: ignore[attr-defined]
-        raise
-
-
 def describe(objective: Objective) -> dict[str, Any]:
     """The objective and the versions used, as attributes that any file format takes."""
     fields = {f"objective_{name}": fact for name, fact in objective.facts().items() if fact is not None}
@@ -101,44 +89,55 @@ def fit(
     checkpoint: str | os.PathLike[str] | None = None,
     devices: Sequence[jax.Device] | None = None,
 ) -> Run:
-    """Train a copy of ``model`` on ``data.train`` to a lower ``objective``; the given model is left as it is.
+    """Train a copy of ``model`` on ``data.train`` to minimise ``objective``; the given model stays as it is.
 
-    ``model`` is any NNX module from images to logits with a 2-D convolution. Each epoch is one jitted
-    ``lax.scan`` over batches of ``batch_size`` in an order drawn from ``fold_in(key(seed), epoch)``, with
-    the data on the device. For finer progress and stops an epoch is split into ``segments`` scans; None
-    takes one where nobody watches, else up to 12 of equal length. Identity: on a CPU, the same arguments
-    give the same bits, for any number of segments.
+    Each epoch is one jitted ``lax.scan`` over batches in an order drawn from ``fold_in(key(seed), epoch)``,
+    with the data on the device. Ctrl-C stops training and returns what was learned so far. Identity: on a
+    CPU, the same arguments give the same bits, for any number of segments.
 
-    ``progress``: True draws a bar, False none; a function is called with a ``Progress`` after each segment
-    and stops training by returning a true value. Ctrl-C stops it too; both return what was learned so far.
-    An error, such as one of the function, passes on with what was learned as its ``run``.
+    Args:
+        model: any NNX module from images to logits with a convolution.
+        data: images to train on, and those to test on after each epoch.
+        objective: what is minimised, by default cross-entropy alone. The schedule of a defence runs over all
+            steps of the run, and its random numbers come from ``key(seed)`` and the number of the step.
+        epochs: number of passes over the training images.
+        batch_size: images in a step, at most those of ``data.train``; images left over differ by epoch.
+        optimiser: any of optax; by default Adam with a learning rate of 0.001.
+        seed: seed of the order of the batches and of the defence, in [0, 2**31).
+        snapshots: number of steps, evenly from start to end, whose kernels are recorded.
+        record: names of the layers whose kernels are recorded, dense layers too (``["conv1", "dense1"]``);
+            None records all convolutions. It changes nothing in what is learned.
+        segments: number of scans that an epoch is split into, for finer progress and stops; None takes one
+            where nobody watches, else up to 12 of equal length.
+        progress: True draws a bar, False none; a function is called with a ``Progress`` after each segment
+            and stops training by returning a true value.
+        checkpoint: name of a folder for the state of the run, saved after each epoch and when it ends early.
+            The same call with the same folder resumes the run, or returns at once what is finished.
+            Identity: on a CPU, a run that was stopped or killed and then resumed gives the same bits as one
+            never disturbed.
+        devices: devices among which every batch is divided, such as ``jax.devices()``, also those of several
+            processes of ``jax.distributed``, all of which call ``fit`` alike; the results are those of one
+            device, up to rounding. None trains on jax's default device.
 
-    ``checkpoint`` names a folder for the state of the run, saved after each epoch and when it ends early.
-    The same call with the same folder goes on from there, or returns at once what is finished. Identity: on
-    a CPU, a run that was stopped or killed and then went on gives the same bits as one never disturbed. A
-    folder of something else, such as a run with other arguments, is a ValueError that names the difference.
+    Returns:
+        A ``Run``, whose ``history`` holds
 
-    ``devices``, such as ``jax.devices()``, divide every batch among them; they may be those of several
-    processes of ``jax.distributed``, all of which call ``fit`` alike. The results are those of one device, up
-    to rounding. None trains on jax's default device.
+        - ``loss``, ``cross_entropy`` by step (on the step's batch, before its update);
+        - ``train_accuracy`` (over the epoch's batches) and ``test_accuracy`` (all test images) by epoch;
+        - ``kernel_<layer>``: the kernels at the ``snapshots`` steps; and ``low_<layer>``, ``high_<layer>``:
+          each weight's extremes over all steps;
+        - ``fuzziness`` by snapshot, layer, reading, membership and measure.
 
-    The run's ``history`` holds
+        With a defence, ``cross_entropy`` and ``train_accuracy`` are what it gives: ``train_accuracy`` of
+        those of ``mm.defences`` is under attack, ``test_accuracy`` never is.
 
-    - ``loss``, ``cross_entropy`` by step (on the step's batch, before its update);
-    - ``train_accuracy`` (over the epoch's batches) and ``test_accuracy`` (all test images) by epoch;
-    - ``kernel_<layer>``: the convolution kernels at ``snapshots`` steps, evenly from start to end; and
-      ``low_<layer>``, ``high_<layer>``: each weight's extremes over all steps;
-    - ``fuzziness`` by snapshot, layer, reading, membership and measure.
-
-    ``record`` names the layers whose kernels these are, dense layers too (``["conv1", "dense1"]``); None
-    records all convolutions. It changes nothing in what is learned.
-
-    With a defence in the objective, its schedule runs over all steps of the run, and its random numbers come
-    from ``key(seed)`` and the number of the step. ``cross_entropy`` and ``train_accuracy`` are then what the
-    defence gives: ``train_accuracy`` of those of ``mm.defences`` is under attack, ``test_accuracy`` never is.
-
-    Raises ValueError or TypeError for unfit arguments. Raises ``Diverged``, which keeps the last weights
-    that gave a good loss, if the loss is NaN, infinite or its cross-entropy over 50 times that of guessing.
+    Raises:
+        ValueError, TypeError: for unfit arguments, such as the folder of another run; the error names the
+            difference.
+        Diverged: if the loss is NaN, infinite or its cross-entropy over 50 times that of guessing; it keeps
+            the last weights that gave a good loss.
+        Exception: any other error, such as one of the progress function, propagates with what was learned
+            as its ``run``.
     """
     counts: dict[str, Any] = {
         "epochs": epochs,
@@ -146,60 +145,65 @@ def fit(
         "snapshots": snapshots,
         "seed": seed,
     }
-    segmented = counts if segments is None else counts | {"segments": segments}
-    check_arguments(model, data, objective, optimiser, segmented)
-    check_defence(model, data, objective)
+    check_arguments(model, data, optimiser, counts if segments is None else counts | {"segments": segments})
+    check_objective(model, data, objective)
     if record is not None:
         counts["record"] = list(check_layers(model, record))
-    images = len(data.train)
-    per_epoch = images // batch_size
-    total = epochs * per_epoch
-    pieces = min(segments or (even_split(per_epoch) if progress else 1), per_epoch)
     placement = Placement(devices)
     placement.check(batch_size)
+    per_epoch = len(data.train) // batch_size
+    total = epochs * per_epoch
+    pieces = min(segments or (even_split(per_epoch) if progress else 1), per_epoch)
     points = recording_steps(total, snapshots)
     trainer = Trainer(model, data, objective, optimiser, points, placement, seed, total, record)
+    checkpoints = Checkpoints(checkpoint, trainer, counts)
     labels = {"dataset": data.name, "model": type(model).__name__, **counts, **describe(objective)}
     if record is not None:
         labels["record"] = ", ".join(record)
 
+    def history(outcome: str) -> "xr.Dataset":
+        return trainer.history(per_epoch, {**labels, "outcome": outcome})
+
     def end(outcome: Outcome) -> Run:
         with uninterrupted():
-            history = trainer.history(per_epoch, {**labels, "outcome": outcome})
-            return Run(trainer.model(), history, outcome)
+            return Run(trainer.model(), history(outcome), outcome)
 
-    def so_far() -> "xr.Dataset":
-        return trainer.history(per_epoch, {**labels, "outcome": "running"})
+    def now(epoch: int) -> Progress:
+        test = trainer.test_accuracy[-1] if trainer.test_accuracy else None
+        so_far = partial(history, "running")
+        return Progress(trainer.steps, total, epoch, epochs, trainer.loss, test, so_far)
 
-    key = jax.random.key(seed)
-    with (
-        carrying(trainer, end),
-        keeping(checkpoint, trainer, counts) as save,
-        reporting(progress, total, trainer.steps) as report,
-    ):
-        try:
-            if trainer.steps == (len(trainer.test_accuracy) + 1) * per_epoch:
-                trainer.evaluate()  # an interrupt had come between the last step of an epoch and this
-            for epoch in range(trainer.steps // per_epoch + 1, epochs + 1):
-                order = np.asarray(epoch_order(key, epoch, images, batch_size))
-                for rows in segments_left(order, pieces, trainer.steps - (epoch - 1) * per_epoch):
-                    if (bad := trainer.advance(rows)) is not None:
-                        # Steps are deterministic: take them again, up to the last good weights.
-                        while bad is not None and bad > 1:
-                            bad = trainer.advance(rows[: bad - 1])
-                        raise Diverged(
-                            f"training diverged after step {trainer.steps} of {total}: the loss became NaN, "
-                            "infinite or far worse than guessing. Try a smaller learning rate or strength, "
-                            "or a longer warm-up of a defence; "
-                            "this error's .run keeps the last good weights and their history.",
-                            end("diverged"),
-                        )
-                    if trainer.steps == epoch * per_epoch:
-                        trainer.evaluate()
-                        save()
-                    test = trainer.test_accuracy[-1] if trainer.test_accuracy else None
-                    if report(Progress(trainer.steps, total, epoch, epochs, trainer.loss, test, so_far)):
-                        return end("stopped")
-        except KeyboardInterrupt:
-            return end("stopped")
-    return end("finished")
+    def train(report: Callable[[Progress], Any]) -> Outcome:
+        """All steps that are left."""
+        if trainer.steps == (len(trainer.test_accuracy) + 1) * per_epoch:
+            trainer.evaluate()  # an interrupt had come between the last step of an epoch and this
+        for epoch in range(trainer.steps // per_epoch + 1, epochs + 1):
+            order = np.asarray(epoch_order(jax.random.key(seed), epoch, len(data.train), batch_size))
+            for rows in segments_left(order, pieces, trainer.steps - (epoch - 1) * per_epoch):
+                if not trainer.advance(rows):
+                    return "diverged"
+                if trainer.steps == epoch * per_epoch:
+                    trainer.evaluate()
+                    checkpoints.save()
+                if report(now(epoch)):
+                    return "stopped"
+        return "finished"
+
+    try:
+        with checkpoints, reporting(progress, total, trainer.steps) as report:
+            try:
+                outcome = train(report)
+            except KeyboardInterrupt:
+                outcome = "stopped"
+        if outcome == "diverged":
+            raise Diverged(
+                f"training diverged after step {trainer.steps} of {total}: the loss became NaN, infinite or "
+                "far worse than guessing. Try a smaller learning rate or strength, or a longer warm-up of a "
+                "defence; this error's .run keeps the last good weights and their history.",
+                end("diverged"),
+            )
+    except Exception as error:
+        if trainer.steps and not hasattr(error, "run"):
+            error.run = end("stopped")  # type: ignore[attr-defined]
+        raise
+    return end(outcome)

@@ -1,7 +1,7 @@
-"""Projection: an optimiser's last link, which keeps convolution weights inside their interval."""
+"""Optimisers: those of the study and of the playground, and projection as an optimiser's last link."""
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal
 
 import jax.numpy as jnp
 import optax
@@ -9,6 +9,15 @@ from jax.tree_util import tree_map
 from jaxtyping import Array
 
 from minmax_jax.intervals import initial_bound
+
+ADAM = optax.adam(1e-3)  # one object, so that all runs with the default share one compilation
+
+Optimiser = Literal["adam", "sgd", "adamw"]
+OPTIMISERS: Mapping[Optimiser, optax.GradientTransformation] = {
+    "adam": ADAM,
+    "sgd": optax.sgd(0.02, momentum=0.9),
+    "adamw": optax.adamw(1e-3, weight_decay=0.1),
+}
 
 
 def keep_in_interval(
@@ -35,7 +44,7 @@ def keep_in_interval(
 
     def update(updates: Any, state: optax.EmptyState, params: Any = None) -> tuple[Any, optax.EmptyState]:
         if params is None:
-            raise ValueError("params is None; keep_in_interval takes the weights, as optax's chain hands on")
+            raise ValueError("params must be the weights, as optax.chain passes them on, got None")
         return tree_map(kept, updates, params), state
 
     return optax.GradientTransformation(lambda _: optax.EmptyState(), update)

@@ -3,18 +3,17 @@
 import json
 import os
 from collections.abc import Mapping
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any, get_args
 
-import jax.numpy as jnp
 import numpy as np
 from flax import nnx
-from jax.tree_util import keystr, tree_leaves_with_path, tree_map_with_path
 
 from minmax_jax.checks import AnyArray
 from minmax_jax.lenet import LeNet, Variant
 from minmax_jax.storage import archive
+from minmax_jax.storage.header import check_header, header
+from minmax_jax.storage.trees import from_arrays, named_leaves, to_arrays
 
 FORMAT = "minmax_jax.LeNet"
 VERSION = 1  # of the format; a program reads its own and older ones
@@ -28,22 +27,21 @@ def save(model: LeNet, path: str | os.PathLike[str]) -> Path:
     whose parameters were replaced by others or are not finite, OSError where the file cannot be written.
     """
     if type(model) is not LeNet:  # a subclass would come back without what it changed
-        raise TypeError(f"model is a {type(model).__name__}; save takes a minmax_jax.lenet.LeNet")
+        raise TypeError(f"model must be a minmax_jax.lenet.LeNet, got a {type(model).__name__}")
     file = _path(path)
     if file.is_dir():
-        raise IsADirectoryError(f"path is {file}, a folder; it takes the name of a file")
+        raise IsADirectoryError(f"path must be the name of a file, got the folder {file}")
     if not file.parent.is_dir():
-        raise FileNotFoundError(f"path is {file}, but there is no folder {file.parent}")
+        raise FileNotFoundError(f"path must be in a folder that exists, got {file}: no folder {file.parent}")
     options = {
         "image_shape": tuple(int(size) for size in model.image_shape),
         "classes": int(model.dense3.out_features),
         "variant": model.variant,
     }
-    arrays = {name: np.asarray(value) for name, value in parameters(model).items()}
+    arrays = to_arrays(nnx.state(model))
     if wrong := _mismatch(arrays, options):
         raise ValueError(f"model cannot be saved: {wrong}")
-    about = {"format": FORMAT, "version": VERSION, "minmax_jax": version("minmax_jax")} | options
-    archive.write(file, arrays, json.dumps(about))
+    archive.write(file, arrays, json.dumps(header(FORMAT, VERSION) | options))
     return file
 
 
@@ -63,8 +61,7 @@ def open(path: str | os.PathLike[str]) -> LeNet:
 
 def parameters(model: nnx.Module) -> dict[str, Any]:
     """Every parameter by its path in the model: "conv1.kernel"."""
-    nested = nnx.to_pure_dict(nnx.state(model))
-    return {_name(path): leaf for path, leaf in tree_leaves_with_path(nested)}
+    return named_leaves(nnx.state(model))
 
 
 def with_parameters(model: LeNet, arrays: Mapping[str, AnyArray]) -> LeNet:
@@ -73,9 +70,7 @@ def with_parameters(model: LeNet, arrays: Mapping[str, AnyArray]) -> LeNet:
     Identity: ``with_parameters(model, parameters(model))`` has the parameters of the model.
     """
     definition, state = nnx.split(model)
-    filled = tree_map_with_path(lambda path, _: jnp.asarray(arrays[_name(path)]), nnx.to_pure_dict(state))
-    nnx.replace_by_pure_dict(state, filled)
-    found = nnx.merge(definition, state)
+    found = nnx.merge(definition, from_arrays(arrays, state))
     found.eval()
     return found
 
@@ -90,18 +85,9 @@ def _options(file: Path, text: str) -> dict[str, Any]:
     """What ``LeNet`` was called with, from the file's own description."""
     try:
         about = json.loads(text or "{}")
-        kind = about.get("format")
-    except (ValueError, AttributeError):
-        kind = None
-    if kind != FORMAT:
-        found = f"a {kind}" if isinstance(kind, str) else "something else"
-        raise ValueError(f"{file} holds {found}; open takes a file that save wrote")
-    written = about.get("version")
-    if not isinstance(written, int) or written > VERSION:
-        raise ValueError(
-            f"{file} was written by minmax_jax {about.get('minmax_jax')} in format {written}, newer "
-            f"than format {VERSION} of the installed minmax_jax {version('minmax_jax')}"
-        )
+    except ValueError:
+        about = None
+    check_header(file, about, FORMAT, VERSION, "open reads files that save wrote")
     shape, classes, variant = (about.get(name) for name in ("image_shape", "classes", "variant"))
     counts = [*shape, classes] if isinstance(shape, list) else [None]
     if not all(type(count) is int for count in counts) or variant not in get_args(Variant):
@@ -119,10 +105,6 @@ def _options(file: Path, text: str) -> dict[str, Any]:
 def _abstract(options: dict[str, Any]) -> LeNet:
     """The LeNet of such options with shapes in place of numbers."""
     return nnx.eval_shape(lambda: LeNet(**options, rngs=nnx.Rngs(0)))
-
-
-def _name(path: Any) -> str:
-    return keystr(path, simple=True, separator=".")
 
 
 def _mismatch(arrays: dict[str, np.ndarray], options: dict[str, Any]) -> str | None:

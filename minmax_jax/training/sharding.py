@@ -9,9 +9,11 @@ import numpy as np
 from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
 from jaxtyping import Array, Int
 
+from minmax_jax.storage.trees import to_array, to_leaf
+
 
 class Placement:
-    """Puts weights and images on all devices, and a share of each batch on each; None means as it comes.
+    """Puts weights and images on all devices, and a share of each batch on each; None takes jax's default.
 
     The devices may belong to several processes of ``jax.distributed``, which then all train, in step. XLA
     adds the sums over a batch up across devices, so everything computed is that of the whole batch.
@@ -32,7 +34,7 @@ class Placement:
         """Raise ValueError for a batch that cannot be divided evenly."""
         if self.mesh is not None and batch_size % self.mesh.size:
             raise ValueError(
-                f"batch_size is {batch_size}; for {self.mesh.size} devices it takes a multiple of that"
+                f"batch_size must be a multiple of the {self.mesh.size} devices, got {batch_size}"
             )
 
     def everywhere(self, tree: Any) -> Any:
@@ -47,10 +49,4 @@ class Placement:
 
     def here(self, tree: Any) -> Any:
         """What is everywhere as ordinary arrays of this process. Identity: ``here(everywhere(x)) == x``."""
-        return tree if self.mesh is None else jax.tree.map(_local, tree)
-
-
-def _local(leaf: Array) -> Array:
-    if jax.dtypes.issubdtype(leaf.dtype, jax.dtypes.prng_key):
-        return jax.random.wrap_key_data(_local(jax.random.key_data(leaf)), impl=jax.random.key_impl(leaf))
-    return jnp.asarray(np.asarray(leaf))
+        return tree if self.mesh is None else jax.tree.map(lambda leaf: to_leaf(to_array(leaf), leaf), tree)

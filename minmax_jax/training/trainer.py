@@ -92,7 +92,15 @@ class Trainer:
         self._now = (self.placement.everywhere(state), (Measured(**measured),))
         self.test_accuracy = test_accuracy
 
-    def advance(self, order: Int[np.ndarray, "steps batch"]) -> int | None:
+    def advance(self, order: Int[np.ndarray, "steps batch"]) -> bool:
+        """Train on some batches of rows; if one diverges, stop at the last good weights and return False."""
+        bad = self._advance(order)
+        good = bad is None
+        while bad is not None and bad > 1:  # steps are deterministic: take the good ones again
+            bad = self._advance(order[: bad - 1])
+        return good
+
+    def _advance(self, order: Int[np.ndarray, "steps batch"]) -> int | None:
         """Train on some batches of rows; if one diverges, change nothing and return its index."""
         state, parts = self._now
         new, *results = train_steps(

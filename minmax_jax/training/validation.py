@@ -19,13 +19,10 @@ from minmax_jax.objective import Objective
 LIMITS = {"seed": SEEDS}
 
 
-def check_arguments(
-    model: nnx.Module, data: Dataset, objective: Objective, optimiser: Any, counts: dict[str, Any]
-) -> None:
-    """Raise a clear error for what ``fit`` cannot train."""
+def check_arguments(model: nnx.Module, data: Dataset, optimiser: Any, counts: dict[str, Any]) -> None:
+    """Raise a clear error for what ``fit`` cannot train, whatever the objective."""
     check_type("model", model, nnx.Module)
     check_type("data", data, Dataset)
-    check_type("objective", objective, Objective)
     check_type("optimiser", optimiser, optax.GradientTransformation)
     for name, count in counts.items():
         check_count(name, count, **LIMITS.get(name, {}))
@@ -37,17 +34,23 @@ def check_arguments(
     logits = nnx.eval_shape(lambda m: m(jnp.asarray(data.train.images[:1])), model)
     if logits.shape != (1, classes):
         raise ValueError(
-            f"model gives logits of shape {logits.shape} for one image; "
-            f"it takes one for each of the {classes} classes of data"
+            f"model must give one logit for each of the {classes} classes of data, "
+            f"got logits of shape {logits.shape} for one image"
         )
     for path, leaf in tree_leaves_with_path(nnx.to_pure_dict(nnx.state(model, nnx.Param))):
         if not np.isfinite(np.asarray(leaf)).all():  # jax would compile this for each shape
             name = keystr(path, simple=True, separator=".")
-            raise ValueError(f"model has NaN or infinite weights in {name}; it takes finite ones")
-    objective.check(model)  # an unfit interval or layer is an error here, where it can be named
+            raise ValueError(f"model must have finite weights, got NaN or infinite ones in {name}")
 
 
-def check_defence(model: nnx.Module, data: Dataset, objective: Objective) -> None:
+def check_objective(model: nnx.Module, data: Dataset, objective: Objective) -> None:
+    """Raise the error that the objective would meet in training: an unfit interval, layer or defence."""
+    check_type("objective", objective, Objective)
+    objective.check(model)
+    _check_defence(model, data, objective)
+
+
+def _check_defence(model: nnx.Module, data: Dataset, objective: Objective) -> None:
     """Raise the error that the objective's defence would meet in training, without computing it.
 
     Raises TypeError unless it gives three numbers.
@@ -66,8 +69,8 @@ def check_defence(model: nnx.Module, data: Dataset, objective: Objective) -> Non
     shapes = [getattr(number, "shape", type(number).__name__) for number in got]
     if shapes != [()] * 3:
         raise TypeError(
-            f"defence is {objective.defence!r}, which gives {shapes}; it takes one that gives three numbers: "
-            "loss, cross-entropy and accuracy"
+            "defence must give three numbers (loss, cross-entropy and accuracy), "
+            f"got {shapes} from {objective.defence!r}"
         )
 
 

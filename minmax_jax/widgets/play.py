@@ -13,8 +13,9 @@ from minmax_jax.intervals import Membership, Reading
 from minmax_jax.jobs.progress import Progress
 from minmax_jax.lenet import LeNet, Variant
 from minmax_jax.objective import Objective
-from minmax_jax.study.design.condition import OPTIMISERS, Optimiser, defence
+from minmax_jax.study.design.condition import defence
 from minmax_jax.training import fit
+from minmax_jax.training.optimisers import OPTIMISERS, Optimiser
 
 
 @dataclass(frozen=True)

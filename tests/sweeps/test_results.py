@@ -13,8 +13,8 @@ import minmax_jax as mm
 from helpers.refusal import refuses
 from helpers.small import Norm, digits, same_weights
 from helpers.sweeping import Tiny, assert_equal, sweep
+from minmax_jax.storage.trees import to_array
 from minmax_jax.sweeps.results import WEIGHT, name_weights
-from minmax_jax.training.fingerprint import plain_array
 
 
 @cache
@@ -141,4 +141,4 @@ def test_weights_are_named_in_the_order_of_the_leaves():
     named, leaves = name_weights(state), jax.tree.leaves(tuple(state))
     assert len(named) == len(leaves) > 30 and all(name.startswith(WEIGHT) for name in named)
     for array, leaf in zip(named.values(), leaves, strict=True):
-        np.testing.assert_array_equal(array, plain_array(leaf))
+        np.testing.assert_array_equal(array, to_array(leaf))

@@ -1,11 +1,9 @@
 """The conditions under which a LeNet is observed: data, network, optimiser, attack, labels."""
 
-from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
 import numpy as np
-import optax
 from flax import nnx
 
 from minmax_jax.data import Dataset
@@ -13,14 +11,8 @@ from minmax_jax.defences import Adversarial
 from minmax_jax.lenet import LeNet, Variant
 from minmax_jax.objective import Objective
 from minmax_jax.study.design.images import pictures
-from minmax_jax.training import ADAM
+from minmax_jax.training.optimisers import OPTIMISERS, Optimiser
 
-Optimiser = Literal["adam", "sgd", "adamw"]
-OPTIMISERS: Mapping[Optimiser, optax.GradientTransformation] = {
-    "adam": ADAM,  # learning rate 0.001
-    "sgd": optax.sgd(0.02, momentum=0.9),
-    "adamw": optax.adamw(1e-3, weight_decay=0.1),
-}
 CONVOLUTIONS = ("conv1", "conv2")
 LAYERS = (*CONVOLUTIONS, "dense1", "dense2", "dense3")
 STEPS = 5  # of the attack in adversarial training

@@ -7,7 +7,7 @@ import numpy as np
 
 from minmax_jax.data import Dataset, load
 from minmax_jax.data.split import Split
-from minmax_jax.training.fingerprint import digest
+from minmax_jax.storage.digests import digest
 
 VALIDATION = 5000  # images at the end of the training set, on which choices are made
 

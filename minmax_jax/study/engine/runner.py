@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from minmax_jax.jobs.interrupts import uninterrupted
+from minmax_jax.storage.digests import difference
 from minmax_jax.storage.resume import Shelf
 from minmax_jax.study.engine.experiment import Arrays, Experiment
 from minmax_jax.study.engine.result import about, program, read, versions, write
-from minmax_jax.training.fingerprint import difference
 
 if TYPE_CHECKING:
     import xarray as xr

@@ -39,7 +39,7 @@ def drift(
     gradients = []
     for part in np.array_split(np.concatenate(orders), looks):
         gradients.append(loss_gradient(trainer.model(), images, labels))
-        if trainer.advance(part) is not None:
+        if not trainer.advance(part):
             raise RuntimeError(f"training of seed {seed} diverged")
     model = trainer.model()
     assert isinstance(model, LeNet)
