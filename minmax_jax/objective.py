@@ -64,6 +64,31 @@ def without_addresses(text: str) -> str:
     return re.sub(r" at 0x[0-9a-f]+", "", text)
 
 
+def register_pytree(cls: type, traced: Sequence[str]) -> None:
+    """Make a frozen dataclass a pytree: the ``traced`` fields are its children, all others are static.
+
+    A function in a traced field is static as well: what is compiled depends on it. Objects are rebuilt
+    without ``__post_init__``, as jax fills them with tracers, batched arrays and placeholders.
+    """
+    static = [one.name for one in fields(cls) if one.name not in traced]
+
+    def flatten(instance: Any) -> tuple[tuple[Any, ...], tuple[Any, ...]]:
+        values = [getattr(instance, name) for name in traced]
+        functions = [value if callable(value) and all_leaves([value]) else None for value in values]
+        children = [value if found is None else None for value, found in zip(values, functions, strict=True)]
+        return tuple(children), (*functions, *(getattr(instance, name) for name in static))
+
+    def unflatten(fixed: tuple[Any, ...], children: Any) -> Any:
+        instance: Any = object.__new__(cls)
+        functions, rest = fixed[: len(traced)], fixed[len(traced) :]
+        values = [child if found is None else found for child, found in zip(children, functions, strict=True)]
+        for name, value in zip((*traced, *static), (*values, *rest), strict=True):
+            object.__setattr__(instance, name, value)
+        return instance
+
+    jax.tree_util.register_pytree_node(cls, flatten, unflatten)
+
+
 @dataclass(frozen=True, repr=False)
 class Objective:
     """``L = cross-entropy + strength * F(W) + l1 * sum abs(W) + l2 * sum W^2``.
@@ -188,22 +213,4 @@ class Objective:
         return self.strength * self.fuzziness(weights) + self.l1 * absolute + self.l2 * squares
 
 
-def _flatten(objective: Objective) -> tuple[tuple[Any, ...], tuple[Any, ...]]:
-    traced, static = ([getattr(objective, name) for name in names] for names in (TRACED, STATIC))
-    # A defence that is no pytree, such as a function, belongs to what is compiled.
-    pair = (None, objective.defence) if all_leaves([objective.defence]) else (objective.defence, None)
-    return (*traced, pair[0]), (*static, pair[1])
-
-
-def _unflatten(static: tuple[Any, ...], traced: Any) -> Objective:
-    """Rebuild without checks: jax does so with tracers, batched arrays and placeholders."""
-    objective = object.__new__(Objective)
-    *numbers, moving = traced
-    *names, fixed = static
-    for name, value in zip(TRACED + STATIC, (*numbers, *names), strict=True):
-        object.__setattr__(objective, name, value)
-    object.__setattr__(objective, "defence", moving if fixed is None else fixed)
-    return objective
-
-
-jax.tree_util.register_pytree_node(Objective, _flatten, _unflatten)
+register_pytree(Objective, (*TRACED, "defence"))

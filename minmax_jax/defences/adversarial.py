@@ -6,11 +6,11 @@ from jaxtyping import Array, Float, Int
 
 from minmax_jax.attacks.ball import Norm, random_point
 from minmax_jax.attacks.losses import climbed
-from minmax_jax.defences.fields import check_ball, register
+from minmax_jax.defences.fields import check_ball
 from minmax_jax.defences.schedule import Number, ramp
 from minmax_jax.defences.worst import frozen, worst_images
 from minmax_jax.evaluation import Model
-from minmax_jax.objective import Measured, cross_entropy
+from minmax_jax.objective import Measured, cross_entropy, register_pytree
 
 
 @dataclass(frozen=True)
@@ -60,7 +60,7 @@ class Adversarial:
         return Measured(loss, loss, (logits.argmax(-1) == labels).mean())
 
 
-register(Adversarial, ("eps", "stride", "start", "warmup"))
+register_pytree(Adversarial, ("eps", "stride", "start", "warmup"))
 
 
 def fast_adversarial(

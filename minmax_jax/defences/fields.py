@@ -1,7 +1,5 @@
 """The fields of defences: which of them are traced, and what they take."""
 
-from collections.abc import Sequence
-from dataclasses import fields
 from typing import Any
 
 import jax
@@ -9,27 +7,6 @@ import numpy as np
 
 from minmax_jax.attacks.ball import NORMS
 from minmax_jax.checks import check_count, is_known, one_of
-
-
-def register(cls: type, traced: Sequence[str]) -> None:
-    """Make a frozen dataclass a pytree: the ``traced`` fields are its children, all others are static.
-
-    It is rebuilt without the checks of its ``__post_init__``: jax does so with tracers, batched arrays and
-    placeholders.
-    """
-    static = [one.name for one in fields(cls) if one.name not in traced]
-
-    def flatten(defence: Any) -> tuple[tuple[Any, ...], tuple[Any, ...]]:
-        children, fixed = ([getattr(defence, name) for name in names] for names in (traced, static))
-        return tuple(children), tuple(fixed)
-
-    def unflatten(fixed: tuple[Any, ...], children: Any) -> Any:
-        defence: Any = object.__new__(cls)
-        for name, value in zip((*traced, *static), (*children, *fixed), strict=True):
-            object.__setattr__(defence, name, value)
-        return defence
-
-    jax.tree_util.register_pytree_node(cls, flatten, unflatten)
 
 
 def check_number(defence: Any, name: str, most: float = float("inf"), what: str = "number") -> None:

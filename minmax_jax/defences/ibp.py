@@ -6,9 +6,9 @@ from typing import Any
 from jaxtyping import Array, Float, Int
 
 from minmax_jax.certify import margin_bounds
-from minmax_jax.defences.fields import check_number, check_radius, register
+from minmax_jax.defences.fields import check_number, check_radius
 from minmax_jax.defences.schedule import Number, ramp
-from minmax_jax.objective import Measured, cross_entropy
+from minmax_jax.objective import Measured, cross_entropy, register_pytree
 
 
 @dataclass(frozen=True)
@@ -56,4 +56,4 @@ class IBP:
         return Measured(loss, fit, (worst.argmax(-1) == labels).mean())
 
 
-register(IBP, ("eps", "kappa", "start", "warmup"))
+register_pytree(IBP, ("eps", "kappa", "start", "warmup"))

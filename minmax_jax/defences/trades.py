@@ -7,11 +7,11 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
 
 from minmax_jax.attacks.ball import Norm, project
-from minmax_jax.defences.fields import check_ball, check_number, register
+from minmax_jax.defences.fields import check_ball, check_number
 from minmax_jax.defences.schedule import Number, ramp
 from minmax_jax.defences.worst import frozen, worst_images
 from minmax_jax.evaluation import Model
-from minmax_jax.objective import Measured, cross_entropy
+from minmax_jax.objective import Measured, cross_entropy, register_pytree
 
 NOISE = 1e-3  # deviation of the start about the image, where the divergence has no gradient
 
@@ -82,4 +82,4 @@ class TRADES:
         return Measured(loss, fit, (other.argmax(-1) == labels).mean())
 
 
-register(TRADES, ("eps", "beta", "stride", "start", "warmup"))
+register_pytree(TRADES, ("eps", "beta", "stride", "start", "warmup"))
