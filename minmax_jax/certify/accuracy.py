@@ -17,6 +17,7 @@ from minmax_jax.certify.passes import forward
 from minmax_jax.checks import check_count, check_type
 from minmax_jax.data import Split
 from minmax_jax.evaluation import map_batches
+from minmax_jax.jobs.progress import progress_bar
 from minmax_jax.lenet import LeNet
 
 if TYPE_CHECKING:
@@ -77,7 +78,6 @@ def verified(
     Identity: at eps = 0 every method's accuracy is the clean accuracy, but for margins within the reserve.
     """
     import xarray as xr  # heavy to import, so only where it is used
-    from tqdm.auto import tqdm
 
     check_type("model", model, LeNet)
     check_type("data", data, Split)
@@ -100,16 +100,16 @@ def verified(
     images, labels = jnp.asarray(data.images), jnp.asarray(data.labels)
     margin = np.zeros((len(chosen) + 1, len(radii), len(data)), np.float32)
     certified = np.zeros(margin.shape, bool)
-    with tqdm(total=len(chosen) * len(radii), unit="bound", disable=not progress) as bar:
+    with progress_bar(len(chosen) * len(radii), progress, unit="bound") as bar:
         for i, method in enumerate(chosen):
             for j, radius in enumerate(radii):
-                bar.set_description(f"{method} at eps {radius:g}")
+                bar.begin(f"{method} at eps {radius:g}")
                 size = batch_size or BATCH[method]
                 smallest, reserve = _smallest(
                     definition, weights, images, labels, jnp.float32(radius), method, size
                 )
                 margin[i, j], certified[i, j] = smallest, smallest > reserve
-                bar.update()
+                bar.did()
     margin[-1], certified[-1] = margin[:-1].max(0), certified[:-1].any(0)
     labelled = ("bound", "eps", "image")
     return xr.Dataset(

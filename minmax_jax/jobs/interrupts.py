@@ -1,10 +1,12 @@
-"""Ctrl-C, held off while something is put together that must not be half done."""
+"""Ctrl-C: held off while something must not be left half done, and passed on to the threads of jobs."""
 
 import signal
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
+
+_thread = threading.local()
 
 
 @contextmanager
@@ -26,3 +28,24 @@ def uninterrupted(later: bool = False) -> Iterator[None]:
         signal.signal(signal.SIGINT, before)
     if pressed and later:
         signal.raise_signal(signal.SIGINT)
+
+
+@contextmanager
+def stopped_by(stop: Callable[[], bool]) -> Iterator[None]:
+    """During the body, ``check_stop`` in this thread raises KeyboardInterrupt once ``stop()`` is true.
+
+    It takes the place of Ctrl-C, which reaches the main thread only.
+    """
+    before = getattr(_thread, "stop", None)
+    _thread.stop = stop
+    try:
+        yield
+    finally:
+        _thread.stop = before
+
+
+def check_stop() -> None:
+    """Raise KeyboardInterrupt if the job of this thread is to stop; without a job, do nothing."""
+    stop = getattr(_thread, "stop", None)
+    if stop is not None and stop():
+        raise KeyboardInterrupt

@@ -1,55 +1,98 @@
-"""Progress of a run: a bar in a terminal or notebook, or the caller's own function."""
+"""Progress of long work: a bar in a terminal or notebook, nothing, or the caller's own function."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
-if TYPE_CHECKING:
-    import xarray as xr
+from minmax_jax.jobs.interrupts import check_stop
+
+TIME_LEFT = "{desc}{percentage:3.0f}%|{bar}| {elapsed}<{remaining}"  # for work without a unit of its own
+
+Report = TypeVar("Report")
 
 
-class Progress(NamedTuple):
-    """How far a run is: steps done and to do, epochs likewise, and the last measurements.
+class Shown(NamedTuple):
+    """What a bar shows of a report: how much is done, of what, and values measured on the way."""
 
-    ``history`` makes the history of the run so far, with the kernels as they are now; it takes as long as a
-    few steps of training.
+    done: float
+    what: str = ""
+    values: Mapping[str, str] = {}
+
+
+class Bar:
+    """A bar, drawn or not. In a job that was stopped, it raises KeyboardInterrupt when it is told of work.
+
+    Work may be counted in pieces that weigh ``weight`` each, such as images and the passes through a model
+    that an attack takes for one, so that one bar tells the time left of several attacks.
     """
 
-    step: int
-    steps: int
-    epoch: int
-    epochs: int
-    loss: float
-    test_accuracy: float | None  # of the last whole epoch, None before the first
-    history: "Callable[[], xr.Dataset] | None" = None
+    def __init__(self, drawn: Any):
+        self.drawn = drawn
+        self.weight = 1
 
-    @property
-    def words(self) -> str:
-        """In words, such as "epoch 1 of 2, step 3 of 10, loss 0.500, test accuracy 90.00%"."""
-        accuracy = "" if self.test_accuracy is None else f", test accuracy {self.test_accuracy:.2%}"
-        place = f"epoch {self.epoch} of {self.epochs}, step {self.step} of {self.steps}"
-        return f"{place}, loss {self.loss:.3f}{accuracy}"
+    def begin(self, what: str, weight: int = 1) -> None:
+        """Name the work that follows, and say what a piece of it weighs."""
+        self.drawn.set_description(what)
+        self.weight = weight
+
+    def did(self, pieces: int = 1) -> None:
+        """Count pieces that are finished."""
+        check_stop()
+        self.drawn.update(pieces * self.weight)
+
+    def spared(self, pieces: int) -> None:
+        """Drop pieces from the total: they need no work after all."""
+        self.drawn.total = max(self.drawn.total - pieces * self.weight, self.drawn.n)
+        self.drawn.refresh()
+
+    def show(self, shown: Shown) -> None:
+        """Move the bar to what is done, whatever it showed before."""
+        check_stop()
+        if shown.what:
+            self.drawn.set_description(shown.what, refresh=False)
+        if shown.values:
+            self.drawn.set_postfix(shown.values, refresh=False)
+        self.drawn.update(shown.done - self.drawn.n)
+
+
+@contextmanager
+def progress_bar(
+    total: float, progress: bool, *, done: float = 0, unit: str = "it", layout: str | None = None
+) -> Iterator[Bar]:
+    """A bar that ends at ``total`` and starts at ``done``; nothing is drawn unless ``progress``.
+
+    Args:
+        total: all the work, in units of the caller's choice.
+        progress: whether to draw the bar.
+        done: what an earlier call has done of it.
+        unit: what is counted, as the bar names it.
+        layout: tqdm's ``bar_format``; None shows counts, time and rate.
+    """
+    from tqdm.auto import tqdm  # picks the notebook's bar in a notebook
+
+    with tqdm(total=total, initial=done, unit=unit, bar_format=layout, disable=not progress) as drawn:
+        yield Bar(drawn)
 
 
 @contextmanager
 def reporting(
-    progress: bool | Callable[[Progress], Any], steps: int, done: int = 0
-) -> Iterator[Callable[[Progress], Any]]:
-    """A function to call with each ``Progress``: draws a bar (True), nothing (False), or is the caller's.
+    progress: bool | Callable[[Report], Any],
+    shown: Callable[[Report], Shown],
+    total: float,
+    *,
+    done: float = 0,
+    unit: str = "it",
+    layout: str | None = None,
+) -> Iterator[Callable[[Report], Any]]:
+    """A function to call with each report: it draws a bar (True), does nothing (False), or is the caller's.
 
-    The bar ends at ``steps`` and starts at ``done``, the steps of an earlier call that is gone on with.
+    Args:
+        progress: True, False, or a function whose answer is handed back.
+        shown: what the bar shows of a report.
+        total, done, unit, layout: as for ``progress_bar``.
     """
     if callable(progress):
         yield progress
         return
-    from tqdm.auto import tqdm  # picks the notebook's bar in a notebook
-
-    with tqdm(total=steps, initial=done, unit="step", disable=not progress) as bar:
-
-        def draw(now: Progress) -> None:
-            bar.set_description(f"epoch {now.epoch}/{now.epochs}", refresh=False)
-            known = {} if now.test_accuracy is None else {"test": f"{now.test_accuracy:.2%}"}
-            bar.set_postfix(loss=f"{now.loss:.4f}", **known, refresh=False)
-            bar.update(now.step - bar.n)
-
-        yield draw
+    with progress_bar(total, progress, done=done, unit=unit, layout=layout) as bar:
+        yield lambda report: bar.show(shown(report))

@@ -10,7 +10,7 @@ from minmax_jax.attacks.registry import NAMED
 from minmax_jax.checks import SEEDS, check_count, one_of
 from minmax_jax.data import Dataset, Split
 from minmax_jax.evaluation import Model
-from minmax_jax.jobs.workload import workload
+from minmax_jax.jobs.progress import TIME_LEFT, progress_bar
 from minmax_jax.robustness import masking_checks as signs
 from minmax_jax.robustness.masking_report import Masking
 from minmax_jax.robustness.target import radii, take
@@ -70,7 +70,8 @@ def masking(
     if not len(rows):
         raise ValueError("model classifies no image as labelled; checks need one that gets some right")
     planned = [*signs.WHITE, signs.BLACK, "noise", "fgsm", *["pgd"] * (len(signs.SCALES) + 3 + len(rivals))]
-    with workload(len(rows) * sum(NAMED[name].passes for name in planned), progress) as work:
+    passes = len(rows) * sum(NAMED[name].passes for name in planned)
+    with progress_bar(passes, progress, layout=TIME_LEFT) as work:
         trial = Trial(victim, rows, radius, seed, work)
         standing = ~trial.breaks("pgd", trial.all)
         checks = (

@@ -11,7 +11,7 @@ from minmax_jax.attacks.registry import WORST, Attack, NamedAttack, select
 from minmax_jax.checks import SEEDS, check_count, one_of
 from minmax_jax.data import Dataset, Split
 from minmax_jax.evaluation import Model
-from minmax_jax.jobs.workload import Workload, workload
+from minmax_jax.jobs.progress import TIME_LEFT, Bar, progress_bar
 from minmax_jax.robustness.bootstrap import LEVEL, RESAMPLES, interval
 from minmax_jax.robustness.target import Victim, radii, take
 
@@ -82,7 +82,7 @@ def robustness(
     n, rungs = len(victim.labels), [radius for radius in ladder if radius > 0]
     minimal = np.empty((len(chosen) + 1, n), np.float64)
     total = sum(one.passes * (1 if one.minimal else len(rungs)) for one in chosen.values())
-    with workload(total * int(victim.correct.sum()), progress) as work:
+    with progress_bar(total * int(victim.correct.sum()), progress, layout=TIME_LEFT) as work:
         for i, (name, attack) in enumerate(chosen.items()):
             if attack.minimal:
                 minimal[i] = smallest(victim, name, attack, seed, work)
@@ -105,7 +105,7 @@ def robustness(
 
 
 def climb(
-    victim: Victim, name: str, attack: NamedAttack, rungs: Sequence[float], seed: int, work: Workload
+    victim: Victim, name: str, attack: NamedAttack, rungs: Sequence[float], seed: int, work: Bar
 ) -> Float[np.ndarray, " n"]:
     """The smallest radius that broke each image; at each, those are attacked that withstood the smaller."""
     minimal = np.where(victim.correct, np.inf, 0)
@@ -118,9 +118,7 @@ def climb(
     return minimal
 
 
-def smallest(
-    victim: Victim, name: str, attack: NamedAttack, seed: int, work: Workload
-) -> Float[np.ndarray, " n"]:
+def smallest(victim: Victim, name: str, attack: NamedAttack, seed: int, work: Bar) -> Float[np.ndarray, " n"]:
     """The size of the smallest change found for each image, by an attack that looks for it."""
     minimal = np.where(victim.correct, np.inf, 0)
     rows = np.flatnonzero(victim.correct)

@@ -6,7 +6,7 @@ import numpy as np
 from jaxtyping import Bool, Int
 
 from minmax_jax.attacks.registry import NAMED, NamedAttack
-from minmax_jax.jobs.workload import Workload
+from minmax_jax.jobs.progress import Bar
 from minmax_jax.robustness.masking_report import Check
 from minmax_jax.robustness.target import Victim
 
@@ -26,7 +26,7 @@ class Trial:
     rows: Int[np.ndarray, " rows"]
     eps: float
     seed: int
-    work: Workload
+    work: Bar
 
     @property
     def all(self) -> Mask:

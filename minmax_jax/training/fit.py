@@ -15,12 +15,13 @@ from jaxtyping import Int
 
 from minmax_jax.data import Dataset
 from minmax_jax.jobs.interrupts import uninterrupted
-from minmax_jax.jobs.progress import Progress, reporting
+from minmax_jax.jobs.progress import reporting
 from minmax_jax.objective import Objective
 from minmax_jax.train_step import epoch_order
 from minmax_jax.training.checkpoints import Checkpoints
 from minmax_jax.training.history import recording_steps
 from minmax_jax.training.optimisers import ADAM
+from minmax_jax.training.progress import Progress, shown
 from minmax_jax.training.sharding import Placement
 from minmax_jax.training.trainer import Trainer
 from minmax_jax.training.validation import check_arguments, check_layers, check_objective
@@ -190,7 +191,7 @@ def fit(
         return "finished"
 
     try:
-        with checkpoints, reporting(progress, total, trainer.steps) as report:
+        with checkpoints, reporting(progress, shown, total, done=trainer.steps, unit="step") as report:
             try:
                 outcome = train(report)
             except KeyboardInterrupt:

@@ -10,12 +10,12 @@ from minmax_jax.checks import SEEDS, check_count, check_type, one_of
 from minmax_jax.data import Dataset, load
 from minmax_jax.fuzziness import Measure
 from minmax_jax.intervals import Membership, Reading
-from minmax_jax.jobs.progress import Progress
 from minmax_jax.lenet import LeNet, Variant
 from minmax_jax.objective import Objective
 from minmax_jax.study.design.condition import defence
 from minmax_jax.training import fit
 from minmax_jax.training.optimisers import OPTIMISERS, Optimiser
+from minmax_jax.training.progress import Progress
 
 
 @dataclass(frozen=True)

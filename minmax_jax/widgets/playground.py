@@ -12,11 +12,11 @@ import ipywidgets
 
 from minmax_jax.checks import check_type
 from minmax_jax.data.dataset import BUNDLED, Dataset
-from minmax_jax.jobs.progress import Progress
 from minmax_jax.lenet import LeNet
 from minmax_jax.objective import FORM
 from minmax_jax.plots.play_view import PlayView
 from minmax_jax.training import Run, fit
+from minmax_jax.training.progress import Progress
 from minmax_jax.training.saved import save
 from minmax_jax.widgets.attack import AttackExplorer
 from minmax_jax.widgets.downloads import Downloads

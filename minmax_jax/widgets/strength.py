@@ -13,12 +13,12 @@ from minmax_jax.checks import check_count, check_type
 from minmax_jax.data import Dataset
 from minmax_jax.fuzziness import MEASURES
 from minmax_jax.intervals import MEMBERSHIPS
-from minmax_jax.jobs.progress import Progress
 from minmax_jax.objective import FORM, TRAINABLE_READINGS, Objective
 from minmax_jax.plots.style import draw_strengths, new_figure
 from minmax_jax.robustness import robustness
 from minmax_jax.training import fit
 from minmax_jax.training.fit import Run, describe
+from minmax_jax.training.progress import Progress
 from minmax_jax.widgets.dropdown import dropdown
 from minmax_jax.widgets.figure import FigureImage
 from minmax_jax.widgets.job import Job, Report

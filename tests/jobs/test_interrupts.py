@@ -1,12 +1,12 @@
-"""Ctrl-C, held off."""
+"""Ctrl-C, held off, and passed on to other threads."""
 
 import os
 import signal
-import threading
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from minmax_jax.jobs.interrupts import uninterrupted
+from minmax_jax.jobs.interrupts import check_stop, stopped_by, uninterrupted
 
 
 def press():
@@ -35,13 +35,24 @@ def test_an_error_of_the_body_passes_on():
 
 
 def test_in_another_thread_it_does_nothing():
-    done = []
-
     def work():
         with uninterrupted(later=True):
-            done.append(signal.getsignal(signal.SIGINT))
+            return signal.getsignal(signal.SIGINT)
 
-    thread = threading.Thread(target=work)
-    thread.start()
-    thread.join()
-    assert done == [signal.default_int_handler]
+    with ThreadPoolExecutor(1) as pool:
+        assert pool.submit(work).result() is signal.default_int_handler
+
+
+def test_a_job_is_stopped_in_its_own_thread_and_until_its_end():
+    asked = [False, True, True]
+    with stopped_by(lambda: asked.pop(0)):
+        check_stop()
+        with pytest.raises(KeyboardInterrupt):
+            check_stop()
+        with ThreadPoolExecutor(1) as pool:
+            pool.submit(check_stop).result()
+        with stopped_by(lambda: False):
+            check_stop()
+        with pytest.raises(KeyboardInterrupt):
+            check_stop()
+    check_stop()

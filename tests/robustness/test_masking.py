@@ -11,7 +11,7 @@ from flax import nnx
 import minmax_jax as mm
 from helpers.linear import Curved, batch, linear_model
 from helpers.refusal import refuses
-from minmax_jax.jobs.workload import Workload
+from minmax_jax.jobs.progress import Bar
 from minmax_jax.robustness.masking import CHECKS, masking
 from minmax_jax.robustness.masking_checks import zero_gradient
 from minmax_jax.robustness.masking_report import Check, Masking
@@ -152,7 +152,7 @@ def test_the_threshold_is_a_point_or_one_image(rows, threshold):
     model, _ = linear_model()
     images, _ = batch(0, 1, n=5)
     victim = take(model, mm.Split(images, np.zeros(5, int)), "linf", 5)
-    one = Trial(victim, np.arange(rows), 0.1, 0, Workload(None))
+    one = Trial(victim, np.arange(rows), 0.1, 0, Bar(None))
     broken = np.arange(rows) < 1
     check = one.check("x", broken, "{share} passed.", "{share} alarm.")
     assert check.threshold == threshold and check.outcome == "passed"  # one image alone never alarms
@@ -178,7 +178,7 @@ def test_zero_gradients_are_counted_by_hand():
     found = take(model, data, "linf", 20).without_gradient(rows)
     np.testing.assert_array_equal(found, (first < 0.5) | (first > 0.9))
     assert 0 < (first > 0.9).sum() < found.sum() < 50
-    check = zero_gradient(Trial(take(model, data, "linf", 20), rows, 0.1, 0, Workload(None)))
+    check = zero_gradient(Trial(take(model, data, "linf", 20), rows, 0.1, 0, Bar(None)))
     assert check.number == pytest.approx(found.mean()) and check.outcome == "alarm"
     assert check.verdict.startswith(
         f"{100 * check.number:.3g} % of images have a zero gradient: attacks that"

@@ -11,8 +11,8 @@ import xarray as xr
 
 import minmax_jax as mm
 from helpers.refusal import refuses
-from minmax_jax.jobs.progress import Progress
 from minmax_jax.training import Diverged
+from minmax_jax.training.progress import Progress
 from minmax_jax.widgets import playground
 from minmax_jax.widgets.play import Play
 

@@ -8,9 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from minmax_jax.jobs.progress import Progress
 from minmax_jax.lenet import LeNet
-from minmax_jax.training import Run
+from minmax_jax.training import Progress, Run
 
 if TYPE_CHECKING:
     import xarray as xr
