@@ -1,6 +1,8 @@
-"""Attacks: ``attack(model, images, labels, eps, ...)`` gives adversarial images in [0, 1].
+"""Attacks: ``attack(model, images, labels, eps, ...)`` returns adversarial images in [0, 1].
 
-Shapes and settings are always checked; values (labels, pixels, logits) where they are known: outside jit.
+One attack a file, over what they share: ``inputs``, ``ball``, ``losses``, ``selection``, ``compaction``. They
+use the core alone, such as ``evaluation``. Shapes and settings are always checked; values (labels, pixels,
+logits) where they are known: outside jit.
 """
 
 from minmax_jax.attacks.apgd import apgd as apgd

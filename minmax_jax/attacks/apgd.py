@@ -1,17 +1,16 @@
 """Auto-PGD: projected gradient ascent without a step size to choose."""
 
-from typing import get_args
-
 import jax
 import jax.numpy as jnp
 from jax import lax
 from jaxtyping import Array, Float, Int
 
-from minmax_jax.attacks.apgd_run import Aim, Settings, climb
+from minmax_jax.attacks.apgd_run import Settings, apgd_run
 from minmax_jax.attacks.ball import Eps, Norm, per_image, size
-from minmax_jax.attacks.inputs import checked, evaluated
-from minmax_jax.attacks.losses import Loss, climbed, is_reached, least_classes
-from minmax_jax.checks import AnyArray, check_count, is_known, one_of
+from minmax_jax.attacks.inputs import as_key, attack_inputs
+from minmax_jax.attacks.losses import Aim, Loss, least_classes
+from minmax_jax.attacks.selection import Scored, best_of, choose
+from minmax_jax.checks import AnyArray, check_count, is_known
 from minmax_jax.evaluation import Model
 
 
@@ -33,39 +32,42 @@ def apgd(
 
         z = P(x + a d(x)),    x <- P(x + 0.75 (z - x) + 0.25 (x - previous))
 
-    with d steepest by ``norm``, P into the ball of radius ``eps`` and [0, 1], and a from 2 eps downwards: at
-    checks fixed by ``steps`` it is halved where at most a share ``rho`` of the steps raised the loss, or
-    nothing was gained since the last check. By "l1" the steps are sparse, and the ball shrinks from 3 eps
-    over 2 eps to eps. ``loss`` is "ce", "dlr" or "margin"; with ``targets`` the attack climbs towards them,
-    by "dlr" along the targeted DLR. Each of ``restarts`` starts at random on the ball's surface.
+    with d steepest in ``norm``, P into the ball and [0, 1], and a from 2 eps downwards: at checks fixed by
+    ``steps`` it is halved where at most a share ``rho`` of the steps raised the loss, or nothing was gained
+    since the last check. In "l1" the steps are sparse, and the ball shrinks from 3 eps over 2 eps to eps.
 
     An image is left alone once it is misclassified (as the target, if there is one): that point is its
-    result. For the others it is the point of largest loss, the image itself among them. A Flax module is
-    attacked in evaluation mode. ``key`` is a jax random key, ``jax.random.key(0)`` if None. Pure, jittable.
+    result. For the others it is the point of largest loss, the image itself among them. Pure and jittable.
 
-    Raises ValueError for images or eps out of range, labels that name no class, too few classes for the loss,
-    steps or restarts < 1, or rho outside [0, 1].
-    Source: Croce and Hein 2020, algorithm 1; by "l1" Croce and Hein 2021 ("Mind the box"), algorithm 1.
+    Args:
+        model: any callable from images to logits; a Flax module is attacked in evaluation mode.
+        images: (n, h, w, c), in [0, 1].
+        labels: (n,), each image's class.
+        eps: radius of the ball, in pixel units: in [0, 1] in "linf", >= 0 in the other norms.
+        norm: norm of the ball.
+        loss: "ce" (cross-entropy), "dlr" (difference of logits ratio) or "margin".
+        targets: (n,), classes that the attack climbs towards, with "dlr" along the targeted DLR; None: away
+            from the label.
+        steps: steps of each restart, at least 1.
+        restarts: number of starts, at least 1, each at random on the surface of the ball.
+        rho: share of steps, in [0, 1], that must raise the loss for the step size to stay.
+        key: jax random key; None: ``jax.random.key(0)``.
+
+    Raises:
+        ValueError: for images or eps out of range, labels or targets that name no class, too few classes for
+            the loss, steps or restarts < 1, or rho outside [0, 1].
+
+    Source: Croce and Hein 2020, algorithm 1; in "l1" Croce and Hein 2021 ("Mind the box"), algorithm 1.
     Identity: more restarts are never worse, for the same key.
     """
-    model = evaluated(model)
-    one_of("loss", loss, get_args(Loss))
     least = least_classes(loss, targets is not None)
-    x0, truth, _ = checked(model, images, labels, eps, norm, targets=targets, least_classes=least)
-    goals = None if targets is None else jnp.asarray(targets)
+    model, x0, aim, _ = attack_inputs(model, images, labels, eps, norm, targets=targets, least=least)
     settings = _settings(norm, loss, steps, restarts, rho)
-    aim = Aim(truth, goals, goals)
-    logits = model(x0)
-    heights = jnp.where(is_reached(logits, truth, goals), jnp.inf, climbed(loss, truth, goals)(logits))
 
-    def restart(best: tuple[Array, Array], key: Array) -> tuple[tuple[Array, Array], None]:
-        points, heights = best
-        found, reached = climb(model, x0, _start(key, x0, eps, norm), aim, heights < jnp.inf, eps, settings)
-        better = reached > heights
-        return (jnp.where(per_image(better), found, points), jnp.where(better, reached, heights)), None
+    def restart(best: Scored, key: Array) -> Scored:
+        return apgd_run(model, x0, _start(key, x0, eps, norm), aim, best.score < jnp.inf, eps, settings)
 
-    (points, _), _ = lax.scan(restart, (x0, heights), _keys(key, restarts))
-    return points
+    return best_of(restart, Scored(x0, aim.score(loss, model(x0))), _keys(key, restarts))
 
 
 def apgd_targeted(
@@ -83,19 +85,34 @@ def apgd_targeted(
 ) -> Float[Array, "n h w c"]:
     """APGD-T: Auto-PGD on the targeted DLR towards each of the most likely other classes in turn.
 
-    Any misclassification counts, not only as the class that it climbs towards. The ``target_classes`` other
-    classes of largest logit (all others, where there are fewer) are tried one after the other, each
-    ``restarts`` times, on the images that are still classified as labelled. The result is the misclassified
-    point, or the image itself where there is none. The rest is as for ``apgd``.
+    Any misclassification counts, not only as the class that it climbs towards. Each attempt works on the
+    images that are still classified as labelled. The result is the misclassified point, or the image itself
+    where there is none. Pure and jittable.
 
-    Raises ValueError as ``apgd`` does, and for a model of fewer than four classes or target_classes < 1.
+    Args:
+        model: any callable from images to logits of at least four classes; a Flax module is attacked in
+            evaluation mode.
+        images: (n, h, w, c), in [0, 1].
+        labels: (n,), each image's class.
+        eps: radius of the ball, in pixel units: in [0, 1] in "linf", >= 0 in the other norms.
+        norm: norm of the ball.
+        target_classes: how many other classes of largest logit are tried, at least 1; all others, where
+            there are fewer.
+        steps: steps of each attempt, at least 1.
+        restarts: attempts for each class, at least 1.
+        rho: as for ``apgd``.
+        key: jax random key; None: ``jax.random.key(0)``.
+
+    Raises:
+        ValueError: as ``apgd``, and for a model of fewer than four classes or target_classes < 1.
+
     Source: Croce and Hein 2020, sections 4.2 and 5.
     Identity: more target classes are never worse for the same key.
     """
-    model = evaluated(model)
-    x0, truth, classes = checked(model, images, labels, eps, norm, least_classes=4)
+    least = least_classes("dlr", targeted=True)
+    model, x0, aim, classes = attack_inputs(model, images, labels, eps, norm, least=least)
     check_count("target_classes", target_classes)
-    settings = _settings(norm, "dlr", steps, restarts, rho)
+    settings = _settings(norm, "dlr", steps, restarts, rho, any_class=True)
     tried = min(target_classes, classes - 1)
     logits = model(x0)
     ranked = jnp.argsort(logits, axis=1, descending=True)[:, 1 : tried + 1]
@@ -105,31 +122,33 @@ def apgd_targeted(
         points, standing = best
         goal, key = drawn
         start = _start(key, x0, eps, norm)
-        found, heights = climb(model, x0, start, Aim(truth, goal), standing, eps, settings)
-        broken = heights == jnp.inf
-        return (jnp.where(per_image(broken), found, points), standing & ~broken), None
+        found, loss = apgd_run(model, x0, start, Aim(aim.labels, goal), standing, eps, settings)
+        broken = loss == jnp.inf
+        return (choose(broken, found, points), standing & ~broken), None
 
-    standing = ~is_reached(logits, truth, None)
+    standing = ~aim.is_reached(logits)
     (points, _), _ = lax.scan(attempt, (x0, standing), (goals, _keys(key, len(goals))))
     return points
 
 
-def _settings(norm: Norm, loss: Loss, steps: int, restarts: int, rho: float) -> Settings:
+def _settings(
+    norm: Norm, loss: Loss, steps: int, restarts: int, rho: float, any_class: bool = False
+) -> Settings:
     check_count("steps", steps)
     check_count("restarts", restarts)
     if not is_known(rho) or not 0 <= rho <= 1:
         raise ValueError(f"rho must be a number in [0, 1], known when the attack is compiled, got {rho}")
-    return Settings(norm, loss, steps, float(rho))
+    return Settings(norm, loss, steps, float(rho), any_class)
 
 
 def _keys(key: Array | None, number: int) -> Array:
     """That many keys, the first of which do not depend on how many there are."""
-    root = jax.random.key(0) if key is None else key
+    root = as_key(key)
     return jax.vmap(lambda i: jax.random.fold_in(root, i))(jnp.arange(number))
 
 
 def _start(key: Array, x0: Float[Array, "n h w c"], eps: Eps, norm: Norm) -> Float[Array, "n h w c"]:
-    """A random point, yet to be brought into the ball: by "linf" and "l2" on its surface."""
+    """A random point, not yet brought into the ball: in "linf" and "l2" on its surface."""
     if norm == "l1":
         return x0 + jax.random.normal(key, x0.shape, x0.dtype)
     if norm == "l2":

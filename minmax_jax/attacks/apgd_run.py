@@ -2,54 +2,45 @@
 
 from typing import Any, NamedTuple
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import lax
 from jaxtyping import Array, Bool, Float, Int
 
-from minmax_jax.attacks.ball import Eps, Norm, per_image, project
+from minmax_jax.attacks.apgd_steps import Dense, Sparse, clip_to_ball, schedule
+from minmax_jax.attacks.ball import Eps, Norm, project
 from minmax_jax.attacks.compaction import on_active
-from minmax_jax.attacks.dense import Dense, inside
-from minmax_jax.attacks.losses import Loss, climbed, is_reached
-from minmax_jax.attacks.sparse import Sparse
-from minmax_jax.attacks.timeline import timeline
+from minmax_jax.attacks.losses import Aim, Loss, value_and_ascent
+from minmax_jax.attacks.selection import Scored, choose
 from minmax_jax.evaluation import Model
 
-FIRST_LEG = 2  # evaluations before images that are broken are first sorted out; then twice as many each time
-
-
-class Aim(NamedTuple):
-    """What a climb is after: away from ``labels``, if given ``towards`` classes, until it is at ``until``."""
-
-    labels: Int[Array, " n"]
-    towards: Int[Array, " n"] | None = None
-    until: Int[Array, " n"] | None = None  # None: at any class but the label
+FIRST_LEG = 2  # evaluations before broken images are first sorted out; each leg is twice as long as the last
 
 
 class Settings(NamedTuple):
-    """Of a climb: all known when it is compiled."""
+    """Settings of a run, all known when it is compiled."""
 
     norm: Norm
     loss: Loss
     steps: int
     rho: float
+    any_class: bool = False  # whether any misclassification ends a run, even one that has targets
 
 
 class State(NamedTuple):
-    """Of a climb, for each image. Heights are the losses, infinite at a point where the aim is reached."""
+    """State of a run, for each image. Losses are infinite at a point where the aim is reached."""
 
     point: Float[Array, "n h w c"]
     previous: Float[Array, "n h w c"]
     gradient: Float[Array, "n h w c"]
-    height: Float[Array, " n"]
+    loss: Float[Array, " n"]
     best: Float[Array, "n h w c"]
     best_gradient: Float[Array, "n h w c"]
-    best_height: Float[Array, " n"]
+    best_loss: Float[Array, " n"]
     memory: Any
 
 
-def climb(
+def apgd_run(
     model: Model,
     x0: Float[Array, "n h w c"],
     start: Float[Array, "n h w c"],
@@ -57,15 +48,23 @@ def climb(
     active: Bool[Array, " n"],
     eps: Eps,
     settings: Settings,
-) -> tuple[Float[Array, "n h w c"], Float[Array, " n"]]:
-    """Best points of the active images' climbs from ``start``, and their heights.
+) -> Scored:
+    """Best points of the active images, and their losses: infinite where the aim is reached, which ends it.
 
-    A climb ends where its aim is reached. Others are worked on in legs, each twice as long as the one before;
-    before each, those that go on are gathered anew, so that the cost falls with their number. The points of
-    images that are not active are their starts, of height -inf.
+    The cost falls with the number of images that still run: they are worked on in legs, each twice as long as
+    the one before, and gathered anew before each.
+
+    Args:
+        model: a callable from images to logits.
+        x0: (n, h, w, c), the images, in the middle of the ball.
+        start: (n, h, w, c), the points to begin with, which need not be in the ball yet.
+        aim: labels, and targets or None.
+        active: (n,), which images to attack; the points of others are their starts, with a loss of -inf.
+        eps: radius of the ball.
+        settings: norm, loss, steps and rho.
     """
     rule = Sparse() if settings.norm == "l1" else Dense(settings.norm, settings.rho)
-    plan = timeline(settings.steps, settings.norm)
+    plan = schedule(settings.steps, settings.norm)
     begins, checks, scales = map(jnp.asarray, plan)
     ends = leg_ends(len(plan.begins))
 
@@ -73,9 +72,9 @@ def climb(
         first, end = span
 
         def work(mask: Array, state: State, x0: Array, aim: Aim) -> State:
-            def goes_on(carry: tuple[Array, State]) -> Array:
+            def going(carry: tuple[Array, State]) -> Array:
                 i, now = carry
-                return (i < end) & (mask & (now.best_height < jnp.inf)).any()
+                return (i < end) & (mask & (now.best_loss < jnp.inf)).any()
 
             def evaluation(carry: tuple[Array, State]) -> tuple[Array, State]:
                 i, now = carry
@@ -89,13 +88,14 @@ def climb(
                     return now._replace(point=moved, previous=now.point)
 
                 moved = lax.cond(begins[i], begin, step)
-                seen = _evaluated(model, moved, aim, scales[i] == 1, ~begins[i], rule, settings.loss)
+                # An aim that is reached where the ball is wider than the attack's does not count.
+                seen = _evaluated(model, moved, aim, scales[i] == 1, ~begins[i], rule, settings)
                 return i + 1, lax.cond(checks[i], lambda: _checked(seen, x0, radius, rule), lambda: seen)
 
-            return lax.while_loop(goes_on, evaluation, (first, state))[1]
+            return lax.while_loop(going, evaluation, (first, state))[1]
 
-        going = active & (state.best_height < jnp.inf)
-        return on_active(work, going, state, state, x0, aim), None
+        running = active & (state.best_loss < jnp.inf)
+        return on_active(work, running, state, state, x0, aim), None
 
     def run() -> State:
         return lax.scan(leg, initial, (jnp.asarray(ends[:-1]), jnp.asarray(ends[1:])))[0]
@@ -104,7 +104,7 @@ def climb(
     zeros, low = jnp.zeros_like(x0), jnp.full(n, -jnp.inf, x0.dtype)
     initial = State(start, start, zeros, -low, start, zeros, low, rule.begin(zeros, eps))
     final = lax.cond(active.any(), run, lambda: initial)
-    return final.best, final.best_height
+    return Scored(final.best, final.best_loss)
 
 
 def leg_ends(evaluations: int) -> Int[np.ndarray, " ends"]:
@@ -116,45 +116,50 @@ def leg_ends(evaluations: int) -> Int[np.ndarray, " ends"]:
 
 
 def _begun(state: State, x0: Array, radius: Eps, rule: Dense | Sparse, norm: Norm) -> State:
-    """The climb begun at its best point so far, brought into the ball of this radius."""
-    point = project(state.best, x0, radius, norm) if norm == "l1" else inside(state.best, x0, radius, norm)
-    low = jnp.full_like(state.height, -jnp.inf)
+    """A phase begun at the best point so far, brought into the ball of this radius."""
+    bring = project if norm == "l1" else clip_to_ball
+    point = bring(state.best, x0, radius, norm)
+    low = jnp.full_like(state.loss, -jnp.inf)
     memory = rule.begin(point - x0, radius)
-    return state._replace(point=point, previous=point, height=-low, best_height=low, memory=memory)
+    return state._replace(point=point, previous=point, loss=-low, best_loss=low, memory=memory)
 
 
 def _evaluated(
-    model: Model, state: State, aim: Aim, counts: Array, stepped: Array, rule: Dense | Sparse, loss: Loss
+    model: Model,
+    state: State,
+    aim: Aim,
+    counts: Array,
+    stepped: Array,
+    rule: Dense | Sparse,
+    settings: Settings,
 ) -> State:
-    """The climb with the loss and gradient at its point, in one pass; the best is renewed where it is beaten.
+    """The loss and gradient at the point, in one pass; the best is updated where it is beaten.
 
-    An aim that is reached where the ball is wider than the attack's does not count.
+    ``counts`` says whether an aim that is reached counts, ``stepped`` whether a step led to the point.
     """
+    until = aim._replace(targets=None) if settings.any_class else aim
 
-    def total(x: Array) -> tuple[Array, tuple[Array, Array]]:
-        logits = model(x)
-        heights = climbed(loss, aim.labels, aim.towards)(logits)
-        return heights.sum(), (heights, is_reached(logits, aim.labels, aim.until))
+    def look(logits: Array) -> tuple[Array, Array]:
+        return aim.loss(settings.loss)(logits), until.is_reached(logits)
 
-    gradient, (heights, reached) = jax.grad(total, has_aux=True)(state.point)
-    rose = heights > state.height
-    heights = jnp.where(reached & counts, jnp.inf, heights)
-    better = heights > state.best_height
+    (loss, reached), gradient = value_and_ascent(model, state.point, look)
+    rose = loss > state.loss
+    loss = jnp.where(reached & counts, jnp.inf, loss)
+    new, old = (state.point, gradient, loss), (state.best, state.best_gradient, state.best_loss)
+    best, best_gradient, best_loss = choose(loss > state.best_loss, new, old)
+    memory = rule.note(state.memory, rose, stepped)
     return state._replace(
         gradient=gradient,
-        height=heights,
-        best=jnp.where(per_image(better), state.point, state.best),
-        best_gradient=jnp.where(per_image(better), gradient, state.best_gradient),
-        best_height=jnp.where(better, heights, state.best_height),
-        memory=rule.note(state.memory, rose, stepped),
+        loss=loss,
+        best=best,
+        best_gradient=best_gradient,
+        best_loss=best_loss,
+        memory=memory,
     )
 
 
 def _checked(state: State, x0: Array, radius: Eps, rule: Dense | Sparse) -> State:
-    """The climb after a check of its step size: where the rule says so, back at its best point."""
-    memory, back = rule.check(state.memory, state.best - x0, state.best_height, radius)
-    return state._replace(
-        point=jnp.where(per_image(back), state.best, state.point),
-        gradient=jnp.where(per_image(back), state.best_gradient, state.gradient),
-        memory=memory,
-    )
+    """The run after a check of its step size: where the rule says so, back at its best point."""
+    memory, back = rule.check(state.memory, state.best - x0, state.best_loss, radius)
+    point, gradient = choose(back, (state.best, state.best_gradient), (state.point, state.gradient))
+    return state._replace(point=point, gradient=gradient, memory=memory)

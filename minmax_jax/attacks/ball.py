@@ -1,4 +1,4 @@
-"""The ball of an attack, ``{x + d : |d|_p <= eps}``, inside the box [0, 1]: sizes, nearest points, steps."""
+"""The ball of an attack, ``{x + d : |d|_p <= eps}``, inside the box [0, 1]: norms, projections, steps."""
 
 from typing import Literal, get_args
 
@@ -12,17 +12,17 @@ from minmax_jax.checks import AnyArray
 Norm = Literal["linf", "l2", "l1"]
 NORMS: tuple[Norm, ...] = get_args(Norm)
 Eps = float | Float[Array, ""]
-ROUNDS = 100  # of a projection at most; most take three to ten
-RESOLUTION = 1e-6  # relative, of sizes: about what float32 tells apart in a sum over an image
+ROUNDS = 100  # a projection's most iterations; it usually needs three to ten
+RESOLUTION = 1e-6  # of norms, relative: about what float32 resolves in a sum over an image
 
 
 def per_image(values: Shaped[Array, " n"]) -> Shaped[Array, "n 1 1 1"]:
-    """One number for each image, with the axes of images."""
+    """One value for each image, broadcastable to images."""
     return values[:, None, None, None]
 
 
 def size(change: Float[AnyArray, "n h w c"], norm: Norm) -> Float[Array, " n"]:
-    """Norm of each image's change: its largest pixel (linf), Euclidean length (l2), or sum of pixels (l1)."""
+    """Norm of each image's change: largest entry (linf), Euclidean length (l2), or sum of entries (l1)."""
     absolute = jnp.abs(change)
     if norm == "linf":
         return absolute.max((1, 2, 3))
@@ -36,8 +36,8 @@ def project(
 ) -> Float[Array, "n h w c"]:
     """Nearest images, in Euclidean distance, in the ball of radius eps about ``centre`` and in [0, 1].
 
-    With change d and one multiplier m >= 0 for each image, they are ``clip(x + d / (1 + m), 0, 1)`` by "l2"
-    and ``clip(x + sign(d) max(|d| - m, 0), 0, 1)`` by "l1": the Karush-Kuhn-Tucker conditions.
+    With change d and one multiplier m >= 0 for each image, they are ``clip(x + d / (1 + m), 0, 1)`` in "l2"
+    and ``clip(x + sign(d) max(|d| - m, 0), 0, 1)`` in "l1": the Karush-Kuhn-Tucker conditions.
     Identity: ``project(project(x)) == project(x)`` up to rounding, and ``project(centre) == centre``.
     """
     if norm == "linf":
@@ -49,14 +49,14 @@ def project(
 
 
 def scaled(far: Float[Array, "n h w c"], room: Float[Array, "n h w c"], eps: Eps) -> Float[Array, "n h w c"]:
-    """``min(s far, room)`` with the largest share s <= 1 for each image that keeps its l2 size within eps.
+    """``min(s far, room)`` with the largest share s <= 1 for each image that keeps its l2 norm within eps.
 
-    s grows from what would do without the box: pixels that have met it stay there, and the others share what
-    is left, until no more meet it. So s is exact after as many rounds as there are such groups, most often
-    three to five, and never too large.
+    s grows from the value that would do without the box: pixels that have met the box stay there and the
+    others share what is left of eps, until no more pixels meet it. s is therefore exact after as many rounds
+    as there are such groups, most often three to five, and never too large.
     """
     most = jnp.maximum(size(far, "linf"), jnp.finfo(far.dtype).tiny)
-    unit = far / per_image(most)  # squares of it neither vanish nor overflow
+    unit = far / per_image(most)  # so that squares neither vanish nor overflow
 
     def grow(share: Array) -> Array:
         met = per_image(share) * unit >= room
@@ -65,34 +65,34 @@ def scaled(far: Float[Array, "n h w c"], room: Float[Array, "n h w c"], eps: Eps
         new = jnp.sqrt(jnp.maximum(left, 0) / jnp.maximum(free, jnp.finfo(far.dtype).tiny))
         return jnp.clip(new, share, most)
 
-    def goes_on(state: tuple[Array, Array, Array]) -> Array:
+    def going(state: tuple[Array, Array, Array]) -> Array:
         share, before, rounds = state
         return (share > before * (1 + RESOLUTION)).any() & (rounds < ROUNDS)
 
-    def go(state: tuple[Array, Array, Array]) -> tuple[Array, Array, Array]:
+    def advance(state: tuple[Array, Array, Array]) -> tuple[Array, Array, Array]:
         share, _, rounds = state
         return grow(share), share, rounds + 1
 
     first = jnp.minimum(most, eps / jnp.maximum(size(unit, "l2"), 1))
-    share, _, _ = lax.while_loop(goes_on, go, (grow(first), first, jnp.int32(1)))
+    share, _, _ = lax.while_loop(going, advance, (grow(first), first, jnp.int32(1)))
     return jnp.minimum(per_image(share) * unit, room)
 
 
 def lowered(far: Float[Array, "n h w c"], room: Float[Array, "n h w c"], eps: Eps) -> Float[Array, "n h w c"]:
-    """``clip(far - m, 0, room)`` with the least m >= 0 for each image that keeps its l1 size within eps.
+    """``clip(far - m, 0, room)`` with the least m >= 0 for each image that keeps its l1 norm within eps.
 
-    What is sought is the depth of m below the largest pixel, which float32 resolves whatever that is. The
-    size grows with it along straight pieces, so Newton's method ends on the right one; every other round
-    halves the interval that the depth is in, which bounds the number of rounds.
+    The unknown is the depth of m below the largest pixel, which float32 resolves however large that pixel is.
+    The norm is piecewise linear in the depth, so Newton's method ends on the right piece; every other round
+    bisects the interval that holds the depth, which bounds the number of rounds.
     """
     most = size(far, "linf")
     gap = per_image(most) - far
 
-    def goes_on(state: tuple[Array, Array, Array, Array, Array]) -> Array:
+    def going(state: tuple[Array, Array, Array, Array, Array]) -> Array:
         *_, done, rounds = state
         return ~done.all() & (rounds < ROUNDS)
 
-    def go(state: tuple[Array, Array, Array, Array, Array]) -> tuple[Array, Array, Array, Array, Array]:
+    def advance(state: tuple[Array, Array, Array, Array, Array]) -> tuple[Array, Array, Array, Array, Array]:
         depth, low, high, done, rounds = state
         left = per_image(depth) - gap
         excess = size(jnp.clip(left, 0, room), "l1") - eps
@@ -106,37 +106,38 @@ def lowered(far: Float[Array, "n h w c"], room: Float[Array, "n h w c"], eps: Ep
         return jnp.where(usable, newton, middle), low, high, done | is_near | is_narrow, rounds + 1
 
     start = most, jnp.zeros_like(most), most, jnp.full(len(far), eps <= 0), jnp.int32(0)
-    _, depth, *_ = lax.while_loop(goes_on, go, start)  # the largest that fits
+    _, depth, *_ = lax.while_loop(going, advance, start)  # the largest that fits
     return jnp.clip(per_image(depth) - gap, 0, room)
 
 
 def finite(gradient: Float[Array, "..."]) -> Float[Array, "..."]:
-    """Gradients with 0 for what is no finite number."""
+    """Gradients with 0 in place of NaN and infinity."""
     return jnp.where(jnp.isfinite(gradient), gradient, 0)
 
 
 def level(gradient: Float[Array, "n h w c"]) -> Float[Array, "n h w c"]:
     """Gradients scaled to a largest entry of 1, so that squares and sums of tiny ones do not vanish.
 
-    What is no number counts as 0, and a gradient of zeros stays one. It is divided by 1, not by something
-    tiny: a compiler may put two divisions together as one by the product, and a tiny product is 0.
+    NaN and infinity count as 0, and a gradient of zeros stays zero.
     """
     known = finite(gradient)
     most = size(known, "linf")
+    # A gradient of zeros is divided by 1, not by something tiny: a compiler may fuse two divisions into one
+    # by the product of both divisors, and a tiny product is 0.
     return known / per_image(jnp.where(most > 0, most, 1))
 
 
 def steepest(gradient: Float[Array, "n h w c"], norm: Norm = "linf") -> Float[Array, "n h w c"]:
-    """Step of size 1 along which each image's loss rises most: ``argmax <gradient, d>`` over ``|d|_p <= 1``.
+    """Step of norm 1 along which each image's loss rises most: ``argmax <gradient, d>`` over ``|d|_p <= 1``.
 
-    The sign (linf), the unit vector (l2), or the sign of the largest pixel alone (l1). Where a gradient is
-    zero or no number, 0: the attack stays in its ball, and is the weaker for it.
+    The sign (linf), the unit vector (l2), or the sign of the largest entry alone (l1). It is 0 where the
+    gradient is zero or not finite: the attack stays in its ball, and is the weaker for it.
     """
     if norm == "linf":
         return jnp.sign(finite(gradient))
     levelled = level(gradient)
     if norm == "l2":
-        return levelled / per_image(jnp.maximum(size(levelled, "l2"), 1))  # at least 1, or all of it is 0
+        return levelled / per_image(jnp.maximum(size(levelled, "l2"), 1))  # >= 1, unless all are 0
     flat = levelled.reshape(len(levelled), -1)
     largest = jax.nn.one_hot(jnp.abs(flat).argmax(1), flat.shape[1], dtype=flat.dtype)
     return (jnp.sign(flat) * largest).reshape(gradient.shape)
@@ -145,12 +146,12 @@ def steepest(gradient: Float[Array, "n h w c"], norm: Norm = "linf") -> Float[Ar
 def stepped(
     points: Float[Array, "n h w c"], gradient: Float[Array, "n h w c"], length: Eps, norm: Norm = "linf"
 ) -> Float[Array, "n h w c"]:
-    """Points moved by ``length`` along which their loss rises most.
+    """Points moved by a step of norm ``length`` along which their loss rises most.
 
-    By "linf" and "l2" that is ``points + length * steepest(gradient)``. By "l1" the step is shared among
-    pixels, those of the largest gradient first, each as far as [0, 1] lets it go: a step along the largest
-    one alone would be lost where that pixel is at its bound already, as most pixels of digits are.
-    Identity: by "l1", the maximum of ``<gradient, d>`` over ``|d|_1 <= length`` and ``points + d`` in [0, 1].
+    In "linf" and "l2" that is ``points + length * steepest(gradient)``. In "l1" the step is shared among
+    pixels, those of the largest gradient first, each moving as far as [0, 1] allows: a step along the largest
+    alone would be lost where that pixel is at its bound already, as most pixels of digits are.
+    Identity: in "l1", the maximum of ``<gradient, d>`` over ``|d|_1 <= length`` and ``points + d`` in [0, 1].
     """
     if norm != "l1":
         return points + length * steepest(gradient, norm)
@@ -168,11 +169,11 @@ def random_point(
 ) -> Float[Array, "n h w c"]:
     """A point drawn from each image's ball, then brought into [0, 1].
 
-    By "linf" evenly from the ball. By "l2" and "l1" in a direction drawn from normal or Laplace noise, so
-    that all are alike, and at a distance drawn evenly from 0 to eps. A point drawn evenly from such a ball
-    of hundreds of dimensions would lie at its edge, far from the image in a direction that does not help:
-    PGD that starts there breaks fewer images (two in a hundred on MNIST, 20 steps, "l2").
-    Source: this study; torchattacks starts its PGD by "l2" alike.
+    In "linf" it is uniform in the ball. In "l2" and "l1" its direction is that of normal or Laplace noise, so
+    that all directions are alike, and its distance is uniform in [0, eps]. A uniform point of such a ball of
+    hundreds of dimensions would lie at its edge, far from the image in a direction that does not help: PGD
+    that starts there breaks fewer images (two in a hundred on MNIST, 20 steps, "l2").
+    Source: this study; torchattacks starts its "l2" PGD alike.
     """
     if norm == "linf":
         change = eps * jax.random.uniform(key, centre.shape, centre.dtype, -1, 1)

@@ -1,4 +1,4 @@
-"""Work on some images only, at a cost that falls with their number, in arrays of fixed shapes."""
+"""Compaction: work on some images only, in arrays of fixed shapes, at a cost that falls with their number."""
 
 from collections.abc import Callable
 from typing import Any
@@ -8,6 +8,8 @@ import jax.numpy as jnp
 from jax import lax
 from jaxtyping import Array, Bool
 
+from minmax_jax.attacks.selection import choose
+
 CHUNK = 64  # images worked on together; a chunk without an active image costs nothing
 
 
@@ -16,10 +18,16 @@ def on_active(
 ) -> Any:
     """``function(active, *arrays)`` where ``active``, else ``otherwise``: pytrees with the images first.
 
-    The active images are moved to the front and worked on in chunks; chunks without one are left out, at run
-    time, by ``lax.cond``. ``function`` gets a chunk's active mask and arrays, and gives a pytree like
-    ``otherwise``; it has to treat images alike, whatever stands beside them.
-    Identity: ``where(active, function(active, *arrays), otherwise)``.
+    The active images are moved to the front and worked on in chunks; ``lax.cond`` skips chunks without one at
+    run time. Identity: ``where(active, function(active, *arrays), otherwise)``.
+
+    Args:
+        function: takes a chunk's active mask and arrays, and returns a pytree like ``otherwise``; it must
+            treat each image alike, whatever stands beside it.
+        active: (n,), the images to work on.
+        otherwise: the result for all others.
+        *arrays: pytrees for ``function``, or None.
+        chunk: images worked on together.
     """
     n = len(active)
     if n == 0:
@@ -27,22 +35,17 @@ def on_active(
     width = min(chunk, n)
     order = jnp.argsort(~active, stable=True)
     padding = -n % width
-    # The last rows are repeated to fill the last chunk; what comes out of the repeats is dropped.
+    # The last row is repeated to fill the last chunk; the results of the repeats are dropped.
     rows = jnp.concatenate([order, jnp.broadcast_to(order[-1:], (padding,))]).reshape(-1, width)
 
     def work(chunk_rows: Array) -> Any:
         mask, old, inputs = jax.tree.map(lambda leaf: leaf[chunk_rows], (active, otherwise, arrays))
 
         def run() -> Any:
-            new = function(mask, *inputs)
-            return jax.tree.map(lambda a, b: _choose(mask, a, b), new, old)
+            return choose(mask, function(mask, *inputs), old)
 
         return lax.cond(mask.any(), run, lambda: old)
 
     done = lax.map(work, rows)
     back = jnp.argsort(order)
     return jax.tree.map(lambda leaf: leaf.reshape(-1, *leaf.shape[2:])[:n][back], done)
-
-
-def _choose(mask: Array, new: Array, old: Array) -> Array:
-    return jnp.where(mask.reshape(-1, *[1] * (new.ndim - 1)), new, old)

@@ -1,4 +1,4 @@
-"""A walk along the boundary of a class, to its point that is nearest to the image."""
+"""FAB's walk along the boundary of a class, to its point that is nearest to the image."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -10,31 +10,31 @@ from jaxtyping import Array, Float
 
 from minmax_jax.attacks.ball import Eps, Norm, per_image, size
 from minmax_jax.attacks.hyperplane import differences, nearest_face, smallest_change
-from minmax_jax.attacks.losses import margin
+from minmax_jax.attacks.inputs import check_number
+from minmax_jax.attacks.losses import Aim
+from minmax_jax.attacks.selection import Nearest, choose
 from minmax_jax.checks import check_count, is_known
 from minmax_jax.evaluation import Model
 
-ROUNDING = 1e-5  # of the largest logit: batches of another size may give logits that differ by so much
+ROUNDING = 1e-5  # of the largest logit: logits may differ by this much in batches of another size
 SEARCHES = 3  # of the segment from the image to the best point, as in the paper
-LEAP = 5  # as long as no point beyond the boundary is known, one in so many steps leaps there
+LEAP = 5  # while no point beyond the boundary is known, every so many steps leap there
 PAST = 0.01  # of the rest of the segment: how far a search goes past the root that it expects
-
-Best = tuple[Float[Array, "n h w c"], Float[Array, " n"]]  # the nearest points found, and their distances
 
 
 def slack(logits: Float[Array, "n classes"]) -> Float[Array, " n"]:
-    """By how much an image has to be beyond a boundary, in logits, for no rounding to bring it back."""
+    """How far beyond a boundary an image must be, in logits, for no rounding to bring it back."""
     return ROUNDING * lax.stop_gradient(jnp.abs(logits).max(1))
 
 
 @dataclass(frozen=True)
 class Walk:
-    """How to walk: ``steps`` onto hyperplanes, past them by ``eta``, drawn to the image by ``alpha_max``.
+    """A walk of ``steps`` onto hyperplanes, past them by ``eta``, drawn to the image by ``alpha_max``.
 
-    From a point beyond the boundary the walk goes back to ``beta`` of its distance. As long as none has been
-    found, every fifth step leaps: each pixel goes to the end of [0, 1] at which the hyperplane's function is
-    larger. That is this study's: on flat networks the walk gets stuck inside, and comes near from outside.
-    Raises ValueError for steps < 1, alpha_max outside [0, 1], eta < 1, or beta outside [0, 1).
+    From a point beyond the boundary the walk goes back to ``beta`` of its distance. While no such point has
+    been found, every fifth step leaps: each pixel goes to the end of [0, 1] at which the hyperplane's
+    function is larger. The leap is this study's: on flat networks the walk gets stuck inside, and comes near
+    from outside. Raises ValueError for steps < 1, alpha_max outside [0, 1], eta < 1, or beta outside [0, 1).
     Source: Croce and Hein 2020 (FAB), algorithm 1.
     """
 
@@ -47,63 +47,66 @@ class Walk:
 
     def __post_init__(self) -> None:
         check_count("steps", self.steps)
-        for name, value, takes, fits in (
-            ("alpha_max", self.alpha_max, "a number in [0, 1]", lambda x: 0 <= x <= 1),
-            ("eta", self.eta, "a finite number >= 1", lambda x: 1 <= x < float("inf")),
-            ("beta", self.beta, "a number in [0, 1)", lambda x: 0 <= x < 1),
-        ):
-            if is_known(value) and not fits(value):
-                raise ValueError(f"{name} must be {takes}, got {value}")
+        check_number("eta", self.eta, 1)
+        if is_known(self.alpha_max) and not 0 <= self.alpha_max <= 1:
+            raise ValueError(f"alpha_max must be a number in [0, 1], got {self.alpha_max}")
+        if is_known(self.beta) and not 0 <= self.beta < 1:
+            raise ValueError(f"beta must be a number in [0, 1), got {self.beta}")
 
     def __call__(
         self,
         limit: Array,
         active: Array,
-        best: Best,
+        best: Nearest,
         start: Array,
         x0: Array,
-        labels: Array,
-        targets: Array | None,
+        aim: Aim,
         others: Array,
-    ) -> Best:
-        """The best points after a walk from ``start``. An image is done once its best is within ``limit``.
+    ) -> Nearest:
+        """The nearest points after a walk.
 
-        The walk is towards the ``others`` or, if there are ``targets``, into their own regions.
+        Args:
+            limit: an image is done once its nearest point is within this distance.
+            active: (n,), the images that must be done for the walk to end early.
+            best: the nearest points so far.
+            start: (n, h, w, c), where the walk begins.
+            x0: (n, h, w, c), the images.
+            aim: labels, and targets or None; with targets the walk is into their own regions.
+            others: (n, k), the classes that the walk is towards, without targets.
         """
 
         def clearance(x: Array) -> Array:
             logits = self.model(x)
-            beyond = margin(logits, labels) if targets is None else -margin(logits, targets)
-            return beyond - slack(logits)
+            return aim.loss("margin")(logits) - slack(logits)
 
         def faces(logits: Array) -> Array:
-            if targets is None:
-                return differences(logits, labels, others) - slack(logits)[None]
-            return (-margin(logits, targets) - slack(logits))[None]
+            if aim.targets is None:
+                return differences(logits, aim.labels, others) - slack(logits)[None]
+            return (aim.loss("margin")(logits) - slack(logits))[None]
 
-        def going(state: tuple[Array, Array, Best]) -> Array:
+        def going(state: tuple[Array, Array, Nearest]) -> Array:
             count, _, (_, distance) = state
             return (count < self.steps) & (active & (distance > limit)).any()
 
-        def step(state: tuple[Array, Array, Best]) -> tuple[Array, Array, Best]:
-            count, x, (points, distance) = state
+        def step(state: tuple[Array, Array, Nearest]) -> tuple[Array, Array, Nearest]:
+            count, x, nearest = state
             value, slope = nearest_face(self.model, x, faces, self.norm)
-            leaps = jnp.isinf(distance) & (count % LEAP == LEAP - 1)
+            leaps = jnp.isinf(nearest.distance) & (count % LEAP == LEAP - 1)
             end = jnp.where(slope > 0, 1, jnp.where(slope < 0, 0, x))
-            x = jnp.where(leaps[:, None, None, None], end, self.advance(x, x0, value, slope))
+            x = choose(leaps, end, self.advance(x, x0, value, slope))
             found = clearance(x) > 0
-            new = size(x - x0, self.norm)
-            better = found & (new < distance) & (distance > limit)
-            nearest = jnp.where(better[:, None, None, None], x, points), jnp.where(better, new, distance)
-            return count + 1, jnp.where(found[:, None, None, None], x0 + self.beta * (x - x0), x), nearest
+            new = Nearest(x, size(x - x0, self.norm))
+            better = found & (new.distance < nearest.distance) & (nearest.distance > limit)
+            back = choose(found, x0 + self.beta * (x - x0), x)
+            return count + 1, back, choose(better, new, nearest)
 
         _, _, best = lax.while_loop(going, step, (jnp.array(0), start, best))
         return self.pull_back(best, x0, clearance)
 
     def advance(self, x: Array, x0: Array, value: Array, slope: Array) -> Array:
-        """Onto a hyperplane and eta - 1 of the way past it, from x and, with the weight alpha, from x0."""
+        """Onto a hyperplane, and past it by eta - 1 of the way, from x and, with weight alpha, from x0."""
         from_x = smallest_change(x, slope, -value, self.norm)
-        # In exact arithmetic b - <w, x0>; as a difference of points it keeps its digits.
+        # In exact arithmetic b - <w, x0>; computed from the difference of the points, it keeps its digits.
         rise = (slope * (x - x0)).sum((1, 2, 3)) - value
         from_x0 = smallest_change(x0, slope, rise, self.norm)
         near, far = (jnp.maximum(size(change, self.norm), 1e-8) for change in (from_x, from_x0))
@@ -111,8 +114,8 @@ class Walk:
         mixed = (1 - alpha) * (x + self.eta * from_x) + alpha * (x0 + self.eta * from_x0)
         return jnp.clip(mixed, 0, 1)
 
-    def pull_back(self, best: Best, x0: Array, clearance: Callable[[Array], Array]) -> Best:
-        """The best points moved to their images by regula falsi, while they stay beyond the boundary."""
+    def pull_back(self, best: Nearest, x0: Array, clearance: Callable[[Array], Array]) -> Nearest:
+        """The best points moved towards their images by regula falsi, while they stay beyond the boundary."""
         points, distance = best
 
         def at(share: Array) -> Array:
@@ -130,6 +133,5 @@ class Walk:
         ends = jnp.zeros_like(distance), jnp.ones_like(distance)
         (_, share, _, _), _ = lax.scan(search, (*ends, clearance(x0), clearance(points)), length=SEARCHES)
         nearer = at(share)
-        new = size(nearer - x0, self.norm)
-        better = jnp.isfinite(distance) & (new < distance)
-        return jnp.where(better[:, None, None, None], nearer, points), jnp.where(better, new, distance)
+        new = Nearest(nearer, size(nearer - x0, self.norm))
+        return choose(jnp.isfinite(distance) & (new.distance < distance), new, best)

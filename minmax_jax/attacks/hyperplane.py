@@ -9,12 +9,12 @@ from jax import lax
 from jaxtyping import Array, Float, Int
 
 from minmax_jax.attacks.ball import Norm, finite, size
-from minmax_jax.attacks.losses import pick
+from minmax_jax.attacks.losses import pick, without
 from minmax_jax.evaluation import Model
 
-# By Hoelder, a change of size s raises a linear function by at most s times the gradient's size in this norm.
+# By Hölder, a change of norm s raises a linear function by at most s times the gradient's norm in this one.
 DUAL: Mapping[Norm, Norm] = {"linf": "l1", "l2": "l2", "l1": "linf"}
-HALVINGS = 40  # of [0, 1]: more than float32 can tell apart
+HALVINGS = 40  # of [0, 1]: more than float32 resolves
 Faces = Callable[[Float[Array, "n classes"]], Float[Array, "k n"]]
 
 
@@ -29,8 +29,7 @@ def other_classes(
     logits: Float[Array, "n classes"], labels: Int[Array, " n"], count: int
 ) -> Int[Array, "n count"]:
     """The ``count`` classes, other than the label, of the largest logits, the largest first."""
-    others = jnp.where(jax.nn.one_hot(labels, logits.shape[1], dtype=bool), -jnp.inf, logits)
-    return lax.top_k(others, count)[1]
+    return lax.top_k(without(logits, labels), count)[1]
 
 
 def differences(
@@ -43,10 +42,10 @@ def differences(
 def nearest_face(
     model: Model, images: Float[Array, "n h w c"], faces: Faces, norm: Norm = "linf"
 ) -> tuple[Float[Array, " n"], Float[Array, "n h w c"]]:
-    """Value and gradient in the pixels of that one of ``faces`` whose hyperplane is nearest to each image.
+    """Value and gradient in the pixels of whichever of ``faces`` has the hyperplane nearest to each image.
 
-    ``faces`` gives, from logits, the values (k, n) of k functions that are zero on faces of a region. One
-    pass forward serves all of them; there is one backward for each.
+    ``faces`` maps logits to the values (k, n) of k functions that are zero on the faces of a region. One pass
+    forward serves all of them; there is one backward for each.
     """
     values, pull = jax.vjp(lambda x: faces(model(x)), images)
     k, n = values.shape
@@ -67,11 +66,11 @@ def smallest_change(
 ) -> Float[Array, "n h w c"]:
     """Smallest d, by ``norm``, with ``<normal, d> = rise`` and ``images + d`` in [0, 1], for each image.
 
-    With room r for each pixel on the side that it has to move to, and w = abs(normal), it moves by
-    ``min(m, r)`` (linf) or ``min(m w, r)`` (l2), with one m >= 0 for each image; for l1 the pixels of the
+    With r the room of a pixel on the side that it has to move to, and w = abs(normal), the pixel moves by
+    ``min(m, r)`` (linf) or ``min(m w, r)`` (l2), with one m >= 0 for each image; in l1 the pixels of the
     largest w move by all of r, until the rise is reached. Exact up to rounding, without a sort. Where the box
-    does not let it rise so far, every pixel that raises it moves as far as it can. Pixels of zero slope, or
-    of one that is no number, stay where they are.
+    does not allow so large a rise, every pixel that adds to it moves as far as it can. Pixels whose slope is
+    zero or not finite stay where they are.
     Source: Croce and Hein 2020 (FAB), equation 4. Identity: to the hyperplane ``<w, z> = b`` leads
     ``smallest_change(x, w, b - <w, x>)``.
     """
@@ -91,11 +90,11 @@ def smallest_change(
 def _level(weight: Array, room: Array, need: Array, norm: Norm) -> Array:
     """Amounts ``min(m, room)`` or ``min(m weight, room)`` for which ``sum(weight * amount) == need``.
 
-    The sum is concave in m and made of straight pieces, so Newton's method from 0 never passes the root, and
-    is there once the pixels without room left stay the same: after a handful of steps, at most one a pixel.
+    The sum is concave and piecewise linear in m, so Newton's method from 0 never passes the root, and reaches
+    it once the set of pixels without room stays the same: after a handful of steps, at most one a pixel.
     """
     pace = jnp.ones_like(weight) if norm == "linf" else weight
-    full = jnp.where(weight > 0, room / jnp.where(pace > 0, pace, 1), 0)  # the m at which the room is used up
+    full = jnp.where(weight > 0, room / jnp.where(pace > 0, pace, 1), 0)  # the m that uses up the room
     most = full.max(1)
 
     def newton(state: tuple[Array, Array]) -> tuple[Array, Array]:
@@ -125,7 +124,7 @@ def _greedy(weight: Array, room: Array, need: Array) -> Array:
         return jnp.where(enough, middle, low), jnp.where(enough, high, middle)
 
     low, high = lax.fori_loop(0, HALVINGS, halve, (jnp.zeros_like(need), jnp.ones_like(need)))
-    # Between the ends lies one weight, or several that are equal: they share what is left.
+    # Between the ends lies one weight, or several equal ones, which share what is left.
     whole = weight > high[:, None]
     partly = (weight > low[:, None]) & ~whole
     rest, last = need - gained(high), jnp.where(partly, gain, 0).sum(1)

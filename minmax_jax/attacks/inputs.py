@@ -1,4 +1,4 @@
-"""What attacks are called with: the model as it is evaluated, and checks of the rest."""
+"""What attacks are given: the model in evaluation mode, images, labels and targets, all checked."""
 
 from typing import Any
 
@@ -9,19 +9,61 @@ from flax.errors import TraceContextError
 from jaxtyping import Array, Float, Int
 
 from minmax_jax.attacks.ball import NORMS, Norm
+from minmax_jax.attacks.losses import Aim
 from minmax_jax.checks import AnyArray, is_known, one_of
 from minmax_jax.evaluation import Model, merge_model, split_model
 
-FIXED = "attacks take one that answers the same each time"
+DETERMINISTIC = "attacks need a model that gives the same logits each time"
 
 
-def evaluated(model: Model) -> Model:
-    """The model as it is evaluated: a Flax module in evaluation mode, any other callable as it is."""
-    return merge_model(*split_model(model))
+def attack_inputs(
+    model: Model,
+    images: Float[AnyArray, "..."],
+    labels: Int[AnyArray, "..."],
+    eps: Any,
+    norm: Norm,
+    *,
+    targets: Int[AnyArray, "..."] | None = None,
+    norms: tuple[Norm, ...] = NORMS,
+    least: int = 2,
+    needs_eps: bool = True,
+) -> tuple[Model, Float[Array, "n h w c"], Aim, int]:
+    """What every attack begins with: the model to attack, images, aim, and the number of classes.
+
+    Args:
+        model: any callable from images to logits; a Flax module comes back in evaluation mode.
+        images: (n, h, w, c), in [0, 1].
+        labels: (n,), each image's class.
+        eps: radius of the attack, which may be None unless ``needs_eps``.
+        norm: norm of the radius.
+        targets: (n,), the classes to reach; None: any but the labels.
+        norms: those that the attack supports.
+        least: how few classes will do.
+        needs_eps: False for an attack that finds the smallest change.
+
+    Raises:
+        ValueError, TypeError: as ``checked``, and for a norm that the attack does not support.
+    """
+    one_of("norm", norm, norms)
+    evaluated = merge_model(*split_model(model))
+    options: Any = {"targets": targets, "least_classes": least, "needs_eps": needs_eps}
+    x0, truth, classes = checked(evaluated, images, labels, eps, norm, **options)
+    return evaluated, x0, Aim(truth, None if targets is None else jnp.asarray(targets)), classes
+
+
+def as_key(key: Array | None) -> Array:
+    """The random key of an attack: ``jax.random.key(0)`` unless one is given."""
+    return jax.random.key(0) if key is None else key
+
+
+def check_number(name: str, number: Any, least: float = 0) -> None:
+    """Raise ValueError for a number that is not finite or below ``least``, where it is known."""
+    if is_known(number) and not least <= number < float("inf"):
+        raise ValueError(f"{name} must be a finite number >= {least}, got {number}")
 
 
 def check_eps(eps: Any, norm: Norm) -> None:
-    """Raise ValueError unless ``eps`` is one radius, in [0, 1] by "linf" and >= 0 by other norms."""
+    """Raise ValueError unless ``eps`` is one radius, in [0, 1] in "linf" and >= 0 in other norms."""
     kind = "[0, 1]" if norm == "linf" else "[0, inf)"
     if isinstance(eps, bool) or not isinstance(eps, int | float | np.number | np.ndarray | jax.Array):
         raise TypeError(f"eps must be one radius in {kind}, in pixel units of [0, 1], got {eps!r}")
@@ -31,7 +73,7 @@ def check_eps(eps: Any, norm: Norm) -> None:
 
 
 def as_radii(eps: Any) -> list[float]:
-    """One radius or several as a list, in their order; an empty one where they are no numbers."""
+    """One radius or several as a list, in their order; an empty list where they are not numbers."""
     try:
         return [float(radius) for radius in np.atleast_1d(np.asarray(eps, np.float64))]
     except (TypeError, ValueError):
@@ -39,21 +81,21 @@ def as_radii(eps: Any) -> list[float]:
 
 
 def count_classes(model: Model, images: Float[AnyArray, "n h w c"]) -> int:
-    """Number of logits of a model. Raises ValueError where it gives something else than (n, classes)."""
+    """Number of logits of a model. Raises ValueError where its output is not (n, classes)."""
     try:
         shape = jax.eval_shape(model, images).shape
     except TraceContextError as error:  # of a Flax module that draws random numbers, say
-        raise ValueError(f"model changes its own state when it is called; {FIXED}") from error
+        raise ValueError(f"model changes its own state when it is called; {DETERMINISTIC}") from error
     if len(shape) != 2 or shape[0] != images.shape[0] or shape[1] < 2:
+        n = images.shape[0]
         raise ValueError(
-            f"model gives logits of shape {shape} for {images.shape[0]} images; "
-            "it takes one for each of two or more classes"
+            f"model must return logits of shape ({n}, two or more classes) for {n} images, got {shape}"
         )
     return shape[1]
 
 
 def check_logits(model: Model, images: Float[AnyArray, "n h w c"]) -> None:
-    """Raise ValueError for logits that are NaN or infinite, or not the same twice, where they are known."""
+    """Raise ValueError for logits that are not finite, or not the same twice, where they are known."""
     if not is_known(images):
         return
     x = jnp.asarray(images)
@@ -61,9 +103,9 @@ def check_logits(model: Model, images: Float[AnyArray, "n h w c"]) -> None:
     if not is_known(finite):  # images known outside a jitted function
         return
     if not bool(finite):
-        raise ValueError("model gives logits that are NaN or infinite; it takes finite ones on all images")
+        raise ValueError("model must return finite logits for all images, got NaN or infinity")
     if not bool(jnp.allclose(model(x[:1]), model(x[:1]), rtol=1e-4, atol=1e-5)):
-        raise ValueError(f"model gives other logits each time for the same image; {FIXED}")
+        raise ValueError(f"model returns different logits each time for the same image; {DETERMINISTIC}")
 
 
 def checked(
@@ -77,31 +119,45 @@ def checked(
     least_classes: int = 2,
     needs_eps: bool = True,
 ) -> tuple[Float[Array, "n h w c"], Int[Array, " n"], int]:
-    """Images and labels as jax arrays, fit for an attack of radius eps, and how many classes.
+    """Images and labels as jax arrays, fit for an attack of radius eps, and the number of classes.
 
-    An attack that looks for the smallest change does without an eps: None. ``model`` is one that
-    ``evaluated`` gave. Raises ValueError for images outside [0, 1] or none, labels or targets that do not
-    match or name no class, an unknown norm, eps out of range, or a model of too few classes, whose logits are
-    not finite, or not the same twice; TypeError for images that are no floats, labels that are no integers,
-    or an eps that is no number. Values are looked at only outside jit; shapes always.
+    Shapes are always checked, values only where they are known: outside jit.
+
+    Args:
+        model: a callable from images to logits, in evaluation mode.
+        images: (n, h, w, c), at least one, floats in [0, 1].
+        labels: (n,), integers from 0 to classes - 1.
+        eps: the radius, in [0, 1] in "linf" and >= 0 in other norms; None is accepted unless ``needs_eps``.
+        norm: "linf", "l2" or "l1".
+        targets: as ``labels``, or None.
+        least_classes: how few classes of the model will do.
+        needs_eps: False for an attack that finds the smallest change.
+
+    Raises:
+        ValueError: for a value or shape other than these, or a model whose logits are not finite or not the
+            same twice.
+        TypeError: for images that are not floats, labels that are not integers, or an eps that is no number.
     """
     one_of("norm", norm, NORMS)
     if jnp.ndim(images) != 4 or 0 in jnp.shape(images) or jnp.shape(labels) != jnp.shape(images)[:1]:
         raise ValueError(
-            f"images have shape {jnp.shape(images)} and labels {jnp.shape(labels)}; "
-            "an attack takes (n, h, w, c) and (n,), at least one image"
+            "images must have shape (n, h, w, c), at least one, and labels (n,), "
+            f"got {jnp.shape(images)} and {jnp.shape(labels)}"
         )
     kinds = jnp.result_type(images), jnp.result_type(labels)
     if not (jnp.issubdtype(kinds[0], jnp.floating) and jnp.issubdtype(kinds[1], jnp.integer)):
-        raise TypeError(f"images are {kinds[0]} and labels {kinds[1]}; an attack takes floats and integers")
+        raise TypeError(f"images must be floats and labels integers, got {kinds[0]} and {kinds[1]}")
     if needs_eps or eps is not None:
         check_eps(eps, norm)
     inside = ((images >= 0) & (images <= 1)).all()
     if is_known(inside) and not bool(inside):
-        raise ValueError("images hold values outside [0, 1] or NaN; it takes images in [0, 1]")
+        cure = "; divide bytes by 255" if jnp.max(images) > 1 else ""
+        raise ValueError(
+            f"images must be in [0, 1], got values from {jnp.min(images):g} to {jnp.max(images):g}{cure}"
+        )
     classes = count_classes(model, images)
     if classes < least_classes:
-        raise ValueError(f"model has {classes} classes; this attack takes at least {least_classes}")
+        raise ValueError(f"model must have at least {least_classes} classes for this attack, got {classes}")
     for name, numbers in (("labels", labels), ("targets", targets)):
         if numbers is not None:
             check_numbers(name, numbers, jnp.shape(labels), classes)
@@ -110,9 +166,15 @@ def checked(
 
 
 def check_numbers(name: str, numbers: Any, shape: tuple[int, ...], classes: int) -> None:
-    """Raise ValueError unless these are numbers of classes, one for each image."""
+    """Raise ValueError unless these are class numbers, one for each image."""
     if jnp.shape(numbers) != shape or not jnp.issubdtype(jnp.result_type(numbers), jnp.integer):
-        raise ValueError(f"{name} have shape {jnp.shape(numbers)}; it takes integers of shape {shape}")
+        raise ValueError(
+            f"{name} must be integers of shape {shape}, "
+            f"got {jnp.result_type(numbers)} of shape {jnp.shape(numbers)}"
+        )
     named = ((numbers >= 0) & (numbers < classes)).all()
     if is_known(named) and not bool(named):
-        raise ValueError(f"{name} hold values outside 0 to {classes - 1}, the classes of the model")
+        raise ValueError(
+            f"{name} must be classes of the model, from 0 to {classes - 1}, "
+            f"got {jnp.min(numbers)} to {jnp.max(numbers)}"
+        )

@@ -1,16 +1,18 @@
-"""The losses that attacks climb, one number for each image: the larger, the more wrong the model is."""
+"""The losses that attacks maximise, one number for each image: the larger, the more wrong the model is."""
 
 from collections.abc import Callable, Mapping
-from typing import Literal
+from typing import Any, Literal, NamedTuple, get_args
 
 import jax
 import jax.numpy as jnp
 import optax
 from jaxtyping import Array, Bool, Float, Int
 
+from minmax_jax.checks import one_of
 from minmax_jax.evaluation import Model
 
 Loss = Literal["ce", "dlr", "margin"]
+LossOfLogits = Callable[[Float[Array, "n classes"]], Float[Array, " n"]]
 LossFunction = Callable[[Float[Array, "n classes"], Int[Array, " n"]], Float[Array, " n"]]
 
 
@@ -24,13 +26,17 @@ def pick(logits: Float[Array, "n classes"], labels: Int[Array, " n"]) -> Float[A
     return jnp.take_along_axis(logits, labels[:, None], axis=1)[:, 0]
 
 
+def without(logits: Float[Array, "n classes"], labels: Int[Array, " n"]) -> Float[Array, "n classes"]:
+    """The logits with -inf in place of the label's."""
+    return jnp.where(jax.nn.one_hot(labels, logits.shape[1], dtype=bool), -jnp.inf, logits)
+
+
 def margin(logits: Float[Array, "n classes"], labels: Int[Array, " n"]) -> Float[Array, " n"]:
     """Largest other logit less the label's: > 0 where the image is misclassified.
 
     Source: Carlini and Wagner 2017 (their f6, without its bound).
     """
-    others = jnp.where(jax.nn.one_hot(labels, logits.shape[1], dtype=bool), -jnp.inf, logits)
-    return others.max(1) - pick(logits, labels)
+    return without(logits, labels).max(1) - pick(logits, labels)
 
 
 def dlr(logits: Float[Array, "n classes"], labels: Int[Array, " n"]) -> Float[Array, " n"]:
@@ -59,41 +65,51 @@ LOSSES: Mapping[Loss, LossFunction] = {"ce": cross_entropy, "dlr": dlr, "margin"
 
 
 def least_classes(loss: Loss, targeted: bool) -> int:
-    """How few classes a loss is defined for."""
+    """How few classes a loss is defined for. Raises ValueError for an unknown loss."""
+    one_of("loss", loss, get_args(Loss))
     return {"ce": 2, "margin": 2, "dlr": 4 if targeted else 3}[loss]
 
 
-def climbed(
-    loss: Loss, labels: Int[Array, " n"], targets: Int[Array, " n"] | None
-) -> Callable[[Float[Array, "n classes"]], Float[Array, " n"]]:
-    """The function of the logits that an attack climbs: away from the labels or, if given, to the targets."""
-    if targets is None:
-        return lambda logits: LOSSES[loss](logits, labels)
-    if loss == "dlr":
-        return lambda logits: targeted_dlr(logits, labels, targets)
-    return lambda logits: -LOSSES[loss](logits, targets)
+class Aim(NamedTuple):
+    """What an attack wants for each image: any class but the label, or the target where there are targets."""
+
+    labels: Int[Array, " n"]
+    targets: Int[Array, " n"] | None = None
+
+    def loss(self, name: Loss) -> LossOfLogits:
+        """The function of the logits to maximise: away from the labels, or towards the targets."""
+        labels, targets = self
+        if targets is None:
+            return lambda logits: LOSSES[name](logits, labels)
+        if name == "dlr":
+            return lambda logits: targeted_dlr(logits, labels, targets)
+        return lambda logits: -LOSSES[name](logits, targets)
+
+    def is_reached(self, logits: Float[Array, "n classes"]) -> Bool[Array, " n"]:
+        """Whether the model gives each image a class that the attack wants."""
+        found = logits.argmax(-1)
+        return found != self.labels if self.targets is None else found == self.targets
+
+    def score(self, name: Loss, logits: Float[Array, "n classes"]) -> Float[Array, " n"]:
+        """What points are chosen by: infinity where the aim is reached, else the loss."""
+        return jnp.where(self.is_reached(logits), jnp.inf, self.loss(name)(logits))
 
 
-def is_reached(
-    logits: Float[Array, "n classes"], labels: Int[Array, " n"], targets: Int[Array, " n"] | None
-) -> Bool[Array, " n"]:
-    """Whether an attack has what it wants: another class than the label or, if given, the target."""
-    found = logits.argmax(-1)
-    return found != labels if targets is None else found == targets
+def ascent(model: Model, images: Float[Array, "n h w c"], loss: LossOfLogits) -> Float[Array, "n h w c"]:
+    """Gradient of each image's own ``loss(model(image))`` in its pixels."""
+    return jax.grad(lambda x: loss(model(x)).sum())(images)
 
 
-def rank(
-    logits: Float[Array, "n classes"],
-    labels: Int[Array, " n"],
-    targets: Int[Array, " n"] | None,
-    climb: Callable[[Array], Array],
-) -> Float[Array, " n"]:
-    """What an attack chooses its points by: infinity where it has what it wants, else the loss it climbs."""
-    return jnp.where(is_reached(logits, labels, targets), jnp.inf, climb(logits))
+def value_and_ascent(
+    model: Model,
+    images: Float[Array, "n h w c"],
+    look: Callable[[Float[Array, "n classes"]], tuple[Float[Array, " n"], Any]],
+) -> tuple[tuple[Float[Array, " n"], Any], Float[Array, "n h w c"]]:
+    """``look(model(images))``, a loss for each image and more, and the loss's gradient in its pixels."""
 
+    def total(x: Array) -> tuple[Array, tuple[Array, Any]]:
+        loss, rest = look(model(x))
+        return loss.sum(), (loss, rest)
 
-def ascent(
-    model: Model, images: Float[Array, "n h w c"], climb: Callable[[Array], Array]
-) -> Float[Array, "n h w c"]:
-    """Gradient of each image's own ``climb(model(image))`` in its pixels."""
-    return jax.grad(lambda x: climb(model(x)).sum())(images)
+    gradient, seen = jax.grad(total, has_aux=True)(images)
+    return seen, gradient

@@ -1,37 +1,42 @@
 """Projected gradient descent."""
 
-from collections.abc import Callable
-from typing import get_args
-
 import jax
-import jax.numpy as jnp
 from jax import lax
 from jaxtyping import Array, Float, Int
 
-from minmax_jax.attacks.ball import Eps, Norm, per_image, project, random_point, stepped
-from minmax_jax.attacks.inputs import checked, evaluated
-from minmax_jax.attacks.losses import Loss, ascent, climbed, least_classes, rank
-from minmax_jax.checks import AnyArray, check_count, is_known, one_of
+from minmax_jax.attacks.ball import Eps, Norm, project, random_point, stepped
+from minmax_jax.attacks.inputs import as_key, attack_inputs, check_number
+from minmax_jax.attacks.losses import Loss, LossOfLogits, ascent, least_classes
+from minmax_jax.attacks.selection import Scored, best_of
+from minmax_jax.checks import AnyArray, check_count
 from minmax_jax.evaluation import Model
 
 
-def climb(
+def ascend(
     model: Model,
     start: Float[Array, "n h w c"],
     centre: Float[Array, "n h w c"],
     eps: Eps,
     norm: Norm,
-    height: Callable[[Float[Array, "n classes"]], Float[Array, " n"]],
+    loss: LossOfLogits,
     steps: int,
     step_size: Eps,
 ) -> Float[Array, "n h w c"]:
-    """Where ``steps`` steps of steepest ascent on each image's ``height(model(x))`` lead from ``start``.
+    """The end of ``steps`` steps of steepest ascent on each image's ``loss(model(x))`` from ``start``.
 
-    Every step is projected into the ball about ``centre`` and into [0, 1]. Identity: ``start`` for no steps.
+    Args:
+        model: a callable from images to logits.
+        start: (n, h, w, c), the points to begin with.
+        centre: (n, h, w, c), the middle of the ball.
+        eps: radius of the ball into which, and into [0, 1], each step is projected.
+        norm: norm of the ball and of the steps.
+        loss: the function of the logits to maximise, one value for each image.
+        steps: number of steps; none gives ``start`` back.
+        step_size: length of a step, in pixel units.
     """
 
     def step(x: Array, _: None) -> tuple[Array, None]:
-        return project(stepped(x, ascent(model, x, height), step_size, norm), centre, eps, norm), None
+        return project(stepped(x, ascent(model, x, loss), step_size, norm), centre, eps, norm), None
 
     return lax.scan(step, start, length=steps)[0]
 
@@ -51,45 +56,47 @@ def pgd(
     random_start: bool = True,
     key: Array | None = None,
 ) -> Float[Array, "n h w c"]:
-    """Projected gradient descent in the ball: ``x <- project(x + step_size sign(grad_x loss))``.
+    """Projected gradient descent: ``x <- project(x + step_size sign(grad_x loss))`` in ball and box.
 
-    Every step is projected into the ball of radius ``eps`` by ``norm`` and into [0, 1]; by "l2" it goes along
-    the gradient, by "l1" it is shared among the pixels of the largest gradient that [0, 1] leaves room to.
-    ``loss`` is "ce" (cross-entropy), "dlr" (difference of logits ratio) or "margin"; with ``targets`` the
-    attack climbs towards them. ``step_size`` is by default ``2.5 eps / steps``. Each of ``restarts`` starts
-    at a ``random_point`` of the ball (or at the image, if not ``random_start``). For each image the result
-    is the point, among the image itself and the last of each restart, that is misclassified (as the target,
-    if there is one) or else has the largest loss, so the attack is never worse than none. A Flax module is
-    attacked in evaluation mode. ``key`` is a jax random key (None: ``jax.random.key(0)``). Pure and jittable.
+    For each image the result is the point, among the image itself and the last of each restart, that is
+    misclassified (as the target, if there is one) or else has the largest loss, so the attack is never worse
+    than none. Pure and jittable.
 
-    Raises ValueError for images or eps out of range, labels that name no class, too few classes for the loss,
-    steps or restarts < 1, or step_size < 0.
+    Args:
+        model: any callable from images to logits; a Flax module is attacked in evaluation mode.
+        images: (n, h, w, c), in [0, 1].
+        labels: (n,), each image's class.
+        eps: radius of the ball, in pixel units: in [0, 1] in "linf", >= 0 in the other norms.
+        norm: norm of the ball. In "l2" steps go along the gradient; in "l1" they are shared among the pixels
+            of the largest gradient that have room in [0, 1].
+        loss: "ce" (cross-entropy), "dlr" (difference of logits ratio) or "margin".
+        targets: (n,), classes that the attack climbs towards; None: away from the label.
+        steps: steps of each restart, at least 1.
+        step_size: length of a step, >= 0, in pixel units; None: ``2.5 eps / steps``.
+        restarts: number of starts, at least 1.
+        random_start: whether to start at a ``random_point`` of the ball, or else at the image.
+        key: jax random key; None: ``jax.random.key(0)``.
+
+    Raises:
+        ValueError: for images or eps out of range, labels or targets that name no class, too few classes for
+            the loss, steps or restarts < 1, or step_size < 0.
+
     Source: Madry et al. 2018. Identity: one step of size eps without random start is ``fgsm``, where the
     image is classified as labelled and that raises the loss.
     """
-    model = evaluated(model)
-    one_of("loss", loss, get_args(Loss))
     least = least_classes(loss, targets is not None)
-    x0, truth, _ = checked(model, images, labels, eps, norm, targets=targets, least_classes=least)
-    goals = None if targets is None else jnp.asarray(targets)
+    model, x0, aim, _ = attack_inputs(model, images, labels, eps, norm, targets=targets, least=least)
     check_count("steps", steps)
     check_count("restarts", restarts)
-    if step_size is not None and is_known(step_size) and not 0 <= step_size < float("inf"):
-        raise ValueError(f"step_size must be a finite number >= 0, in pixels of [0, 1], got {step_size}")
+    if step_size is not None:
+        check_number("step_size", step_size)
     stride = 2.5 * eps / steps if step_size is None else step_size
-    height = climbed(loss, truth, goals)
 
-    def quality(x: Array) -> Array:
-        return rank(model(x), truth, goals, height)
+    def scored(x: Array) -> Scored:
+        return Scored(x, aim.score(loss, model(x)))
 
-    def restart(best: tuple[Array, Array], key: Array) -> tuple[tuple[Array, Array], None]:
+    def restart(_: Scored, key: Array) -> Scored:
         start = random_point(key, x0, eps, norm) if random_start else x0
-        end = climb(model, start, x0, eps, norm, height, steps, stride)
-        points, qualities = best
-        new = quality(end)
-        better = new > qualities
-        return (jnp.where(per_image(better), end, points), jnp.where(better, new, qualities)), None
+        return scored(ascend(model, start, x0, eps, norm, aim.loss(loss), steps, stride))
 
-    keys = jax.random.split(jax.random.key(0) if key is None else key, restarts)
-    (points, _), _ = lax.scan(restart, (x0, quality(x0)), keys)
-    return points
+    return best_of(restart, scored(x0), jax.random.split(as_key(key), restarts))

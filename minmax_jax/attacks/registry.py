@@ -26,21 +26,16 @@ WORST = "worst"  # the name of the worst case over all attacks, so no attack's o
 
 @dataclass(frozen=True)
 class NamedAttack:
-    """An attack with its settings, and what a report has to know of it.
-
-    ``norms`` are those it has. ``passes`` is about how often it has the model differentiated for an image,
-    by which the time left is told. A ``minimal`` attack looks for the smallest change, so that one run
-    answers for every radius.
-    """
+    """An attack with its settings, and what a report has to know of it."""
 
     function: Attack
-    norms: tuple[Norm, ...] = NORMS
-    passes: int = 100
-    minimal: bool = False
+    norms: tuple[Norm, ...] = NORMS  # that it supports
+    passes: int = 100  # gradients an image, about, from which the time left is estimated
+    minimal: bool = False  # whether it finds the smallest change, so that one run serves every radius
 
     @property
     def settings(self) -> str:
-        """The function and the settings that it is called with, as they would be written in a program."""
+        """The function and its settings, written as a call."""
         function, options = _unbound(self.function)
         inner = ", ".join(f"{name}={value!r}" for name, value in sorted(options.items()))
         return f"{getattr(function, '__name__', type(function).__name__)}({inner})"
@@ -64,10 +59,10 @@ NAMED: Mapping[str, NamedAttack] = {
 
 
 def select(attacks: Sequence[str] | Mapping[str, Attack], norm: Norm) -> dict[str, NamedAttack]:
-    """The attacks of these names, or of the caller's own functions by name, all fit for ``norm``.
+    """The attacks of these names, or the caller's own functions by name, all fit for ``norm``.
 
     Raises ValueError for an unknown name, the name "worst", none at all, a value that is no function, or an
-    attack that does not have the norm.
+    attack that does not support the norm.
     """
     if isinstance(attacks, Mapping):
         chosen = {name: _own(name, function) for name, function in attacks.items()}
@@ -77,19 +72,19 @@ def select(attacks: Sequence[str] | Mapping[str, Attack], norm: Norm) -> dict[st
         chosen = {name: NAMED[name] for name in names} if known else {}
     if not chosen or WORST in chosen:
         raise ValueError(
-            f"attacks is {attacks!r}; it takes names out of {list(NAMED)}, or a mapping from names "
-            f"(other than {WORST!r}) to functions"
+            f"attacks must be names out of {list(NAMED)}, or a mapping from names (other than {WORST!r}) to "
+            f"functions, got {attacks!r}"
         )
     for name, attack in chosen.items():
         bound = _unbound(attack.function)[1].get("norm", norm)
         if norm not in attack.norms or bound != norm:
-            has = attack.norms if bound == norm else (bound,)
-            raise ValueError(f"attack {name!r} has no norm {norm!r}; it takes {' or '.join(map(repr, has))}")
+            has = " or ".join(map(repr, attack.norms if bound == norm else (bound,)))
+            raise ValueError(f"norm must be {has} for attack {name!r}, got {norm!r}")
     return chosen
 
 
 def call(attack: Attack, norm: Norm, *arguments: Any, key: Array) -> Float[Array, "n h w c"]:
-    """The attack's images; ``norm`` is handed on if it takes one."""
+    """The attack's images; ``norm`` is passed on if it takes one."""
     parameters = inspect.signature(attack).parameters.values()
     takes = any(one.name == "norm" or one.kind is one.VAR_KEYWORD for one in parameters)
     return attack(*arguments, key=key, **({"norm": norm} if takes else {}))
@@ -99,7 +94,7 @@ def _own(name: str, function: Any) -> NamedAttack:
     """A caller's function, with what is known of it if it is one of ours with other settings."""
     if not callable(function):
         raise ValueError(
-            f"attack {name!r} is {function!r}; it takes a function (model, images, labels, eps, key=)"
+            f"attack {name!r} must be a function (model, images, labels, eps, key=), got {function!r}"
         )
     root, _ = _unbound(function)
     for known in NAMED.values():

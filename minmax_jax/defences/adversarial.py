@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from jaxtyping import Array, Float, Int
 
 from minmax_jax.attacks.ball import Norm, random_point
-from minmax_jax.attacks.losses import climbed
+from minmax_jax.attacks.losses import Aim
 from minmax_jax.defences.fields import check_ball
 from minmax_jax.defences.schedule import Number, ramp
 from minmax_jax.defences.worst import frozen, worst_images
@@ -53,7 +53,7 @@ class Adversarial:
         """The loss of a batch: see ``mm.Objective``."""
         eps = ramp(self.start, self.eps, self.warmup, progress)
         first = random_point(key, images, eps, self.norm) if self.random_start else images
-        height = climbed("ce", labels, None)
+        height = Aim(labels).loss("ce")
         attacked = worst_images(frozen(model), first, images, eps, self.norm, height, self.steps, self.stride)
         logits = model(attacked)
         loss = cross_entropy(logits, labels)

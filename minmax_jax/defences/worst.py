@@ -7,7 +7,7 @@ from jax import lax
 from jaxtyping import Array, Float
 
 from minmax_jax.attacks.ball import Eps, Norm
-from minmax_jax.attacks.pgd import climb
+from minmax_jax.attacks.pgd import ascend
 from minmax_jax.evaluation import Model, merge_model, split_model
 
 
@@ -34,4 +34,4 @@ def worst_images(
     2018. Identity: the images themselves at eps = 0.
     """
     step_size = eps * (2.5 / steps if stride is None else stride)
-    return lax.stop_gradient(climb(model, start, images, eps, norm, height, steps, step_size))
+    return lax.stop_gradient(ascend(model, start, images, eps, norm, height, steps, step_size))
