@@ -9,7 +9,12 @@ from matplotlib.axes import Axes
 from minmax_jax.intervals import MEMBERSHIPS
 from minmax_jax.plots.penalty_view import PenaltyView
 from minmax_jax.plots.style import COLOURS, CREDIT, STYLES, Figure, new_figure
-from minmax_jax.study.analysis.cause import changed_fuzziness, paired_effect, rank_correlation, robust
+from minmax_jax.study.analysis.cause import (
+    changed_fuzziness,
+    paired_effect,
+    rank_correlation,
+    robust_accuracy,
+)
 from minmax_jax.study.analysis.verdict import Effect, effect
 from minmax_jax.study.design.arm import ATTACKED, PAIR, Penalty, arms_of, curve
 from minmax_jax.study.experiments.measurements import CLAIMED
@@ -40,7 +45,10 @@ def strength_curves(table: "xr.Dataset", eps: float = CLAIMED) -> Figure:
     """
     kinds = curve(arms_of(table))
     figure, axes = new_figure(9.6, 3.6, 2)
-    outcomes = {"clean accuracy": table.clean_accuracy, f"worst case, eps {eps:g}": robust(table, eps)}
+    outcomes = {
+        "clean accuracy": table.clean_accuracy,
+        f"worst case, eps {eps:g}": robust_accuracy(table, eps),
+    }
     strengths = sorted({0.0} | {arm.strength for arm in kinds})
     for ax, (name, values) in zip(axes, outcomes.items(), strict=True):
         found = paired_effect(table, values)
@@ -61,7 +69,7 @@ def strength_curves(table: "xr.Dataset", eps: float = CLAIMED) -> Figure:
 
 def arms(table: "xr.Dataset", eps: float = CLAIMED) -> Figure:
     """Every penalty's change of worst-case accuracy at ``eps`` against its base, with its interval."""
-    found = paired_effect(table, robust(table, eps))
+    found = paired_effect(table, robust_accuracy(table, eps))
     shown = [arm for arm in arms_of(table) if arm.name in found.arm.values]
     kinds = list(dict.fromkeys(arm.kind for arm in shown))
     order = sorted(shown, key=lambda arm: (kinds.index(arm.kind), arm.strength))
@@ -90,7 +98,7 @@ def trade_off(table: "xr.Dataset", eps: float = CLAIMED) -> Figure:
         names = [arm.name for arm in plain if arm.penalty == penalty]
         if names:
             row = table.sel(arm=names)
-            clean, worst = 100 * row.clean_accuracy.mean("seed"), 100 * robust(row, eps).mean("seed")
+            clean, worst = 100 * row.clean_accuracy.mean("seed"), 100 * robust_accuracy(row, eps).mean("seed")
             size = 11 if penalty == "none" else 6
             ax.plot(clean, worst, marker, color=colour, markersize=size, alpha=0.8, label=penalty)
     ax.set(xlabel="clean accuracy (%)", ylabel=f"accuracy in the worst case,\neps {eps:g} (%)")
@@ -106,7 +114,7 @@ def cause(table: "xr.Dataset", eps: float = CLAIMED) -> Figure:
 
     Fuzziness is by layer and entropy over the weights of both convolutions, left signed, right by magnitude.
     """
-    change = paired_effect(table, robust(table, eps))
+    change = paired_effect(table, robust_accuracy(table, eps))
     figure, axes = new_figure(9.4, 4, 2, sharey=True)
     for ax, membership in zip(axes, MEMBERSHIPS, strict=True):
         fuzzier = changed_fuzziness(table, membership).transpose("arm", "seed")

@@ -16,7 +16,7 @@ from minmax_jax.plots.style import (
     layout,
     mosaic,
 )
-from minmax_jax.study.analysis.cause import robust
+from minmax_jax.study.analysis.cause import robust_accuracy
 from minmax_jax.study.design.arm import Arm, arms_of
 from minmax_jax.study.experiments.example import LEVELS
 from minmax_jax.study.experiments.measurements import CLAIMED, alarms
@@ -131,7 +131,7 @@ class PenaltyView:
             bottom.imshow(added, cmap="PuOr_r", vmin=-limit, vmax=limit)
 
     def _worst(self, cell: "xr.Dataset") -> float:
-        return float(robust(cell, CLAIMED).mean())
+        return float(robust_accuracy(cell, CLAIMED).mean())
 
     def _words(self, cell: "xr.Dataset", arm: Arm) -> str:
         base = arm.base.name

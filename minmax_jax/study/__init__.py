@@ -1,10 +1,16 @@
-"""The study as one command, ``python -m minmax_jax.study``; ``read`` opens what it wrote."""
+"""The study: its design, its experiments (``python -m minmax_jax.study`` runs them), and what they found.
 
-from minmax_jax.study.analysis.agreement import agreement as agreement
+It may use everything but what draws; ``read`` opens a result file, and the other names read off results.
+"""
+
+from typing import Any
+from warnings import warn
+
+from minmax_jax.study.analysis.cause import adversarial_training_effect as adversarial_training_effect
 from minmax_jax.study.analysis.cause import changed_fuzziness as changed_fuzziness
-from minmax_jax.study.analysis.cause import companions as companions
-from minmax_jax.study.analysis.cause import hardening as hardening
+from minmax_jax.study.analysis.cause import correlates as correlates
 from minmax_jax.study.analysis.cause import paired_effect as paired_effect
+from minmax_jax.study.analysis.practice import agreement as agreement
 from minmax_jax.study.analysis.verdict import attack_effects as attack_effects
 from minmax_jax.study.analysis.verdict import minmax_effects as minmax_effects
 from minmax_jax.study.engine.result import about as about
@@ -12,3 +18,14 @@ from minmax_jax.study.engine.result import read as read
 from minmax_jax.study.experiments.measurements import alarms as alarms
 from minmax_jax.study.experiments.regularisation import regularised as regularised
 from minmax_jax.study.experiments.robust import robust_lenet as robust_lenet
+
+RENAMED = {"companions": "correlates", "hardening": "adversarial_training_effect"}  # for one version
+
+
+def __getattr__(name: str) -> Any:
+    """A name of the version before, with a warning that tells the new one."""
+    if name not in RENAMED:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    new = RENAMED[name]
+    warn(f"mm.study.{name} is now mm.study.{new}", DeprecationWarning, stacklevel=2)
+    return globals()[new]

@@ -3,33 +3,17 @@
 import argparse
 import shlex
 import sys
-from collections.abc import Callable, Mapping
-from functools import partial
 from pathlib import Path
 
-from minmax_jax.study.analysis.finding import markdown
-from minmax_jax.study.analysis.findings import findings
-from minmax_jax.study.engine.experiment import Experiment
+from minmax_jax.study.analysis.finding import markdown, plain
+from minmax_jax.study.analysis.findings import findings, write_readme
 from minmax_jax.study.engine.result import about, read
 from minmax_jax.study.engine.runner import run
-from minmax_jax.study.experiments import confirmation, observation, regularisation, robust, search, theory
+from minmax_jax.study.experiments.plans import PLANS
 
 RESULTS = Path("notebooks/results")
 
 
-def _part(part: str, _: Path, quick: bool) -> Experiment:
-    return regularisation.plan(part, quick)
-
-
-PLANS: Mapping[str, Callable[[Path, bool], Experiment]] = {
-    observation.NAME: lambda _, quick: observation.plan(observation.NAME, quick),
-    observation.ATTACKED: lambda _, quick: observation.plan(observation.ATTACKED, quick),
-    theory.NAME: lambda _, quick: theory.plan(quick),
-    **{name: partial(_part, part) for part, name in regularisation.NAMES.items()},
-    **{name: partial(confirmation.plan, name) for name in confirmation.CHOSEN_FROM},
-    search.NAME: lambda _, quick: search.plan(quick),
-    robust.NAME: robust.plan,
-}
 STOPPED = 130  # what a shell gives for a command that Ctrl-C ended
 
 
@@ -37,31 +21,42 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
     """The command's options."""
     parser = argparse.ArgumentParser(
         prog="python -m minmax_jax.study",
-        description="Runs the experiments of the study, and goes on where it was stopped.",
+        description="Runs the experiments of the study, and resumes where it stopped.",
     )
-    parser.add_argument("--only", metavar="NAMES", help=f"some of {','.join(PLANS)}, by commas")
-    parser.add_argument("--quick", action="store_true", help="minutes: few seeds, few images, short runs")
+    parser.add_argument(
+        "--only", metavar="NAMES", help=f"some of {','.join(PLANS)}, separated by commas; by default all"
+    )
+    parser.add_argument(
+        "--quick", action="store_true", help="few seeds, few images and short runs, which take minutes"
+    )
     parser.add_argument(
         "--folder",
         type=Path,
         help=f"for the results: {RESULTS} by default, with --quick {RESULTS / 'quick'}",
     )
     parser.add_argument(
-        "--findings", action="store_true", help="run nothing; print what the results in the folder say"
+        "--findings",
+        action="store_true",
+        help="run nothing; print what the results in the folder say, as Markdown where it is redirected",
+    )
+    parser.add_argument(
+        "--write", action="store_true", help="with --findings: write the table into the folder's README.md"
     )
     options = parser.parse_args(arguments)
     chosen = list(PLANS) if options.only is None else options.only.split(",")
     if unknown := [name for name in chosen if name not in PLANS]:
-        parser.error(f"unknown experiment {', '.join(unknown)!r}; --only takes some of {', '.join(PLANS)}")
+        parser.error(f"--only must name some of {', '.join(PLANS)}, got {', '.join(unknown)!r}")
     options.names = list(dict.fromkeys(chosen))
     options.folder = options.folder or (RESULTS / "quick" if options.quick else RESULTS)
     if options.folder.exists() and not options.folder.is_dir():
-        parser.error(f"--folder is {options.folder}, a file; it takes a folder")
+        parser.error(f"--folder must be a folder, got the file {options.folder}")
+    if options.write and not options.findings:
+        parser.error("--write must come with --findings")
     return options
 
 
 def command(options: argparse.Namespace, name: str) -> str:
-    """The command that makes one result, in the default folder, which has to hold those it builds on."""
+    """The command that makes one result in the default folder, where the results that it builds on are."""
     return " ".join(
         ["python -m minmax_jax.study", "--only", shlex.quote(name), *(["--quick"] if options.quick else [])]
     )
@@ -71,23 +66,37 @@ def main(arguments: list[str] | None = None) -> int:
     """Run what was asked for; the exit status. An experiment that cannot be run does not stop the others."""
     options, status = parse(arguments), 0
     if options.findings:
-        print(markdown(findings(options.folder)))
-        return status
+        return report(options.folder, options.write)
     for name in options.names:
         try:
-            planned = PLANS[name](options.folder, options.quick)
+            planned = PLANS[name].experiment(options.folder, options.quick)
             file, made = run(planned, options.folder, command(options, name))
             minutes = about(read(file))["seconds"] / 60
-            print(
-                f"{file}: {'made' if made else 'was there'}, {minutes:.1f} minutes of computing", flush=True
-            )
+            said = "made" if made else "was there"
+            print(f"{file}: {said}, {minutes:.1f} minutes of computing", flush=True)
         except KeyboardInterrupt:
-            print("stopped; what is finished is kept, and the same command goes on", file=sys.stderr)
+            print("stopped; finished work is kept, and the same command resumes", file=sys.stderr)
             return STOPPED
         except (ValueError, OSError, ModuleNotFoundError, RuntimeError) as error:
             print(f"error in {name}: {error}", file=sys.stderr)
             status = 1
     return status
+
+
+def report(folder: Path, write: bool = False) -> int:
+    """Print the findings of the results in ``folder``, or write them into its README; the exit status."""
+    try:
+        found = findings(folder)
+        if not found:
+            raise ValueError(f"{folder} holds no results to report; `python -m minmax_jax.study` makes them")
+        if write:
+            print(f"{write_readme(folder, found)}: written, {len(found)} findings")
+        else:
+            print(plain(found) if sys.stdout.isatty() else markdown(found))
+    except (ValueError, OSError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    return 0
 
 
 if __name__ == "__main__":

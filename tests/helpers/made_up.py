@@ -6,7 +6,6 @@ import numpy as np
 import xarray as xr
 
 from minmax_jax.study.design.arm import Arm
-from minmax_jax.study.experiments import measurements as gauge
 from minmax_jax.study.experiments import regularisation
 
 PLAIN = {
@@ -28,16 +27,16 @@ ARMS = (
 
 def penalties(arms=ARMS, seeds=3):
     """Networks by a rule: a strength takes a thousandth of its own from accuracy, and lowers fuzziness so."""
-    setting = replace(regularisation.FULL["strengths"], arms=arms, seeds=tuple(range(seeds)), images=64)
+    setting = replace(regularisation.FULL, arms=arms, seeds=tuple(range(seeds)), images=64)
+    variables, labels = setting.layout([])
     sizes = {"row": 5, "column": 5, "filter": 6, "height": 28, "width": 28}
-    labels = gauge.coordinates()
     sizes |= {name: len(axis[1] if isinstance(axis, tuple) else axis) for name, axis in labels.items()}
     found = []
     for arm in arms:
         for seed in range(seeds):
             random = np.random.default_rng(seed)
             push = arm.strength / 1000 if arm.penalty == "fuzziness" else 0.0
-            one = {name: random.random([sizes[d] for d in dims]) for name, dims in gauge.DIMENSIONS.items()}
+            one = {name: random.random([sizes[d] for d in v.dims]) for name, v in variables.items()}
             one["clean_accuracy"] = np.array(0.98 - abs(push))
             falling = np.linspace(0.9, 0.1, sizes["eps"]) - push + 0.001 * seed
             one["accuracy"] = np.clip(np.tile(falling, (sizes["attack"], 1)), 0, 1)
@@ -48,7 +47,7 @@ def penalties(arms=ARMS, seeds=3):
             one["answer"] = np.array([7, 7, 3, 3], np.int8)
             one["image"], one["label"] = random.integers(0, 255, (28, 28)).astype(np.int16), np.int8(7)
             found.append(one | {"finished": np.array(True)})
-    return regularisation.tabulate(setting, found).assign_attrs(images=64)
+    return setting.table(found).assign_attrs(images=64)
 
 
 def observation(falls: dict[str, dict[str, float]], eps: float = 0.0) -> xr.Dataset:

@@ -22,7 +22,7 @@ def paired(table: "xr.Dataset", values: "xr.DataArray") -> "xr.DataArray":
     """``values`` of each arm less those of its base, seed by seed; the bases are left out.
 
     ``values`` lie along ``arm`` and ``seed``, and along whatever else. A network and its base had the same
-    initial weights and the same batches. Arms of which a network diverged are left out, too.
+    initial weights and the same batches. Arms of which a network diverged are left out as well.
     """
     finished = table.finished.all("seed")
     arms = [arm for arm in arms_of(table) if arm != arm.base and finished.sel(arm=arm.name)]
@@ -36,16 +36,17 @@ def paired_effect(table: "xr.Dataset", values: "xr.DataArray") -> "xr.Dataset":
     return effects_of(paired(table, values))
 
 
-def hardening(table: "xr.Dataset", values: "xr.DataArray") -> "xr.Dataset":
+def adversarial_training_effect(table: "xr.Dataset", values: "xr.DataArray") -> "xr.Dataset":
     """The effect of adversarial training alone on ``values``, along ``arm`` and ``seed``, paired by seed.
 
-    Of arms without a penalty, those trained under attack less the one that was not: mean, low, high and size,
-    by arm. Raises ValueError for a table that has not both.
+    Of the arms without a penalty, those trained under attack less the one that was not: mean, low, high and
+    size, by arm. Raises ValueError for a table that does not have both.
     """
     plain, arms = Arm().name, [arm.name for arm in defended_arms(table)]
     if not arms:
         raise ValueError(
-            f"table has the arms {table.arm.values.tolist()}; it takes {plain!r}, and with an eps"
+            f"table must have the arm {plain!r}, and one such as 'none eps 0.1', "
+            f"got {table.arm.values.tolist()}"
         )
     return effects_of(values.sel(arm=arms) - values.sel(arm=plain, drop=True))
 
@@ -60,7 +61,7 @@ def defended_arms(table: "xr.Dataset") -> list[Arm]:
     return [arm for arm in arms if arm.eps and arm == Arm(eps=arm.eps)] if Arm() in arms else []
 
 
-def robust(table: "xr.Dataset", eps: float = 0.1, attack: str = WORST) -> "xr.DataArray":
+def robust_accuracy(table: "xr.Dataset", eps: float = 0.1, attack: str = WORST) -> "xr.DataArray":
     """Accuracy under an attack at the radius ``eps``, by arm and seed.
 
     Raises ValueError for a radius that was not attacked.
@@ -96,12 +97,12 @@ def own_fuzziness(table: "xr.Dataset") -> "xr.DataArray":
     return change.sel(own).drop_vars(list(own))
 
 
-def companions(table: "xr.Dataset", eps: float = 0.1) -> "xr.DataArray":
-    """Spearman's correlation, over arms, of changes of worst-case accuracy with those of other things.
+def correlates(table: "xr.Dataset", eps: float = 0.1) -> "xr.DataArray":
+    """Spearman's correlation, over arms, of changes in worst-case accuracy with changes in other quantities.
 
-    By ``thing``, at the radius ``eps``: fuzziness by both memberships, norms and the largest gain of the
-    convolutions, empirical sensitivity. All are means over seeds of paired differences, of logarithms for
-    what is positive. Source: this study. Raises ValueError for a radius that was not attacked.
+    By ``thing``, at the radius ``eps``: fuzziness by both memberships, the norms and the largest gain of the
+    convolutions, and empirical sensitivity. All are means over seeds of paired differences, for positive
+    quantities of logarithms. Source: this study. Raises ValueError for a radius that was not attacked.
     """
     import xarray as xr  # heavy to import, so only where it is used
 
@@ -114,7 +115,7 @@ def companions(table: "xr.Dataset", eps: float = 0.1) -> "xr.DataArray":
     }
     things = {f"fuzziness F, {one}": changed_fuzziness(table, one) for one in MEMBERSHIPS}
     things |= {name: paired(table, np.log(values)) for name, values in sizes.items()}
-    change = paired(table, robust(table, eps)).mean("seed").values
+    change = paired(table, robust_accuracy(table, eps)).mean("seed").values
     found = [rank_correlation(values.mean("seed").values, change) for values in things.values()]
     return xr.DataArray(found, {"thing": list(things)}, ("thing",), "rank correlation")
 
@@ -126,19 +127,19 @@ def _changes(table: "xr.Dataset") -> "xr.DataArray":
     return paired(table, table.fuzziness.weighted(weights).mean("convolution"))
 
 
-def explained(
+def variance_explained(
     outcome: Float[np.ndarray, " n"], causes: Mapping[str, Float[np.ndarray, " n"]]
 ) -> dict[str, float]:
-    """Share of the variance of ``outcome`` that a straight line in each cause explains, and all together.
+    """Share of the variance of ``outcome`` that a linear model of each cause explains, and one of them all.
 
-    R^2 of least squares with a constant, for each cause ``alone``, for "all", and for each cause what it adds
-    to all others, as "<cause> added". In [0, 1]. Raises ValueError for fewer rows than unknowns.
+    R^2 of least squares with a constant: for each cause alone under its name, for "all", and for each cause
+    what it adds to all others, as "<cause> added". In [0, 1]. Raises ValueError for fewer rows than unknowns.
     Identity: alone, the square of Pearson's correlation.
     """
     names = list(causes)
     if len(outcome) < len(names) + 2:
         raise ValueError(
-            f"outcome has {len(outcome)} rows; {len(names)} causes take {len(names) + 2} or more"
+            f"outcome must have at least {len(names) + 2} rows for {len(names)} causes, got {len(outcome)}"
         )
 
     def share(chosen: Sequence[str]) -> float:

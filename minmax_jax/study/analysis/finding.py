@@ -1,6 +1,8 @@
 """A finding, and results in words and figures as the table of findings has them."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from itertools import groupby
+from textwrap import wrap
 from typing import NamedTuple
 
 import numpy as np
@@ -8,11 +10,14 @@ from jaxtyping import Bool
 
 from minmax_jax.study.analysis.verdict import Effect
 
+MEASURE = "entropy"  # that fuzziness is judged by
+WIDTH = 100  # of a line on a terminal
+
 
 class Finding(NamedTuple):
     """A claim, the reading of it that was tested, the result, its size with an interval, and its basis.
 
-    ``shown`` is where a reader sees it: a notebook and its section, as "1_observation#Not one run, but many".
+    ``shown`` is the notebook and the section where a reader sees it: "1_observation#Not one run, but many".
     """
 
     claim: str
@@ -26,18 +31,34 @@ class Finding(NamedTuple):
 
 
 def markdown(found: Iterable[Finding]) -> str:
-    """The findings as a table for the README, each with a link to the section that shows it."""
+    """The findings as a Markdown table for a file beside the results, with links to where each is shown."""
     *names, _ = Finding._fields
     rows = [names, ["---"] * len(names)]
     for *values, shown in found:
         notebook, section = shown.split("#")
-        place = f"notebooks/{notebook}.ipynb#{section.replace(' ', '-')}"
+        place = f"../{notebook}.ipynb#{section.replace(' ', '-')}"
         rows.append([*map(str, values[:-1]), f"[{values[-1]}]({place})"])
     return "\n".join(f"| {' | '.join(row)} |" for row in rows)
 
 
+def plain(found: Iterable[Finding], width: int = WIDTH) -> str:
+    """The findings as text for a terminal, in lines of at most ``width`` characters."""
+    lines = []
+    for (claim, *basis), rows in groupby(
+        found, key=lambda one: (one.claim, one.experiment, one.attack, one.seeds)
+    ):
+        experiment, attack, seeds = basis
+        lines += ["", *wrap(claim, width), f"  {experiment}, {seeds} seeds, attack: {attack}"]
+        for one in rows:
+            lines += wrap(
+                f"{one.reading}: {one.result}", width, initial_indent="  - ", subsequent_indent=" " * 4
+            )
+            lines += wrap(one.effect, width, initial_indent=" " * 4, subsequent_indent=" " * 4)
+    return "\n".join(lines[1:])
+
+
 def counted(holds: Bool[np.ndarray, " n"], what: str, names: Sequence[str] = ()) -> str:
-    """In how many of some conditions something holds; with their names, also in which, or in which not."""
+    """In how many of some conditions something holds, and by ``names`` in which, or in which not."""
     if not len(holds):
         return f"no {what} to judge"
     if holds.all():

@@ -1,28 +1,32 @@
-"""The findings of the study in one table, read from its results."""
+"""The findings of the study, read from its results, and the file beside them that holds them as a table."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from minmax_jax.attacks.registry import WORST
-from minmax_jax.study.analysis.agreement import agreement
-from minmax_jax.study.analysis.finding import Finding
-from minmax_jax.study.analysis.observed import MEASURE, controls, hardened, held
-from minmax_jax.study.analysis.penalised import explanations, regularised, trained_under_attack
-from minmax_jax.study.design.condition import CONVOLUTIONS
-from minmax_jax.study.engine.result import read
+from minmax_jax.storage.archive import replacing
+from minmax_jax.study.analysis.finding import Finding, markdown
+from minmax_jax.study.analysis.observed import controls, hardened, held
+from minmax_jax.study.analysis.penalised import explanations, penalty_effects, trained_under_attack
+from minmax_jax.study.analysis.practice import predicted
+from minmax_jax.study.engine.result import about, read
 from minmax_jax.study.experiments import confirmation, observation, regularisation, robust, theory
 
 if TYPE_CHECKING:
     import xarray as xr
 
-
-PRACTICE = "2_theory#Theory against practice"
+README = "README.md"
+BEGIN = "<!-- The table is written by `python -m minmax_jax.study --findings --write`. -->"
+END = "<!-- End of the table. -->"
+EMPTY = f"# Findings\n\n{BEGIN}\n{END}\n"
+TOY = "(a toy's verdict: of a quick run)"
 
 
 def findings(folder: Path) -> list[Finding]:
-    """All findings of the results in ``folder``; what is not there is left out."""
+    """All findings of the results in ``folder``; experiments without a result there are left out.
+
+    Verdicts of a quick run are marked as a toy's. Raises what ``read`` raises.
+    """
     tables = {file.stem: read(file) for file in sorted(folder.glob("*.nc"))}
     found: list[Finding] = []
     if (plain := tables.get(observation.NAME)) is not None:
@@ -33,71 +37,17 @@ def findings(folder: Path) -> list[Finding]:
         found += predicted(practice)
     if parts := [tables[name] for name in regularisation.NAMES.values() if name in tables]:
         table = regularisation.together(parts)
-        found += regularised(table, regularisation.NAME) + explanations(table, regularisation.NAME)
+        found += penalty_effects(table, regularisation.NAME) + explanations(table, regularisation.NAME)
         found += trained_under_attack(table, regularisation.NAME)
     for name in confirmation.CHOSEN_FROM:
         if (again := tables.get(name)) is not None:
-            found += regularised(again, name)
+            found += penalty_effects(again, name)
     if (best := tables.get(robust.NAME)) is not None:
         found += [most_robust(best)]
-    return found
-
-
-def predicted(table: "xr.Dataset") -> list[Finding]:
-    """The statements of the theory, in trained networks."""
-    seeds, name = table.sizes["seed"], theory.NAME
-    error = float(np.maximum(table.identity_magnitude, table.identity_signed).max())
-    found = [
-        Finding(
-            "L1 norm = energy / cap + n cap F / 4, and its signed counterpart (statement 4)",
-            "filter, magnitude; layer, signed",
-            "holds",
-            f"largest error {error:.0e}",
-            "none",
-            seeds,
-            name,
-            "2_theory#The identity behind it",
-        )
-    ]
-    shares = agreement(table)
-    for layer in CONVOLUTIONS:
-        of_all = float(shares.agree.sel(layer=layer).mean())
-        share = shares.steadiest.sel(layer=layer).values
-        found.append(
-            Finding(
-                "A weight goes against its loss gradient, the surer the steadier its sign (statement 3)",
-                layer,
-                "holds" if share.min() > max(0.9, of_all) else "holds in part",
-                f"of all weights {of_all:.0%} do, of the tenth with the steadiest sign "
-                f"{share.mean():.0%} ({share.min():.0%} to {share.max():.0%})",
-                "none",
-                seeds,
-                name,
-                PRACTICE,
-            )
-        )
-    return found + [_flow(table, layer) for layer in CONVOLUTIONS]
-
-
-def _flow(table: "xr.Dataset", layer: str) -> Finding:
-    """Statement 2: how much of the paths of memberships the gradient flow of fuzziness alone explains."""
-    shares = table.explained.sel(flow=MEASURE, layer=layer).mean("seed")
-    pairs = zip(shares.strength.values.tolist(), shares.values.tolist(), strict=True)
-    known = {strength: share for strength, share in pairs if strength and np.isfinite(share)}
-    verdict = "unknown, as all diverged"
-    if known:
-        verdict = "holds" if known[max(known)] > 0.9 else "does not hold"
-    return Finding(
-        "A strong fuzziness term moves weights as its gradient flow alone would (statement 2)",
-        f"{layer}, fixed, signed, {MEASURE}",
-        verdict,
-        "R^2 of memberships "
-        + ", ".join(f"{share:.2f} at lambda {strength:g}" for strength, share in known.items()),
-        "none",
-        table.sizes["seed"],
-        theory.NAME,
-        PRACTICE,
-    )
+    quick = {name for name, table in tables.items() if about(table).get("config", {}).get("small")}
+    if quick.intersection(regularisation.NAMES.values()):
+        quick.add(regularisation.NAME)
+    return [one._replace(result=f"{one.result} {TOY}") if one.experiment in quick else one for one in found]
 
 
 def most_robust(table: "xr.Dataset") -> Finding:
@@ -114,3 +64,21 @@ def most_robust(table: "xr.Dataset") -> Finding:
         robust.NAME,
         "3_robustness#The most robust LeNet-5",
     )
+
+
+def write_readme(folder: Path, found: list[Finding]) -> Path:
+    """Write the table into the README of ``folder``, whose own text stays; the file.
+
+    Raises ValueError for a README without the two comments that the table lies between.
+    """
+    file = folder / README
+    text = file.read_text("utf-8") if file.exists() else EMPTY
+    before, begin, rest = text.partition(BEGIN)
+    _, end, after = rest.partition(END)
+    if not (begin and end):
+        raise ValueError(
+            f"{file} must hold the lines {BEGIN!r} and {END!r}, between which the table is written"
+        )
+    with replacing(file) as temporary:
+        temporary.write_text(f"{before}{BEGIN}\n\n{markdown(found)}\n\n{END}{after}", "utf-8")
+    return file

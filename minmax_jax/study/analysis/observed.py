@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from minmax_jax.study.analysis.finding import Finding, by_layer, counted
+from minmax_jax.study.analysis.finding import MEASURE, Finding, by_layer, counted
 from minmax_jax.study.analysis.verdict import Effect, attack_effects, effect_of, learned, minmax_effects
 from minmax_jax.study.design.condition import CONVOLUTIONS, REFERENCE
 from minmax_jax.study.experiments import observation
@@ -14,7 +14,6 @@ from minmax_jax.study.experiments import observation
 if TYPE_CHECKING:
     import xarray as xr
 
-MEASURE = "entropy"
 SHOWN = "1_observation#Not one run, but many"
 UNDER_ATTACK = "1_observation#Trained under attack"
 CONTROLLED = (("layer", "signed"), ("layer", "magnitude"), ("fixed", "signed"))  # readings shown of controls

@@ -7,17 +7,16 @@ import numpy as np
 from minmax_jax.attacks.registry import WORST
 from minmax_jax.intervals import MEMBERSHIPS
 from minmax_jax.study.analysis.cause import (
+    adversarial_training_effect,
     changed_fuzziness,
     defended_arms,
-    explained,
-    hardening,
     own_fuzziness,
     paired,
     rank_correlation,
-    robust,
+    robust_accuracy,
+    variance_explained,
 )
-from minmax_jax.study.analysis.finding import Finding, by_layer, direction, number, points
-from minmax_jax.study.analysis.observed import MEASURE
+from minmax_jax.study.analysis.finding import MEASURE, Finding, by_layer, direction, number, points
 from minmax_jax.study.analysis.verdict import effect, effect_of
 from minmax_jax.study.design.arm import PAIR, Arm, arms_of
 from minmax_jax.study.design.condition import CONVOLUTIONS
@@ -30,7 +29,7 @@ CAUSE = "3_robustness#Cause or companion?"
 DEFENDED = "3_robustness#On top of adversarial training"
 
 
-def regularised(table: "xr.Dataset", name: str) -> list[Finding]:
+def penalty_effects(table: "xr.Dataset", name: str) -> list[Finding]:
     """What fuzziness terms and their controls did to accuracy under the strongest attack, at eps 0.1.
 
     A row for each arm that is shown: all of a confirmation; of the regularisation one strength to each side
@@ -39,7 +38,7 @@ def regularised(table: "xr.Dataset", name: str) -> list[Finding]:
     own reading, for other penalties by both memberships.
     """
     attack = " + ".join(str(one) for one in table.attack.values if one != WORST)
-    change, fuzzier = paired(table, robust(table)), own_fuzziness(table)
+    change, fuzzier = paired(table, robust_accuracy(table)), own_fuzziness(table)
     signed, magnitude = (changed_fuzziness(table, membership) for membership in MEMBERSHIPS)
     clean = paired(table, table.clean_accuracy)
     shown = arms_of(table) if name in confirmation.CHOSEN_FROM else _shown(table)
@@ -104,7 +103,7 @@ def explanations(table: "xr.Dataset", name: str) -> list[Finding]:
             for layer in CONVOLUTIONS
         }
         outcomes = [
-            ("Changes of robustness go with", robust(table), causes),
+            ("Changes of robustness go with", robust_accuracy(table), causes),
             ("Changes of empirical sensitivity go with", np.log(table.sensitivity), gains),
         ]
     found = []
@@ -116,7 +115,7 @@ def explanations(table: "xr.Dataset", name: str) -> list[Finding]:
             known &= np.isfinite(values)
         if known.sum() < len(rows) + 2:
             continue
-        shares = explained(change.values.ravel()[known], {one: v[known] for one, v in rows.items()})
+        shares = variance_explained(change.values.ravel()[known], {one: v[known] for one, v in rows.items()})
         listed = ", ".join(f"{one} {shares[one]:.0%} (adds {shares[f'{one} added']:.0%})" for one in by)
         found.append(
             Finding(
@@ -139,7 +138,7 @@ def trained_under_attack(table: "xr.Dataset", name: str) -> list[Finding]:
     if not arms:
         return []
     norms = np.log(table.l1.sel(layer=list(CONVOLUTIONS)).rename(layer="convolution"))
-    outcome = hardening(table, norms)
+    outcome = adversarial_training_effect(table, norms)
     found = []
     for arm in arms:
         own = outcome.sel(arm=arm.name)

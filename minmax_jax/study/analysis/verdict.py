@@ -1,4 +1,4 @@
-"""Verdicts on the Min-Max property: in which conditions does fuzziness fall, and more than by wandering?"""
+"""Verdicts on the Min-Max property: where does fuzziness fall, and by more than in a random walk?"""
 
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -25,16 +25,16 @@ class Effect(NamedTuple):
 
 
 def effect(values: Float[np.ndarray, "*cells seed"]) -> Effect:
-    """The effect that ``values`` show, one for each seed along the last axis, such as paired differences.
+    """The effect that ``values`` show: one value for each seed along the last axis, such as a difference.
 
-    The interval is the percentile bootstrap's over seeds. For few seeds it is narrow: of five from a normal
-    distribution it holds the mean in some 83 % of cases, of ten in 90 %. ``size`` is Cohen's d,
-    ``mean / std`` with n - 1, infinite where all seeds agree on a value other than 0. NaN where a seed is.
-    Raises ValueError for fewer than two seeds.
+    The interval is the percentile bootstrap's over seeds. For few seeds it is too narrow: of five from a
+    normal distribution it holds the mean in some 83 % of cases, of ten in 90 %. ``size`` is Cohen's d,
+    ``mean / std`` with n - 1, infinite where all seeds agree on a value other than 0. Where a value is NaN,
+    all of them are. Raises ValueError for fewer than two seeds.
     """
     values = np.asarray(values, np.float64)
     if values.shape[-1] < 2:
-        raise ValueError(f"values are of {values.shape[-1]} seed; an effect takes two or more")
+        raise ValueError(f"values must be of at least two seeds, got {values.shape[-1]}")
     low, high = interval(values, RESAMPLES)
     mean, spread = values.mean(-1), values.std(-1, ddof=1)
     spread = np.where(np.ptp(values, -1) == 0, 0.0, spread)  # without the rounding of the mean
@@ -44,7 +44,7 @@ def effect(values: Float[np.ndarray, "*cells seed"]) -> Effect:
 
 
 def effects_of(differences: "xr.DataArray") -> "xr.Dataset":
-    """The effects that differences along ``seed`` show: mean, low, high and size along all other axes."""
+    """The effects that differences along ``seed`` show: mean, low, high and size along the other axes."""
     import xarray as xr  # heavy to import, so only where it is used
 
     differences = differences.transpose(..., "seed")
@@ -66,8 +66,8 @@ def minmax_effects(table: "xr.Dataset", measure: str = "entropy") -> "xr.Dataset
     the steps of training, paired by seed; each with the ends ``low`` and ``high`` of its 95 % interval over
     seeds and its ``size`` (see ``effect``). ``fell`` is the number of seeds in which F fell, ``p`` its sign
     test, ``moved_away`` the mean share of weights that did, and ``accuracy`` the mean test accuracy at the
-    end: what a network that has not learned shows is no finding about learning.
-    ``holds``: F fell, and by more than by wandering (both intervals lie below 0).
+    end; what a network shows that has not learned says nothing about learning.
+    ``holds``: F fell, and by more than in the random walk (both intervals lie below 0).
     """
     import xarray as xr  # heavy to import, so only where it is used
 
@@ -101,12 +101,12 @@ def minmax_effects(table: "xr.Dataset", measure: str = "entropy") -> "xr.Dataset
 
 
 def learned(table: "xr.Dataset", effects: "xr.Dataset") -> Bool[np.ndarray, " condition"]:
-    """In which conditions all networks learned: from true labels, to more than half of the test images."""
+    """In which conditions all networks learned: from true labels, to an accuracy above one half."""
     return (table.labels == "true").values & (effects.accuracy > 0.5).values
 
 
 def attack_effects(plain: "xr.Dataset", attacked: "xr.Dataset", measure: str = "entropy") -> "xr.Dataset":
-    """What training under attack does to fuzziness, beside plain training from the same start.
+    """What training under attack does to fuzziness, compared with plain training from the same start.
 
     F at the end of each condition of ``attacked`` less that of its twin in ``plain``, paired by seed: mean,
     low, high and size (see ``effect``) by condition, layer, reading and membership, NaN where a network
@@ -119,7 +119,7 @@ def attack_effects(plain: "xr.Dataset", attacked: "xr.Dataset", measure: str = "
     twins = [name.replace(f" eps {radius:g}", "") for name, radius in zip(names, eps, strict=True)]
     if missing := set(twins) - set(plain.condition.values.tolist()):
         raise ValueError(
-            f"plain lacks the conditions {sorted(missing)}; it takes those of attacked, less eps"
+            f"plain must have the conditions of attacked, without their eps; it lacks {sorted(missing)}"
         )
     axes = ("condition", "layer", "reading", "membership", "seed")
     last, before = (
@@ -129,7 +129,7 @@ def attack_effects(plain: "xr.Dataset", attacked: "xr.Dataset", measure: str = "
     for axis in axes[1:]:
         if set(last[axis].values.tolist()) != set(before[axis].values.tolist()):
             raise ValueError(
-                f"attacked has the {axis}s {last[axis].values.tolist()}; it takes those of plain, "
-                f"{before[axis].values.tolist()}"
+                f"attacked must have the {axis}s of plain, {before[axis].values.tolist()}, "
+                f"got {last[axis].values.tolist()}"
             )
     return effects_of((last - before).transpose(*axes))  # by their labels

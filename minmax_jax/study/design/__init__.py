@@ -1,1 +1,4 @@
-"""What is compared: arms, conditions and the images of the study."""
+"""What the study compares: arms, conditions and candidates, and the data that they are trained on.
+
+It uses data, training and the defences.
+"""

@@ -1,16 +1,16 @@
 """The arms of the regularisation experiments: which objective a network is trained with."""
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, fields, replace
-from typing import TYPE_CHECKING, Any, Literal
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, fields, replace
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
-import numpy as np
 import optax
 
 from minmax_jax.fuzziness import Measure
-from minmax_jax.intervals import Membership, Reading
+from minmax_jax.intervals import MEMBERSHIPS, Membership, Reading
 from minmax_jax.objective import Objective
 from minmax_jax.study.design.condition import defence
+from minmax_jax.study.design.treatment import Treatment
 from minmax_jax.training import ADAM
 from minmax_jax.training.optimisers import keep_in_interval
 
@@ -31,12 +31,14 @@ NORMS: Mapping[Literal["l1", "l2"], tuple[float, ...]] = {
 
 
 @dataclass(frozen=True)
-class Arm:
+class Arm(Treatment):
     """A penalty and its strength, with or without adversarial training at radius ``eps``.
 
-    Reading, membership and measure are those of the fuzziness; by the reading "fixed" weights are projected
-    into the interval after each step, also where the strength is 0.
+    Reading, membership and measure are those of the fuzziness. With the reading "fixed", weights are
+    projected into the interval after each step, even where the strength is 0.
     """
+
+    prefix: ClassVar[str | None] = "trained_"
 
     penalty: Penalty = "none"
     strength: float = 0.0
@@ -56,11 +58,6 @@ class Arm:
         return " ".join([*words, *([f"eps {self.eps:g}"] if self.eps else [])])
 
     @property
-    def facts(self) -> dict[str, Any]:
-        """The fields by name."""
-        return asdict(self)
-
-    @property
     def base(self) -> "Arm":
         """The arm to compare with: the same without a penalty."""
         return Arm(reading="fixed" if self.reading == "fixed" else "layer", eps=self.eps)
@@ -70,8 +67,8 @@ class Arm:
         """The same at strength 0: arms of one kind differ in their strength alone."""
         return replace(self, strength=0.0)
 
-    def training(self) -> dict[str, Any]:
-        """Arguments of ``fit``: objective and optimiser."""
+    def training(self, steps: int = 0) -> dict[str, Any]:
+        """Arguments of ``fit``: objective and optimiser, the same for any number of steps."""
         terms: dict[str, Any] = {}
         if self.penalty == "fuzziness":
             terms = {
@@ -93,28 +90,27 @@ class Arm:
 def curve(
     arms: Iterable[Arm], reading: Reading = "layer", measure: Measure = "entropy", eps: float = 0.0
 ) -> list[Arm]:
-    """Those of the arms that push fuzziness by this reading and measure, by any membership and strength."""
+    """The arms that push fuzziness of this reading and measure, of any membership and strength."""
     asked = "fuzziness", reading, measure, eps
     return [one for one in arms if (one.penalty, one.reading, one.measure, one.eps) == asked]
 
 
-SIGNS: tuple[Membership, ...] = ("signed", "magnitude")
-# The design, one factor at a time: parts with the arms that each compares with.
+# The design, one factor at a time; each part holds the arms that its arms are compared with.
 PARTS: Mapping[str, tuple[Arm, ...]] = {
-    # a curve of strengths by both memberships, by the interval of the layer and entropy
-    "strengths": (Arm(), *(Arm("fuzziness", s, membership=sign) for sign in SIGNS for s in CURVE)),
-    # other intervals and another measure, one strength to each side
+    # a curve of strengths for both memberships, in the layer's interval, by entropy
+    "strengths": (Arm(), *(Arm("fuzziness", s, membership=m) for m in MEMBERSHIPS for s in CURVE)),
+    # other intervals and another measure, at one strength of each sign
     "readings": (
         Arm(),
         Arm(reading="fixed"),
-        *(Arm("fuzziness", s, "filter", sign) for sign in SIGNS for s in PAIR),
-        *(Arm("fuzziness", s, "fixed", sign) for sign in SIGNS for s in PAIR),
-        *(Arm("fuzziness", s, "layer", sign, "quadratic") for sign in SIGNS for s in PAIR),
+        *(Arm("fuzziness", s, "filter", m) for m in MEMBERSHIPS for s in PAIR),
+        *(Arm("fuzziness", s, "fixed", m) for m in MEMBERSHIPS for s in PAIR),
+        *(Arm("fuzziness", s, "layer", m, "quadratic") for m in MEMBERSHIPS for s in PAIR),
     ),
     # controls, to be compared at equal clean accuracy
     "norms": (Arm(), *(Arm(penalty, s) for penalty, strengths in NORMS.items() for s in strengths)),
-    # weak strengths towards the centre, added when the others were done: the curve leaves them out, and a
-    # gain at no cost of clean accuracy, as weak penalties on norms have it, could be only there
+    # Weak strengths towards the centre, added when the others were done: the curve leaves them out, and only
+    # there could be a gain at no cost in clean accuracy, such as weak penalties on norms have.
     "weak": (
         Arm(),
         Arm(reading="fixed"),
@@ -125,9 +121,9 @@ PARTS: Mapping[str, tuple[Arm, ...]] = {
     # on top of adversarial training
     "defended": (
         Arm(eps=0.1),
-        *(Arm("fuzziness", s, membership=sign, eps=0.1) for sign in SIGNS for s in ATTACKED),
+        *(Arm("fuzziness", s, membership=m, eps=0.1) for m in MEMBERSHIPS for s in ATTACKED),
     ),
-    # what gained most for little without it, added last: the terms of "defended" are all strong
+    # added last, as the terms of "defended" are all strong: those that gained most at little cost without it
     "defended_weak": (
         Arm(eps=0.1),
         *(Arm("fuzziness", s, eps=0.1) for s in WEAK[:3]),
@@ -137,14 +133,7 @@ PARTS: Mapping[str, tuple[Arm, ...]] = {
 }
 
 
-def coordinates(arms: Sequence[Arm]) -> dict[str, Any]:
-    """Labels along an axis of arms: their names, and each of their fields (radius as ``trained_eps``)."""
-    return {"arm": [one.name for one in arms]} | {
-        f"trained_{name}": ("arm", np.array([one.facts[name] for one in arms])) for name in arms[0].facts
-    }
-
-
 def arms_of(table: "xr.Dataset") -> list[Arm]:
     """The arms along the axis of a table that has these labels."""
-    columns = [table[f"trained_{field.name}"].values.tolist() for field in fields(Arm)]
+    columns = [table[f"{Arm.prefix}{field.name}"].values.tolist() for field in fields(Arm)]
     return [Arm(*row) for row in zip(*columns, strict=True)]

@@ -6,14 +6,16 @@ from typing import TYPE_CHECKING
 
 from minmax_jax.attacks.registry import WORST
 from minmax_jax.study.design.arm import Arm, arms_of
-from minmax_jax.study.engine.experiment import Experiment
 from minmax_jax.study.engine.runner import check
 from minmax_jax.study.experiments import regularisation
+from minmax_jax.study.experiments.factorial import Plan
+from minmax_jax.study.experiments.regularisation import FULL, NAMES, QUICK, Regularisation
 
 if TYPE_CHECKING:
     import xarray as xr
 
 NAME = "confirmation"
+QUESTION = "Does the best fuzziness term make a network more robust on images it was not chosen by?"
 # Parts of the regularisation that the arms of each are chosen from. Once it is chosen, it stays so.
 CHOSEN_FROM = {NAME: ("strengths", "readings", "norms"), f"{NAME}_weak": ("weak",)}
 SACRIFICE = 0.005  # of clean accuracy, below which an arm counts as equally accurate
@@ -49,18 +51,19 @@ def choose(table: "xr.Dataset", sacrifice: float = SACRIFICE) -> tuple[Arm, ...]
     return tuple(dict.fromkeys([Arm(), *(one.base for one in best), *best]))
 
 
-def plan(name: str, folder: Path, quick: bool = False) -> Experiment:
-    """An experiment, whole or quick; the results of the parts it chooses from have to be in ``folder``."""
-    parts = {
-        result: check(folder / f"{result}.nc", regularisation.plan(part, quick))
-        for part, result in regularisation.NAMES.items()
-        if part in CHOSEN_FROM[name]
-    }
-    table = regularisation.together(parts.values())
-    arms = choose(table)
-    setting = (regularisation.QUICK if quick else regularisation.FULL)[CHOSEN_FROM[name][0]]
-    more = replace(setting, arms=arms, part="test", seeds=SEEDS[: len(setting.seeds)])
-    question = "Does the best fuzziness term make a network more robust on images it was not chosen by?"
-    planned = regularisation.experiment(name, question, more if quick else replace(more, images=IMAGES))
-    checksums = [one.attrs["checksum"] for one in parts.values()]
-    return replace(planned, config=planned.config | {"chosen by": checksums})
+def _plan(name: str) -> Plan:
+    """A confirmation; the results of the parts that it chooses from have to be in the folder."""
+
+    def complete(setting: Regularisation, folder: Path, quick: bool) -> Regularisation:
+        names = [NAMES[part] for part in NAMES if part in CHOSEN_FROM[name]]
+        plans = [regularisation.PLANS[one].experiment(folder, quick) for one in names]
+        tables = [check(folder / f"{one.name}.nc", one) for one in plans]
+        checksums = tuple(one.attrs["checksum"] for one in tables)
+        return replace(setting, arms=choose(regularisation.together(tables)), chosen_by=checksums)
+
+    full = replace(FULL, part="test", seeds=SEEDS, images=IMAGES)
+    quick = replace(QUICK, part="test", seeds=SEEDS[: len(QUICK.seeds)])
+    return Plan(name, QUESTION, full, quick, complete)
+
+
+PLANS = {name: _plan(name) for name in CHOSEN_FROM}

@@ -1,4 +1,4 @@
-"""Drift: where the loss gradient points, how long its sign keeps, and where the weights go."""
+"""Drift: where the loss gradient points, how steady its sign is, and where the weights go."""
 
 from functools import partial
 from typing import Any
@@ -22,14 +22,23 @@ from minmax_jax.training.sharding import Placement
 from minmax_jax.training.trainer import Trainer
 
 
-def drift(
-    start: LeNet, data: Dataset, seed: int, epochs: int, looks: int, count: int
+def weight_drift(
+    start: LeNet, data: Dataset, seed: int, *, epochs: int, looks: int, count: int
 ) -> tuple[LeNet, Arrays]:
-    """Statement 3: does a weight go where the loss gradient points, if its sign keeps?
+    """Statement 3: does a weight go where the loss gradient points, if the gradient keeps its sign?
 
-    The gradient is that of cross-entropy on the same images at each look, evenly over the run.
-    ``sign_constancy``, abs(mean of its sign over the looks), and ``drift``, (w(end) - w(start)) / (b - a) in
-    the fixed interval, are by weight; ``direction`` is minus the sign of the mean gradient.
+    Args:
+        start: the network before training, which is as that of ``fit`` with its defaults.
+        data: what it is trained on.
+        seed: of the order of the batches.
+        epochs: length of the training.
+        looks: at how many steps, evenly over the run, the gradient is taken.
+        count: the number of training images, the first ones, that the cross-entropy of each look is over.
+
+    Returns:
+        The trained network, and by weight of each convolution: ``sign_constancy``, abs(mean of the gradient's
+        sign over the looks); ``direction``, minus the sign of the mean gradient; ``drift``,
+        (w(end) - w(start)) / (b - a) in the fixed interval; ``start``, the membership there at the start.
     """
     steps = epochs * (len(data.train) // 128)
     trainer = Trainer(start, data, Objective(), ADAM, np.array([0, steps]), Placement(None), seed, steps)

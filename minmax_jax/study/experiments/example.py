@@ -3,29 +3,30 @@
 import numpy as np
 
 from minmax_jax.attacks.pgd import pgd
-from minmax_jax.data.split import Split
+from minmax_jax.data import Split
 from minmax_jax.lenet import LeNet
 from minmax_jax.robustness.one_image import attack_one
 from minmax_jax.study.engine.experiment import Arrays
+from minmax_jax.study.experiments.factorial import Variable
 
 LEVELS = 255  # of a pixel's range: what a perturbation is counted in
-DIMENSIONS: dict[str, tuple[str, ...]] = {
-    "filters": ("row", "column", "filter"),
-    "perturbation": ("eps", "height", "width"),
-    "answer": ("eps",),
-}
-SHARED: dict[str, tuple[str, ...]] = {"image": ("height", "width"), "label": ()}  # by all arms of a seed
-NOTES = {
-    "filters": "weights of the first convolution",
-    "perturbation": "what PGD of 40 steps did to the seed's image, in 1/255 of a pixel's range",
-    "answer": "class that the network gives the image under that attack",
-    "image": "the first attacked image of the seed, in 1/255 of a pixel's range",
-    "label": "its class",
+BY_SEED = ("seed",)  # the same for all arms
+VARIABLES = {
+    "filters": Variable(("row", "column", "filter"), "weights of the first convolution"),
+    "perturbation": Variable(
+        ("eps", "height", "width"),
+        "what PGD of 40 steps did to the seed's image, in 1/255 of a pixel's range",
+    ),
+    "answer": Variable(("eps",), "class that the network gives the image under that attack"),
+    "image": Variable(
+        ("height", "width"), "the first attacked image of the seed, in 1/255 of a pixel's range", BY_SEED
+    ),
+    "label": Variable((), "its class", BY_SEED),
 }
 
 
-def specimen(model: LeNet, attacked: Split, radii: tuple[float, ...], seed: int) -> Arrays:
-    """Everything in ``NOTES``, shaped by ``DIMENSIONS`` and ``SHARED``; the image is the first attacked one.
+def example(model: LeNet, attacked: Split, radii: tuple[float, ...], seed: int) -> Arrays:
+    """The arrays of ``VARIABLES``; the image is the first attacked one.
 
     Pixels are rounded to 1/255, so that ``image + perturbation`` is within 1/255 of the adversarial image.
     """

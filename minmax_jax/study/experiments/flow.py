@@ -23,14 +23,26 @@ SGD = optax.sgd(RATE)
 BATCH = 128
 
 
-def flow(start: LeNet, data: Dataset, seed: int, strengths: Sequence[float], steps: int) -> Arrays:
+def explained_by_flow(
+    start: LeNet, data: Dataset, seed: int, strengths: Sequence[float], steps: int
+) -> Arrays:
     """Statement 2: how far the weights' paths are those of fuzziness alone, by its strength.
 
-    Plain gradient descent on cross-entropy plus ``strength`` F (fixed interval, signed), from one start.
-    ``explained`` is R^2 of the trained memberships by the descent on F alone: 1 where the loss does not
-    matter; NaN where training diverged. For the quadratic measure the flow has a closed form:
-    mu - 1/2 grows by ``predicted`` = exp(8 r t), r the rate and t the number of steps; ``growth`` is the
-    slope of trained on initial mu - 1/2 through the origin, over weights that so stay inside (NaN for none).
+    Plain gradient descent on cross-entropy plus ``strength`` F (fixed interval, signed).
+
+    Args:
+        start: the network that every training starts from.
+        data: what it is trained on, in batches of 128.
+        seed: of the order of the batches.
+        strengths: factors of F, one training each and by each measure.
+        steps: number of steps of the descent, and of the flow that it is compared with.
+
+    Returns:
+        ``explained``, by measure, strength and layer: R^2 of the trained memberships by the descent on F
+        alone, 1 where the loss does not matter; NaN where training diverged. For the quadratic measure, whose
+        flow has a closed form, by strength and layer: ``predicted`` = exp(8 r t), by which mu - 1/2 grows, r
+        the rate and t the number of steps; ``growth``, the slope of trained on initial mu - 1/2 through the
+        origin, over the weights that stay inside when they grow as predicted (NaN for none).
     """
     shape = len(strengths), len(CONVOLUTIONS)
     found = {name: np.full(shape, np.nan) for name in ("growth", "predicted")}

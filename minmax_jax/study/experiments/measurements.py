@@ -13,7 +13,7 @@ from minmax_jax.amplification import amplification
 from minmax_jax.attacks.losses import ascent, margin
 from minmax_jax.attacks.registry import WORST
 from minmax_jax.certify import verified
-from minmax_jax.data.split import Split
+from minmax_jax.data import Split
 from minmax_jax.evaluation import accuracy, map_batches, merge_model, split_model
 from minmax_jax.fuzziness import MEASURES, fuzziness_table
 from minmax_jax.intervals import MEMBERSHIPS
@@ -25,6 +25,7 @@ from minmax_jax.robustness import robustness
 from minmax_jax.robustness.masking import CHECKS, masking
 from minmax_jax.study.design.condition import CONVOLUTIONS, LAYERS
 from minmax_jax.study.engine.experiment import Arrays
+from minmax_jax.study.experiments.factorial import Variable
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -33,38 +34,35 @@ RADII = (0.05, 0.1, 0.2, 0.3)
 CERTIFIED = (0.005, 0.01, 0.02, *RADII)  # networks not trained for it are certified at small radii only
 ATTACKS = ("fgsm", "pgd", "autoattack")
 CLAIMED = 0.1  # radius of the masking checks
-DIMENSIONS: dict[str, tuple[str, ...]] = {
-    "clean_accuracy": (),
-    "accuracy": ("attack", "eps"),
-    "verified": ("radius",),
-    "masking": ("check",),
-    "margin": (),
-    "sensitivity": (),
-    "fuzziness": ("convolution", "reading", "membership", "measure"),
-    "gain": ("convolution",),
-    "l1": ("layer",),
-    "l2": ("layer",),
-    "largest": ("layer",),
-    "near_zero": ("layer",),
-}
-NOTES = {
-    "clean_accuracy": "accuracy on all images of the part",
-    "accuracy": "accuracy under attack on the attacked images; 'worst' counts what withstands all",
-    "verified": "share of the attacked images certified by interval bounds or CROWN-IBP",
-    "masking": "checks for gradient masking at eps 0.1: a share of the images classified as labelled, an "
-    "alarm above 0.01, or above one image where that is more; transfer is from a plainly trained network",
-    "margin": "mean over images of the label's logit less the largest other",
-    "sensitivity": "mean over images of the L1 norm of that margin's gradient in the pixels",
-    "fuzziness": "fuzziness F of a convolution's kernel",
-    "gain": "largest L1 norm of a kernel column: the worst case of an output per unit of eps",
-    "l1": "sum of absolute weights of a layer's kernel",
-    "l2": "sum of squared weights of a layer's kernel",
-    "largest": "largest absolute weight of a layer's kernel",
-    "near_zero": "share of weights within a tenth of the largest",
+VARIABLES = {
+    "clean_accuracy": Variable((), "accuracy on all images of the part"),
+    "accuracy": Variable(
+        ("attack", "eps"), "accuracy under attack on the attacked images; 'worst' counts what withstands all"
+    ),
+    "verified": Variable(
+        ("radius",), "share of the attacked images certified by interval bounds or CROWN-IBP"
+    ),
+    "masking": Variable(
+        ("check",),
+        "checks for gradient masking at eps 0.1: a share of the images classified as labelled, an "
+        "alarm above 0.01, or above one image where that is more; transfer is from a plainly trained network",
+    ),
+    "margin": Variable((), "mean over images of the label's logit less the largest other"),
+    "sensitivity": Variable((), "mean over images of the L1 norm of that margin's gradient in the pixels"),
+    "fuzziness": Variable(
+        ("convolution", "reading", "membership", "measure"), "fuzziness F of a convolution's kernel"
+    ),
+    "gain": Variable(
+        ("convolution",), "largest L1 norm of a kernel column: the worst case of an output per unit of eps"
+    ),
+    "l1": Variable(("layer",), "sum of absolute weights of a layer's kernel"),
+    "l2": Variable(("layer",), "sum of squared weights of a layer's kernel"),
+    "largest": Variable(("layer",), "largest absolute weight of a layer's kernel"),
+    "near_zero": Variable(("layer",), "share of weights within a tenth of the largest"),
 }
 
 
-def gauge(
+def measure(
     model: LeNet,
     part: Split,
     attacked: Split,
@@ -72,11 +70,16 @@ def gauge(
     attacks: Sequence[str] = ATTACKS,
     rival: LeNet | None = None,
 ) -> Arrays:
-    """Everything in ``NOTES``, shaped by ``DIMENSIONS``.
+    """The arrays of ``VARIABLES`` for one network.
 
-    ``part`` has the images of clean accuracy, margin and sensitivity; the fewer ``attacked`` are for all that
-    is costly. "worst" among the attacks is the worst case of all of them. Checks for masking take a
-    ``rival``, another network whose adversarial images are tried on this one; without it they are NaN.
+    Args:
+        model: the network.
+        part: images for clean accuracy, margin and sensitivity.
+        attacked: fewer images, for all that is costly.
+        seed: of the attacks.
+        attacks: their names; "worst", after them, is the worst case of all.
+        rival: another network, whose adversarial images are tried on this one; without it the checks for
+            masking are NaN.
     """
     report = robustness(model, attacked, RADII, attacks=attacks, seed=seed, batch_size=64, progress=False)
     certified = verified(model, attacked, CERTIFIED, progress=False).accuracy.sel(bound="combined")
@@ -88,7 +91,7 @@ def gauge(
     }
     found["margin"], found["sensitivity"] = slopes(model, part)
     found |= weights(model)
-    return {name: np.asarray(found[name], np.float32) for name in DIMENSIONS}
+    return {name: np.asarray(found[name], np.float32) for name in VARIABLES}
 
 
 def slopes(model: LeNet, part: Split) -> tuple[float, float]:
@@ -125,8 +128,8 @@ def alarms(table: "xr.Dataset") -> "xr.DataArray":
     return (table.masking > 0.01) & (images > 1.5)
 
 
-def coordinates(attacks: Sequence[str] = ATTACKS) -> dict[str, Any]:
-    """Labels of the axes in ``DIMENSIONS``."""
+def labels(attacks: Sequence[str] = ATTACKS) -> dict[str, Any]:
+    """Labels of the axes of ``VARIABLES``."""
     return {
         "attack": [*attacks, WORST],
         "eps": ("eps", np.array(RADII), {"long_name": "radius of the attack, L-inf", "units": "pixel range"}),

@@ -1,20 +1,19 @@
-"""The data of the study: every set cut into a training, a validation and a test part."""
+"""The data of the study: every data set is split into a training, a validation and a test part."""
 
 from dataclasses import dataclass
 from functools import cache
 
 import numpy as np
 
-from minmax_jax.data import Dataset, load
-from minmax_jax.data.split import Split
+from minmax_jax.data import Dataset, Split, load
 from minmax_jax.storage.digests import digest
 
 VALIDATION = 5000  # images at the end of the training set, on which choices are made
 
 
 @dataclass(frozen=True)
-class Pictures:
-    """``data`` has the images to train on, and those to report on as its test images."""
+class StudyData:
+    """``data`` holds the training images, and as its test images those that results are reported on."""
 
     data: Dataset
     validation: Split
@@ -26,21 +25,21 @@ class Pictures:
         return "; ".join(digest(array) for part in parts for array in (part.images, part.labels))
 
     def with_random_labels(self, seed: int) -> Dataset:
-        """The data with its training labels in random order: as many of each class, and nothing to learn."""
+        """The data with its training labels in random order: classes keep their sizes, nothing to learn."""
         train = self.data.train
         labels = np.random.default_rng(seed).permutation(train.labels)
         return Dataset(self.data.name, Split(train.images, labels), self.data.test, self.data.class_names)
 
 
 @cache
-def pictures(name: str, small: bool = False) -> Pictures:
-    """A data set by its name, cut for the study; if ``small``, 1,280 training and 250 other images of each.
+def study_data(name: str, small: bool = False) -> StudyData:
+    """A data set by its name, split for the study; if ``small``, 1,280 training and 250 other images of each.
 
-    Raises what ``mm.load`` does.
+    Raises what ``mm.load`` raises.
     """
     whole = load(name)
     rest = len(whole.train) - VALIDATION
     train, validation, test = whole.train[:rest], whole.train[rest:], whole.test
     if small:
         train, validation, test = train[:1280], validation[:250], test[:250]
-    return Pictures(Dataset(whole.name, train, test, whole.class_names, whole.provenance), validation)
+    return StudyData(Dataset(whole.name, train, test, whole.class_names, whole.provenance), validation)
