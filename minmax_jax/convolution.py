@@ -6,9 +6,9 @@ t x t outputs it is ``patches_t(x) @ toeplitz_t(W) + b``: fewer, longer patches,
 kernel once for each output of a tile, shifted. With t = 1 it is the plain product; with one tile as large as
 the output, it is the doubly block Toeplitz matrix of the whole layer.
 
-The code computes the transpose, ``toeplitz_t(W).T @ patches_t(x).T``, in the layout of ``tiles.py``, as the
-positions make the long axis. Everything the study says of one kernel column (its membership, its
-fuzziness, its worst-case amplification) is therefore said of exactly the code that runs in the network.
+The code computes the transpose, ``toeplitz_t(W).T @ patches_t(x).T``, in the layout of ``tiles.py``, where
+the positions form the long axis. Everything the study says about a kernel column (its membership, its
+fuzziness, its worst-case amplification) therefore applies to exactly the code that runs in the network.
 """
 
 from collections.abc import Sequence
@@ -21,7 +21,7 @@ from jax import lax
 from jaxtyping import Array, Float
 
 from minmax_jax.checks import AnyArray
-from minmax_jax.tiles import Pairs, Tile, cut, join, stack_shifts
+from minmax_jax.tiles import Pairs, Tile, from_tiles, stack_shifts, to_tiles
 
 INITIALISER = nnx.initializers.lecun_normal()
 
@@ -31,8 +31,8 @@ Padding = str | int | Sequence[tuple[int, int]]
 def explicit_padding(padding: Padding, window: Tile) -> Pairs:
     """Padding as ((top, bottom), (left, right)) zeros, for stride 1.
 
-    ``"VALID"`` adds none; ``"SAME"`` adds ``k - 1`` in all, the odd one at the end; an int adds that many on
-    every side. Raises ValueError for anything else.
+    ``"VALID"`` adds none; ``"SAME"`` adds ``k - 1`` in total, the odd one at the end; an int adds that many
+    on every side. Raises ValueError for anything else.
     """
     if padding == "VALID":
         pairs = [(0, 0), (0, 0)]
@@ -52,16 +52,16 @@ def explicit_padding(padding: Padding, window: Tile) -> Pairs:
 
 
 def is_native() -> bool:
-    """Whether layers run as XLA's own convolution: on GPUs and TPUs, where that is the fastest.
+    """Whether layers run as XLA's own convolution: on GPUs and TPUs, where it is fastest.
 
-    On a CPU the matrix product is faster several times over, as XLA runs a convolution inside a loop on one
-    core. This is the one place where it is chosen.
+    On a CPU the matrix product is several times faster, as XLA runs a convolution inside a loop on one core.
+    This is the only place where the choice is made.
     """
     return jax.default_backend() != "cpu"
 
 
 def reach(window: Tile, tile: Tile) -> Tile:
-    """Number of tiles, down and across, that hold what a tile of outputs sees through a window."""
+    """Number of tiles, down and across, that hold the receptive field of a tile of outputs."""
     if len(tile) != 2 or min(tile) < 1:
         raise ValueError(f"tile must be (rows, columns), each >= 1, got {tile}")
     return tuple(-(-(t + k - 1) // t) for k, t in zip(window, tile, strict=True))
@@ -75,17 +75,18 @@ def _receptive(
     padded = [size + low + high for size, (low, high) in zip(images.shape[1:3], pairs, strict=True)]
     if not all(0 < k <= size for k, size in zip(window, padded, strict=True)):
         raise ValueError(
-            f"window is {window[0]}x{window[1]}; it takes at least 1x1 and at most the padded image, "
-            f"{padded[0]}x{padded[1]}"
+            f"window must be at least 1x1 and at most the padded image, {padded[0]}x{padded[1]}, "
+            f"got {window[0]}x{window[1]}"
         )
     height, width = (size - k + 1 for size, k in zip(padded, window, strict=True))
+    # As many zeros behind the image as make whole tiles for all outputs and for what they see.
     ends = [
         (low, high + (-(-out // t) + steps - 1) * t - size)
         for (low, high), out, t, steps, size in zip(
             pairs, (height, width), tile, reach(window, tile), padded, strict=True
         )
     ]
-    return cut(images, tile, (ends[0], ends[1])), (height, width)
+    return to_tiles(images, tile, (ends[0], ends[1])), (height, width)
 
 
 def patches(
@@ -97,7 +98,7 @@ def patches(
     """Receptive-field patches: ``patches[n, i, j] = images[n, i:i+kh, j:j+kw].ravel()``, k = kh * kw * cin.
 
     The patch axis runs over (row, column, channel), as ``kernel.reshape(-1, cout)`` does. With a ``tile`` of
-    (tr, ts) there is a patch for each tile of outputs: the rows and columns that its outputs see, in whole
+    (tr, ts) there is one patch for each tile of outputs: the rows and columns that its outputs see, in whole
     tiles, with zeros beyond the image. Raises ValueError if the window is empty or larger than the padded
     image.
 
@@ -113,7 +114,7 @@ def _shifted(taps: Array, rows: int, length: int) -> Array:
     """``out[d, u] = taps[u - d]`` along the first axis, and 0 outside: a row for each output of a tile."""
     rest = taps.shape[1:]
     row = jnp.concatenate([taps, jnp.zeros((length + 1 - len(taps), *rest), taps.dtype)])
-    # Rows one longer than wanted, laid end to end and cut anew, each begin one further to the right.
+    # Rows one too long, laid end to end and cut at the wanted length, each begin one further to the right.
     laid = jnp.broadcast_to(row, (rows, length + 1, *rest)).reshape(-1, *rest)
     return laid[: rows * length].reshape(rows, length, *rest)
 
@@ -128,8 +129,8 @@ def _matrix(kernel: Float[AnyArray, "kh kw cin cout"], tile: Tile) -> Float[Arra
 def toeplitz(kernel: Float[AnyArray, "kh kw cin cout"], tile: Tile = (1, 1)) -> Float[Array, "k outputs"]:
     """The kernel as a matrix for a tile of outputs: ``T[(u, v, c), (d, e, o)] = W[u - d, v - e, c, o]``.
 
-    A row for each value that the tile sees (row u, column v, channel c, in whole tiles), a column for each
-    of its outputs (row d, column e, channel o); 0 where an output does not see a value.
+    One row for each value that the tile sees (row u, column v, channel c, in whole tiles), one column for
+    each of its outputs (row d, column e, channel o); 0 where an output does not see a value.
     Source: design of this study, "toeplitz_t(W)". Identity: for a tile of (1, 1), ``W.reshape(-1, cout)``.
     """
     return _matrix(kernel, tile).T
@@ -140,7 +141,7 @@ def convolve_tiles(
 ) -> Float[Array, "tr ts cout oi oj n"]:
     """Convolution of stride 1 on tiles: ``toeplitz(W, t).T @ patches_t(x).T``, without padding and bias.
 
-    Outputs that see beyond the last tile are left out. Identity: ``convolve``, cut into tiles.
+    Outputs that see beyond the last tile are left out. Identity: ``to_tiles`` of ``convolve``.
     """
     matrix = _matrix(kernel, tiles.shape[:2])
     shifts = stack_shifts(tiles, reach(kernel.shape[:2], tiles.shape[:2]))
@@ -157,20 +158,29 @@ def convolve(
 ) -> Float[Array, "n oh ow cout"]:
     """Convolution of stride 1 by the simplified formulation, ``patches_t(x) @ toeplitz_t(W) + b``.
 
-    ``tile`` is (rows, columns) of outputs computed together, any size; it changes the speed only. On GPUs and
-    TPUs, XLA's own convolution computes the same. Raises ValueError if the channels of images and kernel
-    differ or the kernel does not fit.
+    On GPUs and TPUs, XLA's own convolution computes the same.
     Identity: equal to ``nnx.Conv`` with the same weights, in values and in gradients with respect to kernel
     and images. Source: design of this study, after the simplified formulation named by Shen et al. 2020.
+
+    Args:
+        images: a batch, channels last.
+        kernel: weights W; its kh x kw window has to fit the padded images.
+        bias: b, one number for each output channel; None adds none.
+        padding: zeros around each image: "VALID" (none), "SAME" (outputs as large as the images), an int for
+            every side, or ((top, bottom), (left, right)).
+        tile: (rows, columns) of outputs computed together, t; any size, it changes only the speed.
+
+    Raises:
+        ValueError: if the channels of images and kernel differ, or the kernel does not fit.
     """
     if jnp.ndim(kernel) != 4:
-        raise ValueError(f"kernel has shape {kernel.shape}; it takes (kh, kw, cin, cout)")
+        raise ValueError(f"kernel must have shape (kh, kw, cin, cout), got {jnp.shape(kernel)}")
     if jnp.ndim(images) != 4:
-        raise ValueError(f"images have shape {images.shape}; it takes (n, h, w, cin)")
+        raise ValueError(f"images must have shape (n, h, w, cin), got {jnp.shape(images)}")
     cin = kernel.shape[2]
     if images.shape[-1] != cin:
         raise ValueError(
-            f"images have {images.shape[-1]} channels; the kernel of shape {kernel.shape} takes {cin}"
+            f"images must have the {cin} channels of a kernel of shape {kernel.shape}, got {images.shape[-1]}"
         )
     images, kernel = jnp.asarray(images), jnp.asarray(kernel)
     tiles, (height, width) = _receptive(images, kernel.shape[:2], padding, tile)
@@ -179,15 +189,23 @@ def convolve(
         dimensions = ("NHWC", "HWIO", "NHWC")
         outputs = lax.conv_general_dilated(images, kernel, (1, 1), pairs, dimension_numbers=dimensions)
     else:
-        outputs = join(convolve_tiles(tiles, kernel), height, width)
+        outputs = from_tiles(convolve_tiles(tiles, kernel), height, width)
     return outputs if bias is None else outputs + jnp.reshape(bias, (1, 1, 1, -1))
 
 
 class Conv(nnx.Module):
     """A convolution layer of stride 1 in the simplified formulation; call it on images NHWC.
 
-    ``kernel`` has shape (kh, kw, in_features, out_features), ``bias`` (out_features,), the parameters and
-    the initialisers of ``nnx.Conv``, so weights can be copied from one to the other.
+    Parameters and initialisers are those of ``nnx.Conv``, ``kernel`` of shape (kh, kw, in_features,
+    out_features) and ``bias`` (out_features,), so that weights can be copied from one to the other.
+
+    Args:
+        in_features: channels of the images.
+        out_features: channels of the outputs.
+        kernel_size: (height, width) of the window, each >= 1.
+        padding: as in ``convolve``.
+        kernel_init: draws the kernel; by default Flax's ``lecun_normal``. The bias begins at zero.
+        rngs: random keys; the kernel uses one of ``params``.
     """
 
     def __init__(

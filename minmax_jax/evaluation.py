@@ -1,4 +1,4 @@
-"""Predictions and accuracy of a model over all images, in batches."""
+"""Accuracy of a model over all images, in batches: of any callable from images to logits."""
 
 from collections.abc import Callable
 from functools import partial
@@ -31,7 +31,7 @@ def split_model(model: Any) -> tuple[Any, Any]:
         quiet.eval()
         return nnx.split(quiet)
     if not callable(model):
-        raise TypeError(f"model is a {type(model).__name__}; it takes a callable: images -> logits")
+        raise TypeError(f"model must be a callable, from images to logits, got a {type(model).__name__}")
     return model, ()
 
 
@@ -41,10 +41,10 @@ def merge_model(definition: Any, weights: Any) -> Model:
 
 
 def map_batches(function: Callable[..., Any], batch_size: int, *arrays: Array) -> Any:
-    """``function(*arrays)`` computed in batches along the first axis, all rows counted once.
+    """``function(*arrays)`` computed in batches along the first axis, every row counted once.
 
-    ``function`` returns arrays with the rows on the first axis. Identity: equal to one call on all rows
-    for any function that treats rows alike.
+    ``function`` returns arrays with the rows on the first axis. Identity: equal to one call on all rows,
+    for any function that treats each row by itself.
     """
     check_count("batch_size", batch_size)
     rows = len(arrays[0])
@@ -67,15 +67,23 @@ def correct(
     labels: Int[Array, " n"],
     batch_size: int = 250,
 ) -> Bool[Array, " n"]:
-    """Whether each image is classified as its label, by the largest logit."""
+    """Whether each image is classified as its label, by the largest logit.
+
+    Args:
+        definition: of ``split_model``; static.
+        weights: of ``split_model``.
+        images: in [0, 1].
+        labels: class numbers.
+        batch_size: images computed at a time.
+    """
     model = merge_model(definition, weights)
     return map_batches(lambda x, y: model(x).argmax(-1) == y, batch_size, images, labels)
 
 
 def share(right: int | Int[np.ndarray, " models"], count: int) -> Any:
-    """The share of ``count`` images that is right, of one model or of many, in float32.
+    """The share of ``count`` images that is right, for one model or many, in float32.
 
-    Divided on the host, as devices round a division differently.
+    Divided on the host, as devices differ in how they round a division.
     """
     return np.asarray(right, np.float32) / np.float32(count)
 
@@ -84,8 +92,8 @@ def accuracy(model: Model, data: Split, batch_size: int = 250) -> float:
     """Share of images classified correctly, in [0, 1], over all images of a split.
 
     ``model`` is any callable from images (n, h, w, c) to logits (n, classes); a Flax module is evaluated
-    in evaluation mode (running statistics, no dropout). Another callable is compiled at its first call, so
-    that weights changed in it later are not seen: it has to be a function of the images alone.
+    in evaluation mode (running statistics, no dropout). Any other callable is compiled at its first call, so
+    weights changed in it later go unnoticed: it has to be a function of the images alone.
     """
     check_type("data", data, Split)
     check_count("batch_size", batch_size)

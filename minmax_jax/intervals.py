@@ -1,4 +1,8 @@
-"""The interval that a weight lives in, and the weight's membership: its position in that interval."""
+"""The interval that each weight lives in, and the weight's membership: its position in that interval.
+
+The paper says that weights move away from the centres of their intervals and does not say which intervals.
+Four readings are offered, for two kinds of membership: of the weight itself, and of its magnitude.
+"""
 
 from typing import Literal, NamedTuple, get_args
 
@@ -7,7 +11,7 @@ import numpy as np
 from jax import lax
 from jaxtyping import Array, Float
 
-from minmax_jax.checks import AnyArray, is_known, one_of
+from minmax_jax.checks import AnyArray, check_positive, is_known, one_of
 
 Reading = Literal["layer", "filter", "fixed", "trajectory"]
 Membership = Literal["signed", "magnitude"]
@@ -23,14 +27,23 @@ class Interval(NamedTuple):
 
 
 def initial_bound(shape: tuple[int, ...]) -> float:
-    """Half-width c of Flax's default initialiser's support [-c, c], for a kernel of this shape.
+    """Half-width c of the support [-c, c] of Flax's default initialiser, for a kernel of this shape.
 
-    ``lecun_normal`` draws from a normal of standard deviation ``s = 1 / (0.8796 sqrt(fan_in))`` cut off at
-    two of them, with fan_in = kh * kw * cin and 0.8796 the standard deviation of a unit normal so cut; the
-    support ends at ``c = 2 s``. Identity: no weight of a fresh ``Conv`` or ``nnx.Conv`` is beyond it.
+    ``lecun_normal`` draws from a normal of standard deviation ``s = 1 / (0.8796 sqrt(fan_in))`` truncated at
+    two of them, with fan_in = kh * kw * cin and 0.8796 the standard deviation of a unit normal truncated so;
+    hence ``c = 2 s``. Identity: no weight of a fresh ``Conv`` or ``nnx.Conv`` lies beyond it.
     """
     fan_in = max(int(np.prod(shape[:-1])), 1)
     return 2.0 / (0.87962566103423978 * fan_in**0.5)
+
+
+def check_bound(bound: float | None, reading: str) -> None:
+    """Raise ValueError unless ``bound`` is None, or finite and > 0 where the reading is "fixed"."""
+    if bound is None:
+        return
+    if reading != "fixed":
+        raise ValueError(f"bound must be None unless reading is 'fixed', got {bound} with {reading!r}")
+    check_positive("bound", bound)
 
 
 def interval(
@@ -50,39 +63,47 @@ def interval(
     | fixed | [-c, c] | [0, c], c = ``bound``, by default the support of the initialiser |
     | trajectory | ``extremes``: each weight's own [min, max] over a run | [0, max abs] over a run |
 
-    Where it depends on the weights it is held constant under differentiation (stop-gradient).
-    Raises ValueError for an unknown name, a bound <= 0, missing extremes, a kernel that is empty or not
-    finite, or a signed interval of zero width. Source: readings of this study; the paper's abstract names
-    none.
+    An interval that depends on the weights is held constant under differentiation (stop-gradient), so that
+    a gradient moves the weights in their interval, never the interval.
+    Source: readings of this study; the paper's abstract names none.
+
+    Args:
+        kernel: weights of any floating-point type, all finite; the output channels are the last axis.
+        reading: the row of the table.
+        membership: the column of the table.
+        bound: c > 0, for the reading "fixed" only; None is ``initial_bound`` of the kernel's shape.
+        extremes: each weight's own ends over a run, for the reading "trajectory" only.
+
+    Raises:
+        TypeError: for weights that are not floating-point numbers.
+        ValueError: for an unknown name, a bound <= 0, missing extremes, a kernel that is empty or not
+            finite, or an interval of zero width.
     """
     one_of("reading", reading, READINGS)
     one_of("membership", membership, MEMBERSHIPS)
     if not jnp.issubdtype(kernel.dtype, jnp.floating):
         raise TypeError(f"kernel must be floating-point weights, got {kernel.dtype}")
     if kernel.size == 0:
-        raise ValueError(f"kernel has shape {kernel.shape}; it takes at least one weight")
+        raise ValueError(f"kernel must hold at least one weight, got shape {kernel.shape}")
     finite = jnp.isfinite(kernel).all()
     if is_known(finite) and not bool(finite):
-        raise ValueError("kernel holds NaN or infinite weights; it takes finite ones")
-    if bound is not None and reading != "fixed":
-        raise ValueError(f"bound is {bound} with reading {reading!r}; only 'fixed' takes one")
+        raise ValueError("kernel must hold finite weights, got NaN or infinite ones")
+    check_bound(bound, reading)
     signed = membership == "signed"
     if reading == "trajectory":
         if extremes is None:
-            raise ValueError("extremes is None; reading 'trajectory' takes the Interval of a run")
+            raise ValueError("extremes must be the Interval of a run with reading 'trajectory', got None")
         low, high = extremes
         ordered = jnp.all(low <= high)
         if is_known(ordered) and not bool(ordered):
-            raise ValueError("extremes hold NaN or a low end above its high end; it takes low <= high")
+            raise ValueError("extremes must have low <= high, got NaN or a low end above its high end")
         span = extremes if signed else Interval(jnp.zeros_like(low), jnp.maximum(-low, high))
     elif reading == "fixed":
-        if bound is not None and is_known(bound) and not 0 < bound < float("inf"):
-            raise ValueError(f"bound must be a finite number > 0, got {bound}")
         c = jnp.asarray(initial_bound(kernel.shape) if bound is None else bound, kernel.dtype)
         span = Interval(-c if signed else jnp.zeros_like(c), c)
     else:
         if reading == "filter" and kernel.ndim < 2:
-            raise ValueError(f"kernel has shape {kernel.shape}; reading 'filter' takes rank >= 2")
+            raise ValueError(f"kernel must have rank >= 2 with reading 'filter', got shape {kernel.shape}")
         axes = tuple(range(kernel.ndim - (reading == "filter")))
         w = lax.stop_gradient(kernel)
         high = (w if signed else jnp.abs(w)).max(axes, keepdims=True)
@@ -90,8 +111,8 @@ def interval(
     wide = jnp.all(span.high > span.low)
     if reading != "trajectory" and is_known(wide) and not bool(wide):
         raise ValueError(
-            f"kernel of shape {kernel.shape} has an interval of zero width by reading {reading!r} and "
-            f"membership {membership!r}; it takes weights that differ"
+            f"kernel must hold weights that differ, got an interval of zero width by reading {reading!r} and "
+            f"membership {membership!r} for shape {kernel.shape}"
         )
     return span
 
@@ -102,16 +123,17 @@ def memberships(
     """Membership mu in [0, 1]: ``(w - a) / (b - a)`` signed, ``abs(w) / b`` by magnitude.
 
     Weights beyond an end are clipped to it, and a weight at or beyond an end has derivative zero: it has met
-    its bound, so the regulariser neither pushes it out nor pulls it back. In an interval of zero width (a
-    weight that never moved over a run) mu is 1/2: nothing is known of it.
+    its bound, so the regulariser neither pushes it out nor pulls it back. In an interval of zero width (of a
+    weight that never moved during a run) mu is 1/2, as nothing is known about it.
     Identity: mu(a) = 0, mu(b) = 1 and, signed, mu((a + b) / 2) = 1/2.
     """
     one_of("membership", membership, MEMBERSHIPS)
     position = kernel if membership == "signed" else jnp.abs(kernel)
     width = span.high - span.low
     mu = (position - span.low) / jnp.where(width > 0, width, 1)
-    # the quotient (b - a) / (b - a) can be rounded to less than 1, so the high end is compared itself
+    # Rounding can take the quotient (b - a) / (b - a) below 1, so the weight itself is compared with the end.
     beyond = position >= span.high
+    # The ends enter as constants, of derivative zero: clip by itself has derivative 1/2 at an end.
     end = lax.stop_gradient(jnp.where(beyond, 1.0, jnp.clip(mu, 0, 1)))
     within = jnp.where((mu > 0) & (mu < 1) & ~beyond, mu, end)
     return jnp.where(width > 0, within, 0.5)

@@ -1,4 +1,4 @@
-"""LeNet, modern and classic."""
+"""LeNet-5, the network that the paper trains, with simplified convolutions: modern, and as in 1998."""
 
 import math
 from typing import Literal, get_args
@@ -8,15 +8,15 @@ from flax import nnx
 from jax import lax
 from jaxtyping import Array, Float
 
-from minmax_jax.checks import AnyArray
+from minmax_jax.checks import AnyArray, one_of
 from minmax_jax.convolution import Conv, convolve_tiles, is_native
-from minmax_jax.tiles import cut, max_pool, mean_pool
+from minmax_jax.tiles import max_pool, mean_pool, to_tiles
 
 Variant = Literal["modern", "classic"]
 
-# Outputs of conv1 computed together; pooling leaves (2, 2) for conv2 and (1, 1) after it. Of several, this
-# gives equal pixels equal outputs to the last bit wherever in the tile they are, so that max-pool meets the
-# ties of the native form: for a matrix of fewer rows, XLA adds some products in another order.
+# Outputs of conv1 computed together; pooling leaves (2, 2) for conv2 and (1, 1) after it. Of the sizes tried,
+# this one gives equal pixels equal outputs to the last bit, wherever in the tile they are, so that max-pool
+# meets the ties of the native form: for a matrix of fewer rows, XLA adds some products in another order.
 TILE = (4, 4)
 
 
@@ -38,8 +38,16 @@ class LeNet(nnx.Module):
     pool as in 1998 (LeCun et al., "Gradient-based learning applied to document recognition"), without
     that paper's trainable pooling coefficients, sparse C3 connections and RBF output.
 
-    ``image_shape`` is (height, width, channels), height and width at least 12. On MNIST's (28, 28, 1) with
-    10 classes there are 61,706 parameters. Raises ValueError for an unknown variant or images too small.
+    On MNIST's (28, 28, 1) with 10 classes there are 61,706 parameters.
+
+    Args:
+        image_shape: (height, width, channels); height and width at least 12.
+        classes: number of logits, at least 2.
+        variant: "modern" or "classic".
+        rngs: random keys for the initial weights, such as ``nnx.Rngs(0)``.
+
+    Raises:
+        ValueError: for an unknown variant, or images or classes out of range.
     """
 
     def __init__(
@@ -50,8 +58,7 @@ class LeNet(nnx.Module):
         *,
         rngs: nnx.Rngs,
     ):
-        if variant not in get_args(Variant):
-            raise ValueError(f"variant must be one of {get_args(Variant)}, got {variant!r}")
+        one_of("variant", variant, get_args(Variant))
         if len(image_shape) != 3 or min(image_shape[:2]) < 12 or image_shape[2] < 1:
             raise ValueError(
                 f"image_shape must be (height, width, channels) of at least (12, 12, 1), got {image_shape}"
@@ -72,7 +79,7 @@ class LeNet(nnx.Module):
         """Logits of images in [0, 1]. Raises ValueError if the images are not (n, *image_shape)."""
         if images.shape[1:] != self.image_shape:
             shape = ", ".join(map(str, self.image_shape))
-            raise ValueError(f"images have shape {images.shape}; this LeNet takes (n, {shape})")
+            raise ValueError(f"images must have shape (n, {shape}), got {images.shape}")
         hidden = self._activate(self._native(images) if is_native() else self._tiled(images))
         return self.dense3(self._activate(self.dense2(hidden)))
 
@@ -87,8 +94,8 @@ class LeNet(nnx.Module):
         return self.dense1(hidden.reshape(len(hidden), -1))
 
     def _tiled(self, images: AnyArray) -> Float[Array, "n 120"]:
-        """The same in tiles from end to end: cut once, padded for ``conv1``, and read by ``dense1``."""
-        hidden = cut(images, TILE, ((2, 2), (2, 2)))
+        """The same in tiles from end to end: made once, padded for ``conv1``, and read by ``dense1``."""
+        hidden = to_tiles(images, TILE, ((2, 2), (2, 2)))
         for conv in (self.conv1, self.conv2):
             outputs = convolve_tiles(hidden, conv.kernel[...])
             bias = conv.bias[...].reshape(1, 1, -1, 1, 1, 1)

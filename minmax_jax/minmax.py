@@ -1,4 +1,8 @@
-"""Statistics of the Min-Max property over a recorded history: do weights leave the centres?"""
+"""Statistics of the Min-Max property over the history of a run: do weights leave the centres?
+
+Fuzziness is one answer; here are others, and the controls that tell a tendency from chance: a random walk of
+the same steps, and a sign test.
+"""
 
 from functools import partial
 from typing import TYPE_CHECKING
@@ -27,8 +31,8 @@ def membership_course(
 ) -> Float[np.ndarray, "snapshot weights"]:
     """Membership mu of each weight of a layer at each snapshot of a history.
 
-    The intervals of "layer" and "filter" are those of the same snapshot, the interval of "trajectory" is
-    that of the whole run, as in the history's ``fuzziness``. Raises ValueError for an unknown layer.
+    The intervals "layer" and "filter" are those of the same snapshot, the interval "trajectory" is that of
+    the whole run, as in the history's ``fuzziness``. Raises ValueError for an unknown layer.
     """
     layer = layer_name(history, layer)
     extremes = Interval(*(jnp.asarray(history[f"{end}_{layer}"].values) for end in ("low", "high")))
@@ -41,22 +45,22 @@ def memberships_over(
     reading: Reading = "layer",
     membership: Membership = "signed",
 ) -> Float[np.ndarray, "snapshot weights"]:
-    """Membership mu of each weight in each of some kernels: one kernel at several times of a run.
+    """Membership mu of each weight of one kernel at several times of a run.
 
-    ``extremes`` are each weight's own ends over the run, for the reading "trajectory". Jitted, so that the
+    ``extremes`` are each weight's own ends over the run, for the reading "trajectory". Jitted, hence the
     weights are not checked. Raises ValueError for an unknown name.
     """
     return np.asarray(_memberships(jnp.asarray(rows), extremes, reading, membership))
 
 
 def moved_away(mu: Float[np.ndarray, "snapshot weights"]) -> Float[np.ndarray, " snapshot"]:
-    """Share of weights farther from the centre than at the first snapshot, ``abs(mu - 1/2)`` compared.
+    """Share of weights farther from the centre than at the first snapshot, by ``abs(mu - 1/2)``, in [0, 1].
 
-    In [0, 1]; a weight at an equal distance counts half. Weights drawn anew from the same distribution give
-    1/2; weights near the centre that wander without direction in a fixed interval give more, so compare
-    with a control before calling it a tendency. By the reading "trajectory" it does not tell drift from
-    chance: both give 1/2. Source: this study, after "move far away from the centers of their intervals"
-    (Shen et al. 2020). Identity: 1/2 at the first snapshot.
+    A weight at an equal distance counts half. Weights drawn anew from the same distribution give 1/2; weights
+    near the centre that wander without direction in a fixed interval give more, so compare with a control
+    before calling it a tendency. The reading "trajectory" cannot tell drift from chance: both give 1/2.
+    Source: this study, after "move far away from the centers of their intervals" (Shen et al. 2020).
+    Identity: 1/2 at the first snapshot.
     """
     distance = np.abs(mu - 0.5)
     return (np.sign(distance - distance[:1]) / 2 + 0.5).mean(axis=1)
@@ -65,13 +69,13 @@ def moved_away(mu: Float[np.ndarray, "snapshot weights"]) -> Float[np.ndarray, "
 def near_zero(rows: Float[np.ndarray, "snapshot ..."], within: float = 0.1) -> Float[np.ndarray, " snapshot"]:
     """Share of weights with ``abs(w) <= within * max abs(w)`` of the same kernel, in [0, 1].
 
-    The follow-up's wording of the property, "most approach zero", makes it rise. Weights drawn evenly from
-    [-m, m] give ``within``; a fresh kernel of Flax (a normal cut off at two deviations) gives 0.166.
-    Raises ValueError for a share outside (0, 1). Source: this study, after Shen et al. 2021
+    The property as the follow-up words it, "most approach zero", makes it rise. Weights drawn uniformly from
+    [-m, m] give ``within``; a fresh kernel of Flax (a normal truncated at two deviations) gives 0.166.
+    Raises ValueError for ``within`` outside (0, 1). Source: this study, after Shen et al. 2021
     (arXiv 2101.12372).
     """
     if not 0 < within < 1:
-        raise ValueError(f"within must be a share of the largest weight, in (0, 1), got {within}")
+        raise ValueError(f"within must be in (0, 1), a share of the largest weight, got {within}")
     sizes = np.abs(np.reshape(rows, (len(rows), -1)))
     return (sizes <= within * sizes.max(1, keepdims=True)).mean(1)
 
@@ -79,24 +83,24 @@ def near_zero(rows: Float[np.ndarray, "snapshot ..."], within: float = 0.1) -> F
 def kurtosis(rows: Float[np.ndarray, "snapshot ..."]) -> Float[np.ndarray, " snapshot"]:
     """Excess kurtosis of each kernel's weights, ``mean (w - mean w)^4 / var(w)^2 - 3``, at least -2.
 
-    -2 for two heaps of equal size (the Min-Max property in full, signed), -1.2 for even spread, 0 for a
+    -2 for two clusters of equal size (the Min-Max property in full, signed), -1.2 for a uniform and 0 for a
     normal distribution, more where a few weights are far out (the property by magnitude).
-    Identity: ``scipy.stats.kurtosis``; unchanged by ``a w + b``.
+    Identity: unchanged by ``a w + b``.
     """
-    weights = np.reshape(np.asarray(rows, np.float64), (len(rows), -1))
-    away = weights - weights.mean(1, keepdims=True)
-    return (away**4).mean(1) / (away**2).mean(1) ** 2 - 3
+    from scipy.stats import kurtosis as of_scipy  # heavy to import, hence only where it is used
+
+    return of_scipy(np.reshape(np.asarray(rows, np.float64), (len(rows), -1)), axis=1)
 
 
 def sign_test(away: int, towards: int) -> float:
     """Probability in [0, 1] of counts at least as uneven if both directions were equally likely.
 
-    The exact two-sided test by the binomial distribution with p = 1/2; ties are left out before. It takes
-    its counts for independent. Weights of one kernel are not, as they learn together: count seeds.
+    The exact two-sided binomial test with p = 1/2; leave ties out before. It assumes independent counts.
+    Weights of one kernel are not independent, as they learn together: count seeds.
     Raises ValueError for negative counts. Identity: ``scipy.stats.binomtest(away, away + towards).pvalue``;
     1 for equal counts, and for none.
     """
-    from scipy.stats import binomtest  # heavy to import, so only where it is used
+    from scipy.stats import binomtest  # heavy to import, hence only where it is used
 
     for name, count in (("away", away), ("towards", towards)):
         check_count(name, count, least=0)
@@ -109,8 +113,8 @@ def random_walk(
     """The same steps in random directions: each weight's change between snapshots with a random sign.
 
     ``w'(0) = w(0)``, ``w'(t+1) - w'(t) = +-(w(t+1) - w(t))``. The control for what wandering alone does to
-    fuzziness: each weight goes as far in each interval as it did in training, but without direction. It is
-    matched at the spacing of the snapshots; what a weight went to and fro between two of them is not seen.
+    fuzziness: between two snapshots each weight moves as far as it did in training, but without direction.
+    What a weight went to and fro between two snapshots does not count.
     Source: this study. Identity: the first row, and the size of every change, are those of ``rows``.
     """
     changes = np.diff(rows, axis=0)
@@ -133,10 +137,10 @@ def summary(history: "xr.Dataset", measure: str = "entropy") -> "xr.Dataset":
     """Fuzziness at the start and the end of a run, and the share of weights that moved away.
 
     A Dataset over (layer, reading, membership) with ``start``, ``end``, ``change`` = end - start (negative
-    where the Min-Max property holds) and ``moved_away`` (see there). ``summary(...).to_dataframe()`` is a
+    where the Min-Max property holds) and ``moved_away`` at the end. ``summary(...).to_dataframe()`` is a
     table.
     """
-    import xarray as xr  # heavy to import, so only where it is used
+    import xarray as xr  # heavy to import, hence only where it is used
 
     one_of("measure", measure, MEASURES)
     course = history.fuzziness.sel(measure=measure, drop=True)

@@ -1,4 +1,8 @@
-"""What training minimises: cross-entropy or a defence, a fuzziness term, and L1 and L2 penalties."""
+"""What training minimises: the cross-entropy, plus the Min-Max property as a term of the loss.
+
+The paper adds fuzziness to the loss. The L1 and L2 penalties are controls for that term, and a defence
+(adversarial training, say) can take the place of the cross-entropy.
+"""
 
 import re
 from collections.abc import Callable, Hashable, Sequence
@@ -12,15 +16,15 @@ import optax
 from jax.tree_util import all_leaves
 from jaxtyping import Array, Float, Int
 
-from minmax_jax.checks import AnyArray, is_known, one_of
+from minmax_jax.checks import AnyArray, check_positive, is_known, one_of
 from minmax_jax.fuzziness import MEASURES, Measure, fuzziness
-from minmax_jax.intervals import MEMBERSHIPS, READINGS, Membership, Reading, interval
+from minmax_jax.intervals import MEMBERSHIPS, READINGS, Membership, Reading, check_bound, interval
 from minmax_jax.kernels import kernels
 
 TRACED = ("strength", "l1", "l2")
 STATIC = ("reading", "membership", "measure", "p", "bound", "layers")
-# The reading "trajectory" needs the whole run, so nothing can be trained towards it.
 FORM = ("reading", "membership", "measure")  # fields of an objective that say how fuzziness is read
+# The reading "trajectory" needs the whole run, so nothing can be trained towards it.
 TRAINABLE_READINGS = tuple(reading for reading in READINGS if reading != "trajectory")
 
 
@@ -42,7 +46,7 @@ class Measured(NamedTuple):
 
 @runtime_checkable
 class Defence(Protocol):
-    """What may stand in the place of cross-entropy: those of ``mm.defences``, or any such function."""
+    """What may take the place of cross-entropy: the defences of ``mm.defences``, or any such function."""
 
     def __call__(
         self,
@@ -52,15 +56,19 @@ class Defence(Protocol):
         progress: float | Float[Array, ""],
         key: Array,
     ) -> tuple[Float[Array, ""], Float[Array, ""], Float[Array, ""]]:
-        """The loss of a batch, and the cross-entropy and the accuracy to record, as a ``Measured``.
+        """The loss of a batch, and the cross-entropy and accuracy to record, as a ``Measured``.
 
-        ``model`` is in training mode, ``images`` are in [0, 1], ``progress`` is the share of the run's steps
-        that are done, in [0, 1), and ``key`` a random key of this step alone.
+        Args:
+            model: in training mode, from images to logits.
+            images: in [0, 1].
+            labels: class numbers.
+            progress: share of the run's steps that are done, in [0, 1).
+            key: a random key of this step alone.
         """
 
 
 def without_addresses(text: str) -> str:
-    """A text such as ``repr`` gives, without addresses in memory, which are others in each process."""
+    """A text such as ``repr`` gives, without addresses in memory, which differ between processes."""
     return re.sub(r" at 0x[0-9a-f]+", "", text)
 
 
@@ -93,19 +101,29 @@ def register_pytree(cls: type, traced: Sequence[str]) -> None:
 class Objective:
     """``L = cross-entropy + strength * F(W) + l1 * sum abs(W) + l2 * sum W^2``.
 
-    W are the convolution kernels (all, or those of the named ``layers``) and F is ``fuzziness`` with the
-    given ``reading`` (layer, filter or fixed), ``membership``, ``measure``, exponent ``p`` and ``bound``.
-    A positive ``strength`` (lambda) lowers fuzziness, the Min-Max property added to the loss (Shen et al.
-    2020); a negative one raises it, the causal control of this study. ``l1`` and ``l2`` are >= 0.
-
-    A ``defence`` takes the place of cross-entropy: ``mm.defences.Adversarial(eps=0.3)`` and the others of
-    ``mm.defences``, or a function of your own with arguments (model, images, labels, progress, key) that
-    returns (loss, cross-entropy, accuracy), as ``mm.defences.Measured`` does. One that is a pytree is traced;
-    another has to be hashable, as functions are, and is compiled anew if it is replaced.
-
-    ``strength``, ``l1`` and ``l2`` are traced under jit, so a change of them compiles nothing anew.
-    Raises ValueError for a value or name out of range, TypeError for a defence that cannot be called.
+    W are the convolution kernels and F is their ``fuzziness``. A positive ``strength`` lowers fuzziness, the
+    Min-Max property added to the loss (Shen et al. 2020); a negative one raises it, the causal control of
+    this study. ``strength``, ``l1`` and ``l2`` are traced under jit: changing them compiles nothing anew.
     Identity: with all three zero and no defence, L is cross-entropy.
+
+    Args:
+        strength: lambda, weight of the fuzziness term, of either sign.
+        reading: interval of each weight: "layer", "filter" or "fixed".
+        membership: "signed", or "magnitude".
+        measure: of fuzziness: "entropy", "quadratic", "linear" or "yager".
+        p: exponent > 0 of "yager".
+        bound: half-width > 0 of the interval "fixed"; None is the initialiser's.
+        layers: names of the layers whose kernels count; None counts all convolutions.
+        l1: weight >= 0 of the sum of absolute values.
+        l2: weight >= 0 of the sum of squares.
+        defence: takes the place of cross-entropy: ``mm.defences.Adversarial(eps=0.3)`` and the others of
+            ``mm.defences``, or a function of (model, images, labels, progress, key) that returns (loss,
+            cross-entropy, accuracy), as ``mm.defences.Measured`` does. A pytree is traced; a function has to
+            be hashable, and training is compiled anew for another one.
+
+    Raises:
+        ValueError: for a value or name out of range.
+        TypeError: for a value of the wrong type, or a defence that cannot be called.
     """
 
     strength: float | Array = 0.0
@@ -123,11 +141,8 @@ class Objective:
         one_of("reading", self.reading, TRAINABLE_READINGS)
         one_of("membership", self.membership, MEMBERSHIPS)
         one_of("measure", self.measure, MEASURES)
-        for name, value in (("p", self.p), ("bound", self.bound)):
-            if value is not None and not 0 < value < float("inf"):
-                raise ValueError(f"{name} must be a finite number > 0, got {value}")
-        if self.bound is not None and self.reading != "fixed":
-            raise ValueError(f"bound is {self.bound} with reading {self.reading!r}; only 'fixed' takes one")
+        check_positive("p", self.p)
+        check_bound(self.bound, self.reading)
         if isinstance(self.layers, str):
             raise TypeError(f"layers must be a sequence of names, got {self.layers!r}")
         if self.layers is not None:
@@ -143,22 +158,20 @@ class Objective:
                     raise ValueError(f"{name} must be {kind}, got {value}")
         if self.defence is not None and (isinstance(self.defence, type) or not callable(self.defence)):
             raise TypeError(
-                f"defence is {self.defence!r}; it takes one such as mm.defences.Adversarial(eps=0.3), or a "
-                "function of (model, images, labels, progress, key)"
+                "defence must be one such as mm.defences.Adversarial(eps=0.3), or a function of (model, "
+                f"images, labels, progress, key), got {self.defence!r}"
             )
         if all_leaves([self.defence]) and not isinstance(self.defence, Hashable):
-            raise TypeError(
-                f"defence is {self.defence!r}, which has no hash; it takes a pytree, or one with a hash"
-            )
+            raise TypeError(f"defence must be a pytree, or have a hash, got {self.defence!r}, which has none")
 
     def __repr__(self) -> str:
         shown = {one.name: getattr(self, one.name) for one in fields(self)}
-        if self.defence is None:  # as it was before there were defences: folders of sweeps tell by it
+        if self.defence is None:  # the text from before there were defences: folders of sweeps compare it
             del shown["defence"]
         return f"Objective({', '.join(f'{name}={value!r}' for name, value in shown.items())})"
 
     def facts(self) -> dict[str, Any]:
-        """The fields as labels: a defence by its text, and its numbers as ``defence_<field>``."""
+        """The fields as labels: a defence as text, and its numbers as ``defence_<field>``."""
         facts = {name: getattr(self, name) for name in TRACED + STATIC}
         if self.defence is None:
             return facts
@@ -182,7 +195,7 @@ class Objective:
         )
 
     def check(self, weights: Any) -> None:
-        """Raise the ValueError that the objective would meet on these weights, without computing it."""
+        """Raise the ValueError that the objective would raise on these weights, without computing it."""
         for kernel in kernels(weights, self.layers).values():
             if self.strength:
                 interval(kernel, self.reading, self.membership, bound=self.bound)
@@ -196,8 +209,8 @@ class Objective:
     ) -> Measured:
         """Loss without the penalty, cross-entropy and accuracy of a batch.
 
-        They are the defence's, if there is one, at a ``moment`` (progress, key) of training; else the loss is
-        the cross-entropy.
+        Those of the defence, if there is one, at a ``moment`` (progress, key) of training; without a moment
+        or a defence the loss is the cross-entropy.
         """
         if self.defence is not None and moment is not None:
             return Measured(*self.defence(model, images, labels, *moment))

@@ -1,9 +1,9 @@
-"""Images cut into tiles, with the batch as the last axis: the layout in which convolution is fast on a CPU.
+"""Images in tiles, with the batch as the last axis: the layout that makes the simplified convolution fast.
 
 ``tiles[r, s, c, i, j, n]`` is the pixel of image n, channel c, at row ``i * tr + r`` and column
 ``j * ts + s``, for tiles of (tr, ts) pixels. The last axis is long and contiguous, so shifts, maxima and
 matrix products work on whole stretches of memory. With tiles of (1, 1) it is the image with its axes
-in another order.
+in another order. The results are those of the ordinary layers, gradients included; only the speed differs.
 """
 
 from functools import partial, reduce
@@ -18,25 +18,25 @@ Tile = tuple[int, ...]  # (rows, columns)
 Pairs = tuple[tuple[int, int], tuple[int, int]]
 
 
-def cut(
+def to_tiles(
     images: Float[AnyArray, "n h w c"], tile: Tile, padding: Pairs = ((0, 0), (0, 0))
 ) -> Float[Array, "tr ts c i j n"]:
-    """Images as tiles, after ``padding`` of ((top, bottom), (left, right)) zeros; more follow to fill tiles.
+    """Images as tiles, after ``padding`` of ((top, bottom), (left, right)) zeros, and more to fill the tiles.
 
-    Identity: ``join(cut(x, tile), h, w) == x``.
+    Identity: ``from_tiles(to_tiles(x, tile), h, w) == x``.
     """
     tr, ts = tile
     down, across = (
         (low, high + -(size + low + high) % side)
         for size, side, (low, high) in zip(images.shape[1:3], tile, padding, strict=True)
     )
-    # Transposed first, padded after: in the other order XLA transposes once for every shift of a patch.
+    # Transposed first, then padded: in the other order XLA transposes once for every shift of a patch.
     padded = jnp.pad(jnp.transpose(images, (1, 2, 3, 0)), (down, across, (0, 0), (0, 0)))
     height, width, channels, n = padded.shape
     return padded.reshape(height // tr, tr, width // ts, ts, channels, n).transpose(1, 3, 4, 0, 2, 5)
 
 
-def join(tiles: Float[Array, "tr ts c i j n"], height: int, width: int) -> Float[Array, "n h w c"]:
+def from_tiles(tiles: Float[Array, "tr ts c i j n"], height: int, width: int) -> Float[Array, "n h w c"]:
     """The first ``height`` rows and ``width`` columns of the images that the tiles make up."""
     tr, ts, channels, i, j, n = tiles.shape
     images = tiles.transpose(5, 3, 0, 4, 1, 2).reshape(n, i * tr, j * ts, channels)
@@ -44,29 +44,31 @@ def join(tiles: Float[Array, "tr ts c i j n"], height: int, width: int) -> Float
 
 
 def _members(tiles: Array) -> list[Array]:
-    """The four arrays that hold the first, second, third and fourth pixel of every 2 x 2 window.
+    """Four arrays: the first, second, third and fourth pixel of every 2 x 2 window, row by row.
 
-    A side of the window lies within a tile if the tile's side is even, and across tiles if it is 1.
+    A window lies within a tile along sides that are even, and across two tiles along sides of 1.
     """
 
     def halves(x: Array, within: int, across: int) -> list[Array]:
         axis = within if x.shape[within] > 1 else across
-        size = x.shape[axis] // 2 * 2  # an odd last row or column is left out
+        size = x.shape[axis] // 2 * 2  # an odd last row or column is dropped, as by "VALID" pooling
         return [jax.lax.slice_in_dim(x, start, size, 2, axis) for start in (0, 1)]
 
     return [part for rows in halves(tiles, 0, 3) for part in halves(rows, 1, 4)]
 
 
 def mean_pool(tiles: Float[Array, "tr ts c i j n"]) -> Float[Array, "pr ps c k l n"]:
-    """Mean of each 2 x 2 window of pixels. A tile's sides are even or 1; an odd last row is left out."""
+    """Mean of each 2 x 2 window of pixels; a tile's sides are even or 1, and an odd last row is dropped."""
     return sum(_members(tiles)) / 4  # type: ignore[return-value]
 
 
+# JAX's own gradient of a maximum is shared among equals, that of a pooling layer goes to the first of them.
+# The flat strokes and background of digits make many windows of equals, so the gradient is written out here.
 @jax.custom_vjp
 def max_pool(tiles: Float[Array, "tr ts c i j n"]) -> Float[Array, "pr ps c k l n"]:
-    """Maximum of each 2 x 2 window of pixels. A tile's sides are even or 1; an odd last row is left out.
+    """Maximum of each 2 x 2 window of pixels; a tile's sides are even or 1, and an odd last row is dropped.
 
-    Identity: equal to ``nnx.max_pool``, in its gradient too, which goes to the first maximum of a window.
+    Identity: equal to ``nnx.max_pool``, also in its gradient, which goes to the first maximum of a window.
     """
     return reduce(jnp.maximum, _members(tiles))
 
@@ -78,7 +80,7 @@ def _max_pool_forward(tiles: Array) -> tuple[Array, tuple[Array, Array]]:
 
 def _max_pool_backward(saved: tuple[Array, Array], gradient: Array) -> tuple[Array]:
     tiles, largest = saved
-    open_ = jnp.ones(largest.shape, bool)  # windows whose maximum has not been met yet
+    open_ = jnp.ones(largest.shape, bool)  # windows whose maximum has not been found yet
     parts = []
     for member in _members(tiles):
         first = (member == largest) & open_
@@ -89,7 +91,7 @@ def _max_pool_backward(saved: tuple[Array, Array], gradient: Array) -> tuple[Arr
 
 
 def _interleave(halves: list[Array], within: int, across: int, tiles: Array) -> Array:
-    """The inverse of cutting into every other row (or column), with zeros for what was left out."""
+    """The inverse of taking every other row (or column), with zeros for what was dropped."""
     axis = within if tiles.shape[within] > 1 else across
     shape = list(halves[0].shape)
     shape[axis] *= 2
@@ -105,7 +107,8 @@ max_pool.defvjp(_max_pool_forward, _max_pool_backward)
 def stack_shifts(tiles: Float[Array, "tr ts c i j n"], reach: Tile) -> Float[Array, "ki tr kj ts c oi oj n"]:
     """All shifts by whole tiles, ``out[a, r, b, s, c, i, j] = tiles[r, s, c, i + a, j + b]``.
 
-    ``reach`` is the number of shifts downwards and to the right, the first of them by 0.
+    ``reach`` is the number of shifts downwards and to the right, the first of them by 0. The first five axes
+    together are the patch axis: row (a, r), column (b, s), channel, as in ``kernel.reshape(-1, cout)``.
     """
     (down, right), (i, j) = reach, tiles.shape[3:5]
     columns = jnp.stack([tiles[..., b : j - right + 1 + b, :] for b in range(right)], axis=1)
@@ -113,7 +116,7 @@ def stack_shifts(tiles: Float[Array, "tr ts c i j n"], reach: Tile) -> Float[Arr
 
 
 def _shifts_backward(reach: Tile, shape: tuple[int, ...], gradient: Array) -> tuple[Array]:
-    # Each pixel gathers from its shifts: adding shifted, padded arrays takes longer.
+    # Each pixel gathers from its shifts. JAX's own gradient adds shifted, padded arrays and takes longer.
     (down, right), (i, j) = reach, shape[3:5]
     columns = jnp.stack(
         [

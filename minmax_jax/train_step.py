@@ -1,4 +1,8 @@
-"""Training steps as one pure, jitted scan: the functional core of ``fit``."""
+"""The training step: one pure, jitted scan over batches, the functional core of ``fit`` and ``sweep``.
+
+Each step takes the gradient of the objective on a batch, lets the optimiser update the parameters, and
+records how far each weight has gone. The rest of training (epochs, files, reports) is in ``training``.
+"""
 
 from collections.abc import Sequence
 from functools import partial
@@ -26,11 +30,11 @@ class State(NamedTuple):
     rest: nnx.State  # batch statistics, dropout's counters: what is neither parameter nor structure
     optimiser: optax.OptState
     extremes: dict[str, Interval]  # each recorded weight's own minimum and maximum so far
-    snapshots: Kernels  # (points + 1, *kernel.shape); the last row takes the steps not asked for
+    snapshots: Kernels  # (points + 1, *kernel.shape); the last row takes the steps that are not recorded
 
 
 class Course(NamedTuple):
-    """Where some steps lie in a run, for defences that change in its course or draw random numbers."""
+    """Where some steps lie in a run, for defences that change during it or draw random numbers."""
 
     key: Array  # of the run's seed
     done: Int[Array, ""] | int  # steps before the first of these
@@ -40,7 +44,7 @@ class Course(NamedTuple):
         """Share of the run that is done before the step of this number, counted from 0, and its random key.
 
         The key is ``fold_in(fold_in(key, 0), done + number)``: ``fold_in(key, epoch)`` orders the batches of
-        epochs 1, 2, ... Identity: equal for steps that are equally far, in however many pieces.
+        epochs 1, 2, ... Identity: the same for the same step of a run, however the run is divided.
         """
         step = self.done + number
         progress = jnp.asarray(step, jnp.float32) / jnp.asarray(self.total, jnp.float32)
@@ -55,7 +59,8 @@ def initial_state(
 ) -> tuple[nnx.GraphDef, State]:
     """The model in training mode as a graph definition, and the state before the first step.
 
-    ``record`` names the layers whose kernels are recorded, None all convolutions.
+    ``points`` is the number of snapshots; ``record`` names the layers whose kernels are recorded, None all
+    convolutions.
     """
     training = nnx.clone(model)  # the caller's module keeps its weights and its mode
     training.train()
@@ -72,8 +77,8 @@ def epoch_order(
 ) -> Int[Array, "steps batch"]:
     """Rows of each batch of an epoch: a permutation of the images by ``fold_in(key, epoch)``.
 
-    Only whole batches are used; the images left over are others in each epoch.
-    Identity: no row comes twice, and the order depends on nothing but key, epoch and the two sizes.
+    Only whole batches are used; the images left over differ from epoch to epoch.
+    Identity: no row appears twice, and the order depends only on key, epoch and the two sizes.
     """
     steps = images // batch_size
     order = jax.random.permutation(jax.random.fold_in(key, epoch), images)
@@ -92,19 +97,31 @@ def train_steps(
     slots: Int[Array, " steps"],
     course: Course | None = None,
 ) -> tuple[State, Measured, Measured]:
-    """One ``lax.scan`` over batches: gradient of the objective, optimiser's update, recording.
+    """One ``lax.scan`` over batches: gradient of the objective, the optimiser's update, recording.
 
-    ``order`` holds the rows of each batch, ``slots`` the row of ``state.snapshots`` that takes the kernels
-    after each step; ``course`` tells an objective with a defence where in the run they are. Returns the
-    state after the last step; what each step measured on its batch before its update; and the last batch
-    measured again after its update (without the defence), which tells whether the state is any good.
     Pure: the same arguments give the same bits on a CPU.
+
+    Args:
+        definition: the model's graph definition, of ``initial_state``; static, as is ``optimiser``.
+        optimiser: whose memory ``state`` holds.
+        objective: what each step lowers.
+        state: before the first of these steps.
+        images: all images, in [0, 1].
+        labels: their class numbers.
+        order: rows of the images in each batch, of ``epoch_order``.
+        slots: for each step the row of ``state.snapshots`` that takes its kernels.
+        course: where in the run the steps are; an objective with a defence needs it.
+
+    Returns:
+        The state after the last step; what each step measured on its batch before its update; and the last
+        batch measured again after its update (without the defence), which tells whether the state is usable.
     """
+    if objective.defence is not None and course is None:
+        raise TypeError("course must be a Course for an objective with a defence, got None")
 
     def loss(params: nnx.State, rest: nnx.State, rows: Array, number: Array | None) -> tuple[Array, Any]:
-        model = nnx.merge(
-            definition, params, rest, copy=True
-        )  # its own variables, so that it may change them
+        # Merged as a copy: the model has variables of its own, which a call may change.
+        model = nnx.merge(definition, params, rest, copy=True)
         moment = None if number is None or course is None else course.moment(number)
         measured = objective.measured(model, images[rows], labels[rows], moment)
         total = measured.loss + objective.penalty(params)
@@ -112,21 +129,22 @@ def train_steps(
 
     def step(state: State, batch: tuple[Array, Array, Array | None]) -> tuple[State, Measured]:
         rows, slot, number = batch
-        gradient = jax.grad(loss, has_aux=True)
-        grads, (measured, rest) = gradient(state.params, state.rest, rows, number)
+        grads, (measured, rest) = jax.grad(loss, has_aux=True)(state.params, state.rest, rows, number)
         updates, memory = optimiser.update(grads, state.optimiser, state.params)
         params = optax.apply_updates(state.params, updates)
-        found = kernels(params, rank=RANKS)
-        extremes = {
-            name: Interval(jnp.minimum(span.low, found[name]), jnp.maximum(span.high, found[name]))
-            for name, span in state.extremes.items()
-        }
-        snapshots = {name: rows.at[slot].set(found[name]) for name, rows in state.snapshots.items()}
-        return State(params, rest, memory, extremes, snapshots), measured
+        return State(params, rest, memory, *_recorded(state, params, slot)), measured
 
-    if objective.defence is not None and course is None:
-        raise TypeError("course is None; with a defence it takes a Course")
     numbers = None if objective.defence is None else jnp.arange(len(order))
     state, measured = lax.scan(step, state, (order, slots, numbers))
     _, (after, _) = loss(state.params, state.rest, order[-1], None)
     return state, measured, after
+
+
+def _recorded(state: State, params: nnx.State, slot: Array) -> tuple[dict[str, Interval], Kernels]:
+    """The extremes and the snapshots of ``state`` with the kernels of ``params`` in them."""
+    found = kernels(params, rank=RANKS)
+    extremes = {
+        name: Interval(jnp.minimum(span.low, found[name]), jnp.maximum(span.high, found[name]))
+        for name, span in state.extremes.items()
+    }
+    return extremes, {name: rows.at[slot].set(found[name]) for name, rows in state.snapshots.items()}

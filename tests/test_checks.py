@@ -1,44 +1,224 @@
-"""Checks say which argument, what it got and what it takes."""
+"""What is checked of arguments in general, and every bad argument that the core refuses."""
+
+from functools import cache
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
+from flax import nnx
 
+import minmax_jax as mm
+from helpers.filled import filled
 from helpers.refusal import refuses
-from minmax_jax.checks import check_count, check_type, is_known, one_of
+from helpers.small import digits
+from minmax_jax import (
+    Conv,
+    Interval,
+    LeNet,
+    Objective,
+    convolve,
+    degree,
+    fuzziness,
+    interval,
+    kernels,
+    patches,
+)
+from minmax_jax.checks import check_count, check_positive, check_type, is_known, one_of
+from minmax_jax.convolution import toeplitz
+from minmax_jax.evaluation import map_batches, split_model
+from minmax_jax.fuzziness import MEASURES
+from minmax_jax.intervals import MEMBERSHIPS, READINGS, memberships
+from minmax_jax.minmax import near_zero, sign_test
+from minmax_jax.objective import TRAINABLE_READINGS
+from minmax_jax.theory import CLOSED, amplification, amplification_parts, amplifications, closed_form, descend
+from minmax_jax.train_step import initial_state, train_steps
+from minmax_jax.training import ADAM
+
+NAN, INF = np.nan, np.inf
 
 
-def test_one_of_several_names():
+def test_what_is_in_range_passes():
     assert one_of("reading", "layer", ("layer", "filter")) == "layer"
-    with refuses("reading must be one of ('layer', 'filter'), got 'row'"):
-        one_of("reading", "row", ("layer", "filter"))
-
-
-@pytest.mark.parametrize("got", [1, np.int64(3)])
-def test_a_count_in_range(got):
-    check_count("epochs", got, most=3)
-
-
-@pytest.mark.parametrize("got", [1.0, "1", None, True])
-def test_what_is_no_count(got):
-    with refuses(f"epochs must be an int, got {got!r}", error=TypeError):
-        check_count("epochs", got)
-
-
-def test_a_count_out_of_range():
-    with refuses("epochs must be at least 1, got 0"):
-        check_count("epochs", 0)
-    with refuses("seed must be in [0, 6], got 7"):
-        check_count("seed", 7, 0, 6)
-
-
-def test_a_type():
+    for got in (1, np.int64(3)):
+        check_count("epochs", got, most=3)
     check_type("model", 1, int)
-    with refuses("model must be an int, got a str", error=TypeError):
-        check_type("model", "x", int)
+    check_positive("p", 1e-9)
 
 
 def test_values_are_unknown_inside_a_transformation():
     seen = []
-    jax.jit(lambda x: seen.append(is_known(x)) or x)(1.0)
+    jax.jit(lambda x: seen.append(is_known(x)) or check_positive("x", x) or x)(-1.0)
     assert seen == [False] and is_known(1.0)
+
+
+K = jnp.arange(12.0).reshape(2, 2, 1, 3)
+FIXED = {"reading": "fixed"}
+LAYERS = [K, K[:1]]
+IMAGES, WINDOW = jnp.zeros((1, 4, 4, 1)), jnp.zeros((2, 2, 1, 1))
+DENSE = {"dense": jnp.ones((2, 2))}
+
+
+def keys():
+    return nnx.Rngs(0)
+
+
+@cache
+def lenet():
+    return filled(LeNet)
+
+
+def train_without_a_course():
+    objective = Objective(defence=mm.defences.IBP(eps=0.1))
+    definition, state = initial_state(lenet(), ADAM, 1)
+    empty = np.zeros((1, 1), np.int32)
+    return train_steps(definition, ADAM, objective, state, IMAGES, empty[0], empty, empty[0])
+
+
+def one_extreme_too_few():
+    return fuzziness(LAYERS, reading="trajectory", extremes={"0": Interval(K, K)})
+
+
+def pad(padding):
+    return Conv(1, 1, (3, 3), padding=padding, rngs=keys())
+
+
+PADDING = "padding must be 'SAME', 'VALID', an int, or ((top, bottom), (left, right))"
+BAD_PADDINGS = ("same", "", [1, 2], ((0, 0),), ((0, 0, 0), (0, 0, 0)), None, 1.5, [(1, 1)] * 3)
+TILED = (
+    lambda tile: convolve(IMAGES, WINDOW, tile=tile),
+    lambda tile: patches(IMAGES, (2, 2), tile=tile),
+    lambda tile: toeplitz(WINDOW, tile),
+)
+REFUSALS = [
+    # checks
+    (lambda: one_of("reading", "row", ("a", "b")), "reading must be one of ('a', 'b'), got 'row'"),
+    (lambda: check_count("epochs", 0), "epochs must be at least 1, got 0"),
+    (lambda: check_count("seed", 7, 0, 6), "seed must be in [0, 6], got 7"),
+    (lambda: check_positive("p", 0), "p must be a finite number > 0, got 0"),
+    (lambda: check_positive("p", NAN), "p must be a finite number > 0, got nan"),
+    (lambda: check_positive("p", INF), "p must be a finite number > 0, got inf"),
+    # kernels
+    (lambda: kernels(lenet(), ["conv3"]), "layers must be a sequence of names out of ['conv1', 'conv2']"),
+    (lambda: kernels(lenet(), ["conv1", "dense1"]), "got ['conv1', 'dense1']"),
+    (lambda: kernels(lenet(), []), "layers must be a sequence of names"),
+    (lambda: kernels(lenet(), "conv1"), "layers must be a sequence of names"),
+    (lambda: kernels(lenet(), rank=(3, 5)), "rank 3 or 5"),
+    (lambda: kernels({}), "hold a convolution kernel, a floating-point array of rank 4, got shapes []"),
+    (lambda: kernels(nnx.Linear(2, 3, rngs=keys())), "(2, 3)"),
+    (lambda: kernels({"a.b": K, "a": {"b": K}}), "layers of different names, got two named 'a.b'"),
+    # intervals
+    (lambda: interval(K, "Layer"), f"reading must be one of {READINGS}, got 'Layer'"),
+    (lambda: interval(K, "layer", None), f"membership must be one of {MEMBERSHIPS}, got None"),
+    (lambda: memberships(K, interval(K), ""), f"membership must be one of {MEMBERSHIPS}, got ''"),
+    (lambda: interval(K.at[0].set(NAN), "fixed"), "kernel must hold finite weights"),
+    (lambda: interval(K.at[0].set(-INF)), "kernel must hold finite weights"),
+    (lambda: interval(jnp.zeros((0, 3))), "kernel must hold at least one weight, got shape (0, 3)"),
+    (lambda: interval(jnp.full((2, 2, 1, 1), 3.0)), "zero width by reading 'layer' and membership 'signed'"),
+    (lambda: interval(0 * K, "layer", "magnitude"), "zero width by reading 'layer' and membership 'mag"),
+    (lambda: interval(K.at[..., 1].set(5.0), "filter"), "kernel must hold weights that differ"),
+    (lambda: interval(K.at[..., 0].set(0.0), "filter", "magnitude"), "kernel must hold weights that differ"),
+    (lambda: interval(jnp.arange(3.0), "filter"), "kernel must have rank >= 2 with reading 'filter', got"),
+    (lambda: interval(K, "fixed", bound=0.0), "bound must be a finite number > 0, got 0.0"),
+    (lambda: jax.jit(lambda k: interval(k, "fixed", bound=NAN))(K), "bound must be a finite number > 0, got"),
+    (lambda: interval(K, bound=2.0), "bound must be None unless reading is 'fixed', got 2.0 with 'layer'"),
+    (lambda: interval(K, "trajectory"), "extremes must be the Interval of a run"),
+    (lambda: interval(K, "trajectory", extremes=Interval(K + 9, K)), "extremes must have low <= high"),
+    (lambda: interval(K, "trajectory", extremes=Interval(K * NAN, K)), "extremes must have low <= high"),
+    # fuzziness
+    (lambda: fuzziness(K, measure="Entropy"), f"measure must be one of {MEASURES}, got 'Entropy'"),
+    (lambda: degree(jnp.float32(0.5), None), f"measure must be one of {MEASURES}, got None"),
+    (lambda: fuzziness(K, measure="yager", p=0.0), "p must be a finite number > 0, got 0.0"),
+    (lambda: degree(jnp.array([0.5, -1e-6])), "mu must be in [0, 1]"),
+    (lambda: degree(jnp.array([0.5, 1.0001])), "mu must be in [0, 1]"),
+    (lambda: degree(jnp.array([0.5, NAN])), "mu must be in [0, 1]"),
+    (lambda: fuzziness([K, K * NAN]), "kernel must hold finite weights"),
+    (lambda: fuzziness(DENSE), "weights must hold a convolution kernel"),
+    (lambda: fuzziness(K, bound=1.0), "bound must be None unless reading is 'fixed'"),
+    (lambda: fuzziness(LAYERS, reading="trajectory"), "extremes must be the Interval"),
+    (one_extreme_too_few, "extremes must have an Interval for each of ['0', '1'], got ['0']"),
+    (lambda: fuzziness(K, layers=["conv9"]), "layers must be None for a single kernel, got ['conv9']"),
+    # convolution and LeNet
+    *[(lambda padding=padding: pad(padding), f"{PADDING}, got {padding!r}") for padding in BAD_PADDINGS],
+    (lambda: patches(IMAGES, (2, 2), -1), "padding must be numbers >= 0, got -1"),
+    (lambda: patches(IMAGES, (2, 2), ((0, 0), (0, -2))), "padding must be numbers >= 0"),
+    (lambda: patches(IMAGES, (5, 1)), "window must be at least 1x1 and at most the padded image, 4x4"),
+    (lambda: patches(IMAGES, (2, 0)), "got 2x0"),
+    (lambda: patches(IMAGES, (7, 6), 1), "at most the padded image, 6x6, got 7x6"),
+    (lambda: convolve(IMAGES, jnp.zeros((2, 2, 3, 1))), "images must have the 3 channels of a kernel of"),
+    (lambda: convolve(IMAGES[0], WINDOW), "images must have shape (n, h, w, cin), got (4, 4, 1)"),
+    (lambda: convolve(IMAGES, WINDOW[0]), "kernel must have shape (kh, kw, cin, cout), got (2, 1, 1)"),
+    (lambda: Conv(1, 1, (0, 3), rngs=keys()), "kernel_size must be (height, width), each >= 1, got (0, 3)"),
+    (lambda: Conv(1, 1, (3,), rngs=keys()), "kernel_size must be (height, width)"),
+    *[
+        (lambda call=call, tile=tile: call(tile), f"tile must be (rows, columns), each >= 1, got {tile}")
+        for tile in ((0, 1), (2, -1), (2,), (1, 2, 3))
+        for call in TILED
+    ],
+    (lambda: LeNet(variant="relu", rngs=keys()), "variant must be one of ('modern', 'classic'), got 'relu'"),
+    *[
+        (lambda shape=shape: LeNet(shape, rngs=keys()), f"of at least (12, 12, 1), got {shape}")
+        for shape in ((11, 28, 1), (28, 11, 1), (28, 28, 0), (28, 28), (1, 28, 28, 1))
+    ],
+    (lambda: LeNet(classes=1, rngs=keys()), "classes must be at least 2, got 1"),
+    (lambda: lenet()(jnp.zeros((2, 28, 28, 3))), "images must have shape (n, 28, 28, 1), got (2, 28, 28, 3)"),
+    (lambda: lenet()(jnp.zeros((28, 28, 1))), "images must have shape (n, 28, 28, 1), got (28, 28, 1)"),
+    # objective
+    (lambda: Objective(NAN), "strength must be a finite number, got nan"),
+    (lambda: Objective(INF), "strength must be a finite number, got inf"),
+    (lambda: Objective(l1=-1.0), "l1 must be a finite number >= 0, got -1.0"),
+    (lambda: Objective(l2=NAN), "l2 must be a finite number >= 0, got nan"),
+    (lambda: Objective(reading="trajectory"), f"reading must be one of {TRAINABLE_READINGS}, got"),
+    (lambda: Objective(membership="sign"), f"membership must be one of {MEMBERSHIPS}, got 'sign'"),
+    (lambda: Objective(measure="gini"), f"measure must be one of {MEASURES}, got 'gini'"),
+    (lambda: Objective(p=0.0), "p must be a finite number > 0, got 0.0"),
+    (lambda: Objective(bound=-1.0, **FIXED), "bound must be a finite number > 0, got -1.0"),
+    (lambda: Objective(bound=1.0), "bound must be None unless reading is 'fixed', got 1.0 with 'layer'"),
+    (lambda: Objective(layers=("c",)).penalty(LAYERS), "layers must be a sequence of names out of ['0'"),
+    (lambda: Objective(layers=("c",)).check(LAYERS), "layers must be a sequence of names"),
+    (lambda: Objective(0.1).check([0 * K]), "kernel must hold weights that differ"),
+    (lambda: Objective(0.1).penalty([K * NAN]), "kernel must hold finite weights"),
+    # statistics, theory, evaluation
+    (
+        lambda: near_zero(np.ones((1, 2)), within=1.0),
+        "within must be in (0, 1), a share of",
+    ),
+    (lambda: sign_test(3, -1), "towards must be at least 0, got -1"),
+    (lambda: closed_form(np.array([0.3]), "entropy", 0.1), f"measure must be one of {CLOSED}"),
+    (lambda: descend(np.array([0.3]), "linear", 0.1, -1), "steps must be at least 0, got -1"),
+    (lambda: amplification(K, -0.1), "eps must be a finite number >= 0, got -0.1"),
+    (lambda: amplification(K, INF), "eps must be a finite number >= 0, got inf"),
+    (lambda: amplification_parts(K, "fixed"), "reading must be one of ('layer', 'filter'), got 'fixed'"),
+    (lambda: amplification_parts(K.at[..., 2].set(0)), "kernel must hold weights that differ"),
+    (lambda: amplifications(K, layers=["conv1"]), "layers must be None for a single kernel"),
+    (lambda: amplifications(DENSE), "weights must hold a convolution kernel"),
+    (lambda: map_batches(jnp.sin, 0, K), "batch_size must be at least 1, got 0"),
+    (lambda: mm.accuracy(lenet(), digits().test, 0), "batch_size must be at least 1, got 0"),
+]
+TYPES = [
+    (lambda: check_count("epochs", 1.0), "epochs must be an int, got 1.0"),
+    (lambda: check_count("epochs", True), "epochs must be an int, got True"),
+    (lambda: check_count("epochs", None), "epochs must be an int, got None"),
+    (lambda: check_type("model", "x", int), "model must be an int, got a str"),
+    (lambda: check_type("rngs", 1, nnx.Rngs), "rngs must be a flax.nnx.rnglib.Rngs, got an int"),
+    (lambda: interval(np.arange(4, dtype=np.int32)), "kernel must be floating-point weights, got int32"),
+    (lambda: Objective("0.1"), "strength must be a finite number, got '0.1'"),
+    (lambda: Objective(layers="conv1"), "layers must be a sequence of names, got 'conv1'"),
+    (lambda: Objective(defence=3), "defence must be one such as mm.defences.Adversarial(eps=0.3)"),
+    (lambda: Objective(defence=mm.defences.IBP), "defence must be one such as"),
+    (train_without_a_course, "course must be a Course for an objective with a defence, got None"),
+    (lambda: split_model(3), "model must be a callable, from images to logits, got a int"),
+    (lambda: mm.accuracy(lenet(), digits()), "data must be a minmax_jax.data.split.Split, got a Dataset"),
+]
+
+
+@pytest.mark.parametrize(("call", "message"), REFUSALS, ids=[message for _, message in REFUSALS])
+def test_a_value_out_of_range_is_refused(call, message):
+    with refuses(message):
+        call()
+
+
+@pytest.mark.parametrize(("call", "message"), TYPES, ids=[message for _, message in TYPES])
+def test_a_value_of_the_wrong_type_is_refused(call, message):
+    with refuses(message, error=TypeError):
+        call()

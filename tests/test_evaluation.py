@@ -8,7 +8,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import minmax_jax as mm
-from helpers.refusal import refuses
 from helpers.small import Norm, digits, lenet
 from minmax_jax.evaluation import map_batches, merge_model, share, split_model
 
@@ -58,8 +57,3 @@ def test_split_and_merge_give_the_model_back():
 
 def test_models_alike_share_a_definition():
     assert split_model(lenet(0))[0] == split_model(lenet(1))[0]
-
-
-def test_what_is_no_model_is_named():
-    with refuses("model must be a callable, got a int", error=TypeError):
-        split_model(3)

@@ -9,23 +9,18 @@ import pytest
 from flax import nnx
 from jax import lax
 
-import minmax_jax.convolution
-import minmax_jax.lenet
 from helpers import small
 from helpers.filled import filled
-from helpers.refusal import refuses
 from minmax_jax import LeNet
-from minmax_jax.attacks.losses import cross_entropy
 from minmax_jax.lenet import scaled_tanh
+from minmax_jax.objective import cross_entropy
 
 VARIANTS = ("modern", "classic")
-LAYERS = ("conv1", "conv2", "dense1", "dense2", "dense3")
 
 
 def build(image_shape, classes=2, variant="modern"):
     """A LeNet as a function of its weights and images, and random weights."""
-    model = filled(partial(LeNet, image_shape, classes, variant))
-    definition, state = nnx.split(model)
+    definition, state = nnx.split(filled(partial(LeNet, image_shape, classes, variant)))
     return lambda state, images: nnx.merge(definition, state)(images), state
 
 
@@ -64,26 +59,6 @@ def images_with_flat_areas(shape):
     return jnp.asarray(images)
 
 
-@pytest.mark.parametrize("variant", VARIANTS)
-def test_equals_an_independent_implementation_in_values_and_gradients(variant):
-    model, state = build((16, 18, 2), 7, variant)
-    images = images_with_flat_areas((3, 16, 18, 2))
-    cotangent = jnp.asarray(np.random.default_rng(2).normal(size=(3, 7)), jnp.float32)
-
-    @jax.jit
-    def values_and_gradients(state, images):
-        ours, pull = jax.vjp(model, state, images)
-        others, others_pull = jax.vjp(lambda w, x: reference(w, x, variant), nnx.to_pure_dict(state), images)
-        of_weights, of_images = pull(cotangent)
-        return (ours, nnx.to_pure_dict(of_weights), of_images), (others, *others_pull(cotangent))
-
-    def close(a, b):
-        np.testing.assert_allclose(a, b, rtol=1e-4, atol=2e-5)
-        assert np.abs(b).max() > 0.01
-
-    jax.tree.map(close, *values_and_gradients(state, images))
-
-
 def choose(patch, native):
     """As on a GPU, or as on a CPU; the list grows with each time that LeNet or a layer asks."""
     asked = []
@@ -92,42 +67,44 @@ def choose(patch, native):
     return asked
 
 
-def rounded(weights):
-    """Weights of few digits: both convolutions are exact with them, and so are ties."""
-    return jax.tree.map(lambda leaf: jnp.round(leaf * 16) / 16, weights)
-
-
 @pytest.mark.parametrize(
     ("image_shape", "variant"),
     [
-        ((30, 27, 3), "modern"),
+        ((16, 18, 2), "modern"),
         ((12, 12, 1), "modern"),
-        ((13, 17, 2), "modern"),
-        ((32, 32, 3), "modern"),
+        pytest.param((30, 27, 3), "modern", marks=pytest.mark.slow),
+        pytest.param((13, 17, 2), "modern", marks=pytest.mark.slow),
         ((13, 17, 2), "classic"),
     ],
 )
-def test_the_native_form_is_equal_in_values_and_gradients(image_shape, variant, monkeypatch):
+def test_both_forms_equal_an_independent_implementation_and_its_gradients(image_shape, variant, monkeypatch):
     model, state = build(image_shape, 3, variant)
-    for layer in ("conv1", "conv2"):
-        state[layer] = rounded(state[layer])
+    for layer in ("conv1", "conv2"):  # of few digits: both convolutions are exact with them, and so are ties
+        state[layer] = jax.tree.map(lambda leaf: jnp.round(leaf * 16) / 16, state[layer])
     images = jnp.round(images_with_flat_areas((3, *image_shape)) * 4) / 4
     cotangent = jnp.asarray(np.random.default_rng(3).normal(size=(3, 3)), jnp.float32)
 
     @jax.jit
-    def both(state, images):
+    def values_and_gradients(state, images):
         results = []
-        for native in (True, False):
-            choose(monkeypatch, native)
-            values, pull = jax.vjp(lambda state, images: model(state, images), state, images)
-            results.append((values, *pull(cotangent)))
+        for form in (True, False, None):
+            if form is None:
+                values, pull = jax.vjp(partial(reference, variant=variant), nnx.to_pure_dict(state), images)
+                results.append((values, *pull(cotangent)))
+            else:
+                choose(monkeypatch, form)
+                values, pull = jax.vjp(lambda state, images: model(state, images), state, images)
+                of_weights, of_images = pull(cotangent)
+                results.append((values, nnx.to_pure_dict(of_weights), of_images))
         return results
 
     def close(a, b):
         np.testing.assert_allclose(a, b, rtol=1e-4, atol=2e-5)
         assert np.abs(b).max() > 0.01
 
-    jax.tree.map(close, *both(state, images))
+    native, tiled, expected = values_and_gradients(state, images)
+    jax.tree.map(close, native, expected)
+    jax.tree.map(close, tiled, expected)
 
 
 @pytest.mark.parametrize("variant", VARIANTS)
@@ -145,38 +122,25 @@ def test_a_tie_under_max_pool_gives_the_gradient_to_one_value():
     """On a flat image all values of a window tie: half of the rows and columns get no gradient."""
     model, state = build((12, 12, 1))
     flat = jnp.full((1, 12, 12, 1), 0.5)
-    one_tap = jnp.zeros((5, 5, 1, 6)).at[2, 2].set(1)
-    state["conv1"]["kernel"][...] = one_tap
+    state["conv1"]["kernel"][...] = jnp.zeros((5, 5, 1, 6)).at[2, 2].set(1)
     state["conv1"]["bias"][...] = jnp.zeros(6)
     gradient = jax.jit(jax.grad(lambda x: model(state, x).sum()))(flat)[0, :, :, 0]
-    touched = np.abs(gradient) > 0
-    windows = touched.reshape(6, 2, 6, 2).sum((1, 3))
-    assert touched.any()
-    assert windows.max() == 1
+    assert (np.abs(gradient) > 0).reshape(6, 2, 6, 2).sum((1, 3)).max() == 1
 
 
 @pytest.mark.parametrize("variant", VARIANTS)
 def test_there_are_61706_parameters(variant):
     model = nnx.eval_shape(lambda: LeNet(variant=variant, rngs=nnx.Rngs(0)))
-    parameters = nnx.state(model, nnx.Param)
-    sizes = [leaf.size for leaf in jax.tree.leaves(parameters)]
-    assert sum(sizes) == 61_706
-    assert len(sizes) == 10
+    sizes = [leaf.size for leaf in jax.tree.leaves(nnx.state(model, nnx.Param))]
+    assert (sum(sizes), len(sizes)) == (61_706, 10)
 
 
-@pytest.mark.parametrize(
-    ("image_shape", "classes"), [((28, 28, 1), 10), ((12, 12, 1), 2), ((13, 17, 3), 5), ((32, 12, 4), 3)]
-)
+@pytest.mark.parametrize(("image_shape", "classes"), [((28, 28, 1), 10), ((12, 12, 1), 2), ((32, 13, 4), 3)])
 def test_takes_any_image_size_and_channel_count_that_fit(image_shape, classes):
     model, state = build(image_shape, classes)
-    logits = jax.jit(model)(state, jnp.full((2, *image_shape), 0.5))
-    assert logits.shape == (2, classes)
-    assert np.isfinite(logits).all()
-
-
-def test_no_images_have_no_logits():
-    model, state = build((12, 12, 1))
-    assert jax.jit(model)(state, jnp.zeros((0, 12, 12, 1))).shape == (0, 2)
+    for count in (2, 0):
+        logits = jax.eval_shape(model, state, jax.ShapeDtypeStruct((count, *image_shape), jnp.float32))
+        assert logits.shape == (count, classes)
 
 
 def test_the_seed_decides_the_weights():
@@ -190,40 +154,14 @@ def test_the_scaled_tanh_maps_one_to_one():
     np.testing.assert_allclose(scaled_tanh(jnp.array([9.0, 99.0])), [1.7159, 1.7159], atol=1e-4)
 
 
-@pytest.mark.parametrize("variant", ["Modern", "relu", None, 1])
-def test_an_unknown_variant_is_refused(variant):
-    with refuses("variant is", repr(variant), "modern", "classic"):
-        LeNet(variant=variant, rngs=nnx.Rngs(0))
-
-
-@pytest.mark.parametrize("image_shape", [(11, 28, 1), (28, 11, 1), (28, 28, 0), (28, 28), (1, 28, 28, 1)])
-def test_an_image_shape_that_does_not_fit_is_refused(image_shape):
-    with refuses("image_shape is", image_shape, "(12, 12, 1)"):
-        LeNet(image_shape, rngs=nnx.Rngs(0))
-
-
-def test_fewer_than_two_classes_are_refused():
-    with refuses("classes is 1", "at least 2"):
-        LeNet(classes=1, rngs=nnx.Rngs(0))
-
-
-@pytest.mark.parametrize("shape", [(2, 12, 12, 3), (2, 12, 13, 1), (12, 12, 1), (12, 12)])
-def test_images_of_another_shape_are_refused(shape):
-    model, state = build((12, 12, 1))
-    with refuses("images have shape", shape, "(n, 12, 12, 1)"):
-        model(state, jnp.zeros(shape))
-
-
-def test_real_digits_meet_the_same_ties_as_in_the_native_form(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_real_digits_meet_the_same_ties_as_in_the_native_form(monkeypatch):
     """Flat strokes and background make windows of equal values, whose gradient goes to the first."""
     digits, model = small.digits().test, small.lenet()
     images, labels = jnp.asarray(digits.images), jnp.asarray(digits.labels)
 
-    def gradient(native: bool) -> np.ndarray:
-        for module in (minmax_jax.lenet, minmax_jax.convolution):
-            monkeypatch.setattr(module, "is_native", lambda: native)
-        loss = jax.jit(jax.grad(lambda x: cross_entropy(model(x), labels).sum()))
-        return np.asarray(loss(images))
+    def gradient(native):
+        choose(monkeypatch, native)
+        return np.asarray(jax.jit(jax.grad(lambda x: cross_entropy(model(x), labels)))(images))
 
     native = gradient(True)
     np.testing.assert_allclose(gradient(False), native, rtol=0, atol=1e-5 * abs(native).max())

@@ -28,13 +28,6 @@ def test_moved_away_by_hand():
     assert moved_away(mu) == pytest.approx([0.5, (1 + 0.5 + 0 + 0.5) / 4, 3.5 / 4])
 
 
-@given(arrays(np.float64, (3, 20), elements=st.floats(0, 1)))
-def test_moved_away_is_a_share_and_half_at_the_start(mu):
-    share = moved_away(mu)
-    assert share[0] == 0.5
-    assert ((share >= 0) & (share <= 1)).all()
-
-
 def test_wandering_from_the_centre_is_no_tendency():
     """Noise e added to w of N(0, 1) about a fixed centre: P = 1/2 + atan(s / 2) / pi for e of N(0, s^2)."""
     random = np.random.default_rng(0)
@@ -60,13 +53,6 @@ def test_memberships_average_to_the_recorded_fuzziness(history):
             np.testing.assert_allclose((4 * mu * (1 - mu)).mean(1), expected, atol=1e-5)
 
 
-def test_linear_fuzziness_is_one_minus_the_mean_distance(history):
-    """mean abs(2 mu - 1) = 1 - F for the linear measure."""
-    mu = membership_course(history, "conv1")
-    linear = history.fuzziness.sel(layer="conv1", reading="layer", membership="signed", measure="linear")
-    np.testing.assert_allclose(np.abs(2 * mu - 1).mean(1), 1 - linear, atol=1e-5)
-
-
 def test_summary_is_start_end_and_share(history):
     table = summary(history, "linear")
     assert table.sizes == {"layer": 2, "reading": 4, "membership": 2}
@@ -77,8 +63,8 @@ def test_summary_is_start_end_and_share(history):
     assert len(table.to_dataframe()) == 16
 
 
-def test_an_unknown_layer_is_named(history):
-    with pytest.raises(ValueError, match="layer must be one of, got 'conv7'"):
+def test_an_unknown_layer_is_refused(history):
+    with refuses("layer must be one of ('conv1', 'conv2'), got 'conv7'"):
         membership_course(history, "conv7")
 
 
@@ -86,8 +72,9 @@ weights = arrays(np.float64, (2, 3, 3, 1, 4), elements=st.floats(-5, 5), unique=
 
 
 @given(weights)
-def test_kurtosis_is_that_of_scipy(rows):
-    expected = stats.kurtosis(rows.reshape(2, -1), axis=1)
+def test_kurtosis_is_that_of_its_definition(rows):
+    away = rows.reshape(2, -1) - rows.reshape(2, -1).mean(1, keepdims=True)
+    expected = (away**4).mean(1) / (away**2).mean(1) ** 2 - 3
     np.testing.assert_allclose(kurtosis(rows), expected, rtol=1e-8, atol=1e-8)
 
 
@@ -105,8 +92,6 @@ def test_near_zero_by_hand():
     rows = np.array([[1.0, -0.1, 0.05, 0.2], [10.0, 1.0, -1.1, 9.0]])
     assert near_zero(rows).tolist() == [0.5, 0.25]
     assert near_zero(rows, within=0.5).tolist() == [0.75, 0.5]
-    with refuses("within is 1.0", "in (0, 1)"):
-        near_zero(rows, within=1.0)
 
 
 def test_near_zero_of_even_spread_and_of_fresh_kernels():
@@ -124,11 +109,6 @@ def test_sign_test_counts_the_outcomes_as_uneven(away, towards):
     uneven = sum(way for k, way in enumerate(ways) if abs(2 * k - n) >= abs(away - towards))
     assert sign_test(away, towards) == pytest.approx(uneven / 2**n)
     assert sign_test(away, towards) == sign_test(towards, away)
-
-
-def test_sign_test_refuses_negative_counts():
-    with refuses("towards is -1", "at least 0"):
-        sign_test(3, -1)
 
 
 @given(weights, st.integers(0, 9))

@@ -1,11 +1,10 @@
 """The objective: cross-entropy, the fuzziness term, and the L1 and L2 controls."""
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-import optax
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -13,11 +12,10 @@ from hypothesis.extra import numpy as hnp
 from jax import lax
 
 from helpers.filled import filled
-from helpers.refusal import refuses
-from minmax_jax import LeNet, Objective, fuzziness
+from minmax_jax import LeNet, Objective, defences, fuzziness
 from minmax_jax.fuzziness import MEASURES
 from minmax_jax.intervals import MEMBERSHIPS
-from minmax_jax.objective import TRAINABLE_READINGS, cross_entropy
+from minmax_jax.objective import TRAINABLE_READINGS, cross_entropy, register_pytree
 
 # memberships 0, 1/4, 1/2, 1: quadratic degrees 0, 3/4, 1, 0
 FIRST = jnp.array([-1.0, 0.0, 1.0, 3.0]).reshape(2, 2, 1, 1)
@@ -34,12 +32,7 @@ def test_cross_entropy_by_hand():
     got = cross_entropy(three_to_one, jnp.array([0, 1]))
     assert got == pytest.approx((np.log(4 / 3) + np.log(4)) / 2)
     assert cross_entropy(jnp.array([[100.0, 0.0]]), jnp.array([1])) == pytest.approx(100)
-
-
-@pytest.mark.parametrize("classes", [2, 10])
-def test_cross_entropy_of_equal_logits_is_the_logarithm_of_the_classes(classes):
-    got = cross_entropy(jnp.full((3, classes), 7.0), jnp.array([0, 1, 1]))
-    assert got == pytest.approx(np.log(classes))
+    assert cross_entropy(jnp.full((3, 10), 7.0), jnp.array([0, 1, 1])) == pytest.approx(np.log(10))
 
 
 @given(logits, labels)
@@ -51,9 +44,6 @@ def test_cross_entropy_equals_its_definition_and_ignores_a_shift(logits, labels)
     np.testing.assert_allclose(got, expected, rtol=1e-5, atol=1e-5)
     shifted = cross_entropy(jnp.asarray(logits) + 4.0, jnp.asarray(labels))
     np.testing.assert_allclose(shifted, expected, rtol=1e-4, atol=1e-4)
-    one_hot = jax.nn.one_hot(labels, 3)
-    by_optax = optax.softmax_cross_entropy(jnp.asarray(logits), one_hot).mean()
-    np.testing.assert_allclose(got, by_optax, rtol=1e-5, atol=1e-5)
 
 
 @pytest.mark.parametrize(
@@ -82,11 +72,9 @@ def test_the_penalty_by_hand(settings_, expected):
     assert objective.penalty(MODEL) == pytest.approx(expected, abs=1e-6)
 
 
-@pytest.mark.parametrize("measure", MEASURES)
-@pytest.mark.parametrize("membership", MEMBERSHIPS)
 @pytest.mark.parametrize("reading", TRAINABLE_READINGS)
-def test_its_fuzziness_is_that_of_the_weights_by_its_own_settings(reading, membership, measure):
-    options = {"reading": reading, "membership": membership, "measure": measure}
+def test_its_fuzziness_is_that_of_the_weights_by_its_own_settings(reading):
+    options = {"reading": reading, "membership": "magnitude", "measure": "yager"}
     options |= {"p": 1.5, "bound": 2.5 if reading == "fixed" else None, "layers": ("a",)}
     got = Objective(**options).fuzziness(MODEL)
     np.testing.assert_allclose(got, fuzziness(MODEL, **options), rtol=1e-6)
@@ -101,13 +89,9 @@ def test_a_flax_model_and_a_single_kernel_have_a_penalty():
     assert objective.penalty(FIRST) == pytest.approx(objective.penalty([FIRST]))
 
 
-def test_without_strength_and_penalties_nothing_is_added_and_nothing_moves():
-    gradient = jax.grad(lambda m: Objective().penalty(m))(MODEL)
-    for leaf in jax.tree.leaves(gradient):
-        np.testing.assert_array_equal(leaf, np.zeros(leaf.shape))
-
-
 def test_the_gradients_of_the_penalties():
+    for leaf in jax.tree.leaves(jax.grad(Objective().penalty)(MODEL)):  # none, unless asked for
+        np.testing.assert_array_equal(leaf, np.zeros(leaf.shape))
     rest = {"measure": "quadratic", "layers": ("a",)}
     gradients = [jax.grad(Objective(**rest, **one).penalty)(MODEL) for one in ({"l1": 2.0}, {"l2": 3.0})]
     of_l1 = gradients[0]["a"]["kernel"].ravel()
@@ -175,36 +159,38 @@ def test_equal_objectives_are_equal_and_cannot_be_changed():
         Objective().strength = 2.0
 
 
-@pytest.mark.parametrize(
-    ("settings_", "words"),
-    [
-        ({"strength": np.nan}, ["strength is nan", "finite number"]),
-        ({"strength": np.inf}, ["strength is inf", "finite number"]),
-        ({"l1": -1.0}, ["l1 is -1.0", ">= 0"]),
-        ({"l2": -0.5}, ["l2 is -0.5", ">= 0"]),
-        ({"l2": np.nan}, ["l2 is nan", ">= 0"]),
-        ({"reading": "trajectory"}, ["reading is 'trajectory'", *TRAINABLE_READINGS]),
-        ({"reading": "layers"}, ["reading is 'layers'", *TRAINABLE_READINGS]),
-        ({"membership": "sign"}, ["membership is 'sign'", *MEMBERSHIPS]),
-        ({"measure": "gini"}, ["measure is 'gini'", *MEASURES]),
-        ({"measure": "yager", "p": 0.0}, ["p is 0.0", "> 0"]),
-        ({"reading": "fixed", "bound": -1.0}, ["bound is -1.0", "> 0"]),
-        ({"bound": 1.0}, ["bound is 1.0", "'layer'", "'fixed'"]),
-    ],
-)
-def test_values_and_names_out_of_range_are_refused_at_once(settings_, words):
-    with refuses(*words):
-        Objective(**settings_)
+@dataclass(frozen=True)
+class Weighted:
+    """Hyperparameters, of which one is a function."""
+
+    scale: float
+    loss: object
+    name: str = "one"
 
 
-def test_a_strength_may_be_negative():
-    assert Objective(-5.0).strength == -5
+register_pytree(Weighted, ("scale", "loss"))
 
 
-def test_weights_that_have_no_penalty_are_refused():
-    with refuses("layers is ('c',)", "['a', 'b']"):
-        Objective(layers=("c",)).penalty(MODEL)
-    with refuses("no convolution kernel", "rank 4"):
-        Objective(0.1).penalty({"dense": jnp.ones((2, 2))})
-    with refuses("NaN", "finite"):
-        Objective(0.1).penalty([FIRST * jnp.nan])
+def test_a_registered_dataclass_traces_numbers_and_pytrees_but_not_functions():
+    one, nested = Weighted(2.0, jnp.square), Weighted(2.0, Objective(0.5, l1=0.25))
+    assert jax.tree.leaves(one) == [2.0]
+    assert jax.tree.leaves(nested) == [2.0, 0.5, 0.25, 0.0]
+    assert jax.tree.map(lambda leaf: 2 * leaf, nested) == Weighted(4.0, Objective(1.0, l1=0.5))
+    assert jax.tree.map(lambda leaf: 2 * leaf, one) == Weighted(4.0, jnp.square)
+    others = Weighted(2.0, jnp.cos), Weighted(2.0, jnp.square, "other")
+    assert all(jax.tree.structure(one) != jax.tree.structure(other) for other in others)
+    assert jax.jit(lambda it: it.loss(it.scale))(one) == 4
+
+
+def test_facts_are_labels():
+    class Own:
+        def __call__(self):
+            """Any defence."""
+
+    assert Objective(0.5, layers=["a"]).facts()["layers"] == ("a",)
+    facts = Objective(defence=defences.IBP(eps=0.25)).facts()
+    assert facts["defence_eps"] == 0.25 and facts["defence"].startswith("IBP(")
+    assert " at 0x" in repr(Own()) and " at 0x" not in Objective(defence=Own()).facts()["defence"]
+    assert "defence" not in repr(Objective()) and "defence=IBP(" in repr(
+        Objective(defence=defences.IBP(0.25))
+    )

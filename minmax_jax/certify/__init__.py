@@ -1,11 +1,11 @@
 """Certification: what no change of an image within a radius can do to a LeNet, proved by bounds."""
 
-from minmax_jax.amplification import amplification as amplification
-from minmax_jax.amplification import amplification_parts as amplification_parts
-from minmax_jax.amplification import amplifications as amplifications
 from minmax_jax.certify.accuracy import verified as verified
 from minmax_jax.certify.margins import interval_bounds as interval_bounds
 from minmax_jax.certify.margins import margin_bounds as margin_bounds
+from minmax_jax.theory import amplification as amplification
+from minmax_jax.theory import amplification_parts as amplification_parts
+from minmax_jax.theory import amplifications as amplifications
 
 __all__ = [
     "amplification",

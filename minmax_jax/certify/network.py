@@ -12,7 +12,7 @@ from minmax_jax.certify.pools import MaxPool, RectifiedMaxPool
 from minmax_jax.checks import AnyArray, check_type, one_of
 from minmax_jax.convolution import explicit_padding
 from minmax_jax.lenet import TILE, LeNet
-from minmax_jax.tiles import cut
+from minmax_jax.tiles import to_tiles
 
 Relaxation = Literal["joint", "separate"]
 
@@ -58,5 +58,5 @@ def box(model: LeNet, low: Float[AnyArray, "n h w c"], high: Float[AnyArray, "n 
     """Bounds of the images, clipped to [0, 1], as the first layer takes them: in tiles, and padded."""
     check_type("model", model, LeNet)
     padding = explicit_padding(model.conv1.padding, model.conv1.kernel[...].shape[:2])
-    ends = (cut(jnp.clip(end, 0, 1), TILE, padding) for end in (low, high))
+    ends = (to_tiles(jnp.clip(end, 0, 1), TILE, padding) for end in (low, high))
     return Bounds(*ends)

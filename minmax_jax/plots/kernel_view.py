@@ -3,10 +3,10 @@
 import numpy as np
 from jaxtyping import Float
 
-from minmax_jax.amplification import amplification, amplification_parts
 from minmax_jax.fuzziness import Measure, degree
 from minmax_jax.intervals import Interval, Membership, memberships
 from minmax_jax.plots.style import COLOURS, Figure, draw_parts, draw_weights, lay_out_once, new_figure
+from minmax_jax.theory import amplification, amplification_parts
 
 LIMIT = 1.0  # taps lie in [-1, 1], if not said otherwise
 

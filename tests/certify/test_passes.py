@@ -103,7 +103,7 @@ def activations(model, images):
 
 
 def test_bounds_between_layers_hold_true_values(bounded):
-    from minmax_jax.tiles import join
+    from minmax_jax.tiles import from_tiles
 
     model, layers, images, *both = bounded
     linear = [i + 1 for i, layer in enumerate(layers) if isinstance(layer, Convolution | Dense)]
@@ -115,7 +115,7 @@ def test_bounds_between_layers_hold_true_values(bounded):
         for place, true in zip(linear, values, strict=True):
             low, high = bounds[place]
             if low.ndim == 6:
-                low, high = (join(end, *true.shape[2:4]) for end in (low, high))
+                low, high = (from_tiles(end, *true.shape[2:4]) for end in (low, high))
             else:
                 low, high = low.T, high.T
             low, high = np.asarray(low), np.asarray(high)

@@ -9,7 +9,6 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int
 
-from minmax_jax.amplification import amplification
 from minmax_jax.attacks.losses import ascent, margin
 from minmax_jax.attacks.registry import WORST
 from minmax_jax.certify import verified
@@ -26,6 +25,7 @@ from minmax_jax.robustness.masking import CHECKS, masking
 from minmax_jax.study.design.condition import CONVOLUTIONS, LAYERS
 from minmax_jax.study.engine.experiment import Arrays
 from minmax_jax.study.experiments.factorial import Variable
+from minmax_jax.theory import amplification
 
 if TYPE_CHECKING:
     import xarray as xr

@@ -8,7 +8,6 @@ from typing import Any
 import jax.numpy as jnp
 import numpy as np
 
-from minmax_jax.amplification import amplification_parts
 from minmax_jax.fuzziness import MEASURES, degree, fuzziness, sharpen
 from minmax_jax.intervals import interval, memberships
 from minmax_jax.kernels import kernels
@@ -18,6 +17,7 @@ from minmax_jax.study.engine.experiment import Arrays, Tell
 from minmax_jax.study.experiments.drift import weight_drift
 from minmax_jax.study.experiments.factorial import Factorial, Layout, Plan, Variable, stored
 from minmax_jax.study.experiments.flow import FLOW, explained_by_flow
+from minmax_jax.theory import amplification_parts
 
 NAME = "theory"
 SHARPNESS = (0.5, 0.75, 1.0, 1.25, 1.5, 2.0, 4.0, 100.0)
