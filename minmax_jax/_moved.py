@@ -24,7 +24,7 @@ MOVED = {
     "history": "training.history",
     "pages": "publish.pages",
     "play": "widgets.play",
-    "prepare": "data.prepare",
+    "prepare": "data.__main__",
     "projection": "training.optimisers",
     "saved": "training.saved",
     "split": "data.split",

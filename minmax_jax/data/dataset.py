@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from minmax_jax.data import tfds as prepared
+from minmax_jax.data import tfds
 from minmax_jax.data.split import Split, shape_text
 from minmax_jax.storage import archive
 
@@ -17,10 +17,18 @@ DIGITS = tuple("0123456789")
 
 @dataclass(frozen=True, eq=False, repr=False, init=False)
 class Dataset:
-    """A named data set: training and test images, names of the classes, and where it is from.
+    """A named data set: training and test images, names of the classes, and where they come from.
 
-    Labels are positions in ``class_names``; without names, the classes are called by their numbers.
-    Raises TypeError or ValueError where the splits' images differ in shape or a label has no name.
+    Args:
+        name: of the data set, free to choose.
+        train: images to train on.
+        test: images to test on, of the same shape.
+        class_names: all different; labels are positions in it. Without names, classes are called by number.
+        provenance: where the images come from, in words.
+
+    Raises:
+        TypeError: for a name that is no str, or a split that is no ``Split``.
+        ValueError: where the splits' images differ in shape, or a label has no name.
     """
 
     name: str
@@ -41,18 +49,18 @@ class Dataset:
             raise TypeError(f"name must be a str, got {name!r}")
         for argument, split in (("train", train), ("test", test)):
             if not isinstance(split, Split):
-                raise TypeError(f"{argument} is a {type(split).__name__}; it takes a Split(images, labels)")
+                raise TypeError(f"{argument} must be a Split(images, labels), got a {type(split).__name__}")
         if train.images.shape[1:] != test.images.shape[1:]:
             raise ValueError(
-                f"test has images of {shape_text(test.images.shape[1:])}; "
-                f"it takes the shape of train's, {shape_text(train.images.shape[1:])}"
+                f"test must have images of train's shape, {shape_text(train.images.shape[1:])}, "
+                f"got {shape_text(test.images.shape[1:])}"
             )
         largest = int(max(train.labels.max(), test.labels.max()))
         names = _class_names(class_names) or tuple(map(str, range(largest + 1)))
         if largest >= len(names):
             raise ValueError(
-                f"class_names has {len(names)} names; it takes one for every label, "
-                f"and the largest is {largest}"
+                f"class_names must have a name for every label, the largest of which is {largest}, "
+                f"got {len(names)} names"
             )
         fields = {"name": name, "train": train, "test": test, "class_names": names}
         for field, value in (fields | {"provenance": provenance}).items():
@@ -87,7 +95,7 @@ def load(
     """Load an image classification set by its name in tensorflow-datasets, such as "fashion_mnist".
 
     ``source="bundled"`` reads the MNIST that comes with this package, ``"tfds"`` reads through
-    tensorflow-datasets; None takes the bundle for "mnist" unless ``data_dir`` is given.
+    tensorflow-datasets; None chooses the bundle for "mnist" unless ``data_dir`` is given.
     ``data_dir`` is where tensorflow-datasets keeps prepared data: by default ``TFDS_DATA_DIR`` of
     the environment, or its own folder in the user's home. A set that is not prepared yet is
     downloaded and prepared, once, if TensorFlow is installed (extra ``prepare``).
@@ -103,25 +111,26 @@ def load(
         raise ValueError(f"source must be 'bundled', 'tfds' or None, got {source!r}")
     if source == "bundled" and (name != BUNDLED or data_dir is not None):
         raise ValueError(
-            f"source='bundled' has only 'mnist', inside the package, got name {name!r} and "
-            f"data_dir {data_dir!r}; source='tfds' takes other names and folders"
+            f"source must be 'tfds' for other names and folders than the bundled 'mnist', got 'bundled' with "
+            f"name {name!r} and data_dir {data_dir!r}"
         )
     if source == "bundled" or (source is None and name == BUNDLED and data_dir is None):
         return _bundled()
-    found = prepared.load(name, data_dir)
-    train, test = Split.from_bytes(*found.train), Split.from_bytes(*found.test)
-    return Dataset(name, train, test, found.class_names, found.provenance)
+    arrays = tfds.load(name, data_dir)
+    found = tfds.description(arrays)
+    return _dataset(name, arrays, found["class_names"], found["provenance"])
 
 
 def _bundled() -> Dataset:
-    arrays = archive.unpack(BUNDLE)
-    return Dataset(
-        BUNDLED,
-        Split.from_bytes(arrays["train_images"], arrays["train_labels"]),
-        Split.from_bytes(arrays["test_images"], arrays["test_labels"]),
-        DIGITS,
-        "the bundled MNIST (LeCun, Cortes and Burges), in tensorflow-datasets' order",
+    provenance = "the bundled MNIST (LeCun, Cortes and Burges), in tensorflow-datasets' order"
+    return _dataset(BUNDLED, archive.unpack(BUNDLE), DIGITS, provenance)
+
+
+def _dataset(name: str, arrays: tfds.Arrays, class_names: Sequence[str], provenance: str) -> Dataset:
+    train, test = (
+        Split.from_bytes(arrays[f"{part}_images"], arrays[f"{part}_labels"]) for part in ("train", "test")
     )
+    return Dataset(name, train, test, class_names, provenance)
 
 
 def _class_names(names: Sequence[str]) -> tuple[str, ...]:

@@ -36,21 +36,21 @@ class Split:
 
     @classmethod
     def _trusted(cls, images: np.ndarray, labels: np.ndarray) -> "Split":
-        """Without the look at every value, for arrays that are read-only and known to be right."""
+        """Without a check of every value, for arrays that are read-only and known to be valid."""
         return object.__new__(cls)._set(_freeze(images), _freeze(labels))
 
     @classmethod
     def from_bytes(cls, images: UInt8[np.ndarray, "n h w c"], labels: np.ndarray) -> "Split":
         """From images in 0 to 255: exactly ``images / 255`` in float32, without a check of each."""
         if images.dtype != np.uint8 or images.ndim != 4:
-            raise TypeError(f"images are {images.dtype} of shape {images.shape}; it takes uint8 (n, h, w, c)")
+            raise TypeError(f"images must be uint8 (n, h, w, c), got {images.dtype} of shape {images.shape}")
         unit = _aligned(images.shape)
 
         def convert(start: int) -> None:
             part = slice(start, start + CHUNK)
             np.divide(images[part], np.float32(255), out=unit[part])
 
-        with ThreadPoolExecutor() as pool:  # most of the time goes into touching new memory
+        with ThreadPoolExecutor() as pool:  # in parallel, as most of the time goes into touching new memory
             list(pool.map(convert, range(0, len(images), CHUNK)))
         _lock(unit)
         labels = _labels(labels)
@@ -64,11 +64,11 @@ class Split:
         labels = self.labels[index]
         if np.ndim(labels) != 1:
             raise TypeError(
-                f"a Split takes a slice or an array of indices, got {index!r}; "
+                f"the index of a Split must be a slice or an array of indices, got {index!r}; "
                 "single images are in split.images"
             )
         if not len(labels):
-            raise ValueError(f"{index!r} selects none of the {len(self)} images; a Split holds one or more")
+            raise ValueError(f"the index of a Split must select at least one of {len(self)}, got {index!r}")
         return self._trusted(self.images[index], labels)
 
     def __repr__(self) -> str:
@@ -95,36 +95,36 @@ def _images(images: Any) -> np.ndarray:
     images = np.asarray(images)
     if images.dtype != np.float32:
         raise TypeError(
-            f"images has dtype {images.dtype}; it takes float32 in [0, 1]. Bytes become that by "
+            f"images must be float32 in [0, 1], got {images.dtype}; convert bytes by "
             "images.astype(np.float32) / np.float32(255), other floats by images.astype(np.float32)"
         )
     if images.ndim != 4 or not images.size:
         raise ValueError(
-            f"images has shape {images.shape}; it takes (n, height, width, channels), none 0. "
-            "Grey images without a channel axis get one by images[..., None]"
+            f"images must have shape (n, height, width, channels), none 0, got {images.shape}; "
+            "give grey images a channel axis by images[..., None]"
         )
     images = _freeze(images)
     low, high = images.min(), images.max()
     if not (low >= 0 and high <= 1):  # NaN compares false, so this finds it too
-        raise ValueError(f"images has values from {low} to {high}; it takes finite values in [0, 1]")
+        raise ValueError(f"images must be in [0, 1], got values from {low} to {high}; divide bytes by 255")
     return images
 
 
 def _labels(labels: Any) -> np.ndarray:
     labels = np.asarray(labels)
     if not np.issubdtype(labels.dtype, np.integer):
-        raise TypeError(f"labels has dtype {labels.dtype}; it takes integers, the class numbers")
+        raise TypeError(f"labels must be integers, the class numbers, got {labels.dtype}")
     if labels.ndim != 1 or not labels.size:
-        raise ValueError(f"labels has shape {labels.shape}; it takes (n,) with n at least 1")
+        raise ValueError(f"labels must have shape (n,) with n at least 1, got {labels.shape}")
     low, high = int(labels.min()), int(labels.max())
     if low < 0 or high > np.iinfo(np.int32).max:
-        raise ValueError(f"labels has values from {low} to {high}; it takes class numbers from 0 on")
+        raise ValueError(f"labels must be class numbers from 0 on, got values from {low} to {high}")
     return _freeze(labels.astype(np.int32, copy=False))
 
 
 def _same_length(images: np.ndarray, labels: np.ndarray) -> None:
     if len(images) != len(labels):
-        raise ValueError(f"labels has {len(labels)} entries for {len(images)} images; it takes one for each")
+        raise ValueError(f"labels must have one entry for each of {len(images)} images, got {len(labels)}")
 
 
 def _freeze(array: np.ndarray) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""The bundled MNIST is MNIST; a data set is consistent; ``load`` says what it takes."""
+"""The bundled MNIST is MNIST; a data set is consistent; bad arguments of splits and sets are refused."""
 
 import hashlib
 import subprocess
@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 
 import minmax_jax as mm
+from helpers import published
 from helpers.refusal import refuses
 from minmax_jax.data import dataset as data
-from minmax_jax.data import tfds as prepared
+from minmax_jax.storage import archive
 
 SHA256 = "153f746ea3f58d2afe6779e3620614bed3c9222606d9d11f11fb6bc290e8cf2a"
 
@@ -24,43 +25,48 @@ def split(count: int = 4, shape: tuple[int, ...] = (3, 2, 1), classes: int = 3) 
     return mm.Split(np.zeros((count, *shape), np.float32), np.arange(count) % classes)
 
 
-def test_the_bundle_has_its_checksum():
+def test_mnist_is_whole_and_its_bytes_over_255(mnist):
     assert hashlib.sha256(data.BUNDLE.read_bytes()).hexdigest() == SHA256
-
-
-def test_mnist_is_whole(mnist):
-    assert (mnist.train.images.shape, mnist.test.images.shape) == (
-        (60000, 28, 28, 1),
-        (10000, 28, 28, 1),
-    )
+    assert (len(mnist.train), len(mnist.test)) == (60000, 10000)
     counts = [5923, 6742, 5958, 6131, 5842, 5421, 5918, 6265, 5851, 5949]  # as published
     np.testing.assert_array_equal(np.bincount(mnist.train.labels), counts)
-    assert mnist.class_names == tuple("0123456789")
     assert (mnist.classes, mnist.image_shape) == (10, (28, 28, 1))
-    assert "bundled" in mnist.provenance
-
-
-def test_mnist_passes_the_checks_that_loading_leaves_out(mnist):
-    for part in (mnist.train, mnist.test):
-        checked = mm.Split(part.images, part.labels)
+    assert mnist.class_names == tuple("0123456789")
+    arrays = archive.unpack(data.BUNDLE)
+    for part, name in ((mnist.train, "train"), (mnist.test, "test")):
+        pixels = arrays[f"{name}_images"]
+        np.testing.assert_array_equal(part.images, pixels.astype(np.float32) / np.float32(255))
+        np.testing.assert_array_equal(part.labels, arrays[f"{name}_labels"])
+        checked = mm.Split(part.images, part.labels)  # passes the checks that loading leaves out
         assert np.shares_memory(checked.images, part.images)
-        assert part.images.min() == 0 and part.images.max() == 1
+        for array in (part.images, part.labels):
+            with pytest.raises(ValueError, match="WRITEABLE"):
+                array.flags.writeable = True
 
 
-def test_mnist_is_its_bytes_over_255(mnist):
-    with np.load(data.BUNDLE, allow_pickle=False) as arrays:
-        for part, name in ((mnist.train, "train"), (mnist.test, "test")):
-            pixels = arrays[f"{name}_images"]
-            np.testing.assert_array_equal(part.images, pixels.astype(np.float32) / np.float32(255))
-            np.testing.assert_array_equal(part.labels, arrays[f"{name}_labels"])
+def test_the_bundle_gives_back_the_published_idx_files():
+    files = published.mnist_files(archive.unpack(data.BUNDLE))
+    found = {name: hashlib.md5(content).hexdigest() for name, content in files.items()}
+    assert found == published.MNIST_MD5
 
 
-def test_mnist_cannot_be_written_to(mnist):
-    for array in (mnist.train.images, mnist.train.labels, mnist.test.images, mnist.test.labels):
-        with pytest.raises(ValueError, match="WRITEABLE"):
-            array.flags.writeable = True
+def test_repr_tells_what_there_is(mnist):
+    text = repr(mnist)
+    words = ("mnist", "60000 training", "10000 test", "28 x 28 x 1", "[0, 1]", "10 classes", "9\n", "bundled")
+    assert all(word in text for word in words)
+    many = mm.Dataset("many", split(), split(), [str(number) for number in range(11)])
+    assert "11 classes: 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, ...\n" in repr(many)
 
 
+def test_a_dataset_of_ones_own():
+    mine = mm.Dataset("mine", split(), split(2))
+    assert (mine.class_names, mine.classes, mine.image_shape) == (("0", "1", "2"), 3, (3, 2, 1))
+    assert mine.provenance == "given by the caller"
+    named = mm.Dataset("mine", split(), split(2), ["a", "b", "c", "d"], "a drawer")
+    assert named.class_names == ("a", "b", "c", "d") and "a drawer" in repr(named)
+
+
+@pytest.mark.processes
 def test_importing_and_loading_mnist_needs_no_tensorflow_datasets():
     code = (
         "import sys, minmax_jax as mm; mm.load()\n"
@@ -70,74 +76,80 @@ def test_importing_and_loading_mnist_needs_no_tensorflow_datasets():
     assert done.stdout.strip() == "[]", done.stderr
 
 
-def test_repr_tells_what_there_is(mnist):
-    text = repr(mnist)
-    for part in ("mnist", "60000 training", "10000 test", "28 x 28 x 1", "[0, 1]", "10 classes"):
-        assert part in text
-    assert len(text) < 400
-
-
-def test_a_dataset_of_ones_own():
-    mine = mm.Dataset("mine", split(), split(2))
-    assert mine.class_names == ("0", "1", "2")
-    assert (mine.classes, mine.image_shape) == (3, (3, 2, 1))
-    named = mm.Dataset("mine", split(), split(2), ["a", "b", "c", "d"], "a drawer")
-    assert named.class_names == ("a", "b", "c", "d")
-    assert "a drawer" in repr(named)
+IMAGES, LABELS = split().images, split().labels
+BYTES = (IMAGES * 255).astype(np.uint8)
 
 
 @pytest.mark.parametrize(
-    ("arguments", "error", "message"),
+    ("make", "arguments", "error", "message"),
     [
+        (mm.Split, (IMAGES.astype(np.float64), LABELS), TypeError, "images must be float32 in [0, 1], got"),
+        (mm.Split, (BYTES, LABELS), TypeError, "got uint8; convert bytes by images.astype(np.float32) / "),
+        (mm.Split, (IMAGES.tolist(), LABELS), TypeError, "got float64"),
+        (mm.Split, (None, LABELS), TypeError, "got object"),
+        (mm.Split, (IMAGES[..., 0], LABELS), ValueError, "got (4, 3, 2); give grey images a channel axis"),
+        (mm.Split, (IMAGES[:0], LABELS[:0]), ValueError, "(n, height, width, channels), none 0, got (0, 3,"),
+        (mm.Split, (IMAGES[:, :0], LABELS), ValueError, "images must have shape"),
+        (mm.Split, (IMAGES, LABELS.astype(np.float32)), TypeError, "labels must be integers"),
         (
-            ("mine", np.zeros((4, 3, 2, 1)), split()),
+            mm.Split,
+            (IMAGES, LABELS.astype(bool)),
             TypeError,
-            "train is a ndarray|Split(images, labels)",
+            "labels must be integers, the class numbers",
         ),
-        (("mine", split(), None), TypeError, "test is a NoneType|Split(images, labels)"),
-        (("mine", split(), split(shape=(3, 3, 1))), ValueError, "test has images of 3 x 3 x 1"),
         (
+            mm.Split,
+            (IMAGES, LABELS[:, None]),
+            ValueError,
+            "labels must have shape (n,) with n at least 1",
+        ),
+        (
+            mm.Split,
+            (IMAGES, LABELS[:3]),
+            ValueError,
+            "one entry for each of 4 images, got 3",
+        ),
+        (mm.Split, (IMAGES, LABELS - 1), ValueError, "class numbers from 0 on, got values from -1 to 1"),
+        (mm.Split, (IMAGES, LABELS.astype(np.int64) + 2**40), ValueError, "class numbers from 0 on, got"),
+        (mm.Split, (IMAGES, LABELS.astype(np.uint64) + np.uint64(2**63)), ValueError, "class numbers from 0"),
+        (mm.Split.from_bytes, (IMAGES, LABELS), TypeError, "images must be uint8 (n, h, w, c), got float32"),
+        (mm.Split.from_bytes, (BYTES[0], LABELS), TypeError, "got uint8 of shape (3, 2, 1)"),
+        (mm.Split.from_bytes, (BYTES, LABELS[:3]), ValueError, "labels must have one entry for each"),
+        (mm.Dataset, (3, split(), split()), TypeError, "name must be a str, got 3"),
+        (mm.Dataset, ("mine", IMAGES, split()), TypeError, "train must be a Split(images, labels), got a nd"),
+        (mm.Dataset, ("mine", split(), None), TypeError, "test must be a Split(images, labels), got a NoneT"),
+        (mm.Dataset, ("mine", split(), split(shape=(3, 3, 1))), ValueError, "3 x 2 x 1, got 3 x 3 x 1"),
+        (
+            mm.Dataset,
             ("mine", split(), split(), ["a", "b"]),
             ValueError,
-            "class_names has 2 names|the largest is 2",
+            "of which is 2, got 2 names",
         ),
-        (("mine", split(), split(), ["a", "b", "a"]), ValueError, "class_names is|different"),
-        (("mine", split(), split(), [0, 1, 2]), ValueError, "class_names is|strings"),
-        (("mine", split(), split(), "cat"), ValueError, "class_names has 1 names"),
+        (mm.Dataset, ("mine", split(classes=2), split(), ["a", "b"]), ValueError, "largest of which is 2"),
+        (
+            mm.Dataset,
+            ("mine", split(), split(), ["a", "b", "a"]),
+            ValueError,
+            "must be strings, all diff",
+        ),
+        (mm.Dataset, ("mine", split(), split(), [0, 1, 2]), ValueError, "must be strings, all diff"),
+        (mm.Dataset, ("mine", split(), split(), "cat"), ValueError, "class_names must have a name for every"),
+        (mm.load, (3,), TypeError, "name must be a str, such as 'mnist', got 3"),
+        (
+            lambda: mm.load("kmnist", source="bundled"),
+            (),
+            ValueError,
+            "source must be 'tfds' for other",
+        ),
+        (lambda: mm.load(source="bundled", data_dir="x"), (), ValueError, "name 'mnist' and data_dir 'x'"),
+        (
+            lambda: mm.load(source="web"),
+            (),
+            ValueError,
+            "must be 'bundled', 'tfds' or None, got 'web'",
+        ),
     ],
 )
-def test_an_inconsistent_dataset_is_refused(arguments, error, message):
-    with refuses(*message.split("|"), error=error):
-        mm.Dataset(*arguments)
-
-
-def test_load_takes_no_source_but_its_own(tmp_path):
-    with refuses("source='bundled' has only 'mnist'", "'kmnist'"):
-        mm.load("kmnist", source="bundled")
-    with refuses("source='bundled' has only 'mnist'", tmp_path):
-        mm.load("mnist", source="bundled", data_dir=tmp_path)
-    with refuses("source is 'web'", "'bundled', 'tfds' or None"):
-        mm.load("mnist", source="web")
-
-
-def test_an_unknown_name_names_known_ones(tmp_path):
-    with refuses("name is 'fashion_mnst'", "example fashion_mnist"):
-        mm.load("fashion_mnst", data_dir=tmp_path)
-    with refuses("name is 'qqq'", "mnist, fashion_mnist, kmnist, cifar10"):
-        mm.load("qqq", data_dir=tmp_path)
-
-
-def test_mnist_comes_from_a_folder_where_one_is_given(monkeypatch, tmp_path):
-    pixels = np.full((2, 3, 2, 1), 51, np.uint8), np.array([0, 1], np.int32)
-    asked = []
-
-    def load(*arguments):
-        asked.append(arguments)
-        return prepared.Prepared(pixels, pixels, ("a", "b"), "a test")
-
-    monkeypatch.setattr(prepared, "load", load)
-    found = mm.load("mnist", data_dir=tmp_path), mm.load("mnist", source="tfds")
-    assert asked == [("mnist", tmp_path), ("mnist", None)]
-    for dataset in found:
-        assert np.unique(dataset.train.images) == np.float32(0.2)
-        assert (dataset.class_names, dataset.provenance) == (("a", "b"), "a test")
+def test_bad_arguments_are_refused(make, arguments, error, message):
+    with refuses(message, error=error):
+        make(*arguments)

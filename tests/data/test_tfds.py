@@ -1,13 +1,14 @@
-"""Prepared data is read without TensorFlow, whole and in order, and once: then it is cached."""
+"""Sets of tensorflow-datasets are read whole and in order, once; what is missing is said in seconds."""
 
-import hashlib
 import http.server
 import json
 import os
 import shutil
+import socket
 import subprocess
 import sys
 import threading
+from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -17,9 +18,9 @@ import pytest
 import minmax_jax as mm
 from helpers import published, records
 from helpers.refusal import refuses
-from minmax_jax.data import dataset as data
-from minmax_jax.data import prepare
-from minmax_jax.data import tfds as prepared
+from minmax_jax.data import dataset, tfds, tfds_process
+from minmax_jax.data.__main__ import main
+from minmax_jax.data.tfds_process import check, find, is_prepared, perform, unreachable
 from minmax_jax.storage import archive, cache
 
 TENSORFLOW = pytest.mark.skipif(
@@ -28,20 +29,24 @@ TENSORFLOW = pytest.mark.skipif(
 DEBIAN = pytest.mark.skipif(
     not published.FASHION.is_dir(), reason="needs Debian's package dataset-fashion-mnist"
 )
-FORMATS = [
-    pytest.param(
-        "array_record",
-        marks=pytest.mark.skipif(
-            find_spec("array_record") is None, reason="array_record has no wheel for this system"
-        ),
-    ),
-    "tfrecord",
-]
+ARRAY_RECORD = pytest.mark.skipif(
+    find_spec("array_record") is None, reason="array_record has no wheel for this system"
+)
+FORMATS = [pytest.param("array_record", marks=ARRAY_RECORD), "tfrecord"]
+SERVER = "fashion-mnist.s3-website.eu-central-1.amazonaws.com"
 
 
 @pytest.fixture(autouse=True)
-def own_cache(monkeypatch, tmp_path):
+def own_environment(monkeypatch, tmp_path):
     monkeypatch.setenv(cache.VARIABLE, str(tmp_path / "cache"))
+    for name in [name for name in os.environ if name.lower().endswith("_proxy")]:
+        monkeypatch.delenv(name)
+
+
+@pytest.fixture
+def here(monkeypatch):
+    """In this process, where it takes no second."""
+    monkeypatch.setattr(tfds, "run_apart", perform)
 
 
 def examples(count: int, seed: int, shape=(4, 3, 1)) -> list[records.Example]:
@@ -52,259 +57,350 @@ def examples(count: int, seed: int, shape=(4, 3, 1)) -> list[records.Example]:
 TRAIN, TEST = examples(7, 0), examples(4, 1)
 
 
-def check(found: mm.Split, expected: list[records.Example]) -> None:
+def write(folder: Path, train=TRAIN, **options) -> Path:
+    return records.write(folder, {"train": train, "test": TEST}, **{"file_format": "tfrecord"} | options)
+
+
+def same(found: mm.Split, expected: list[records.Example]) -> None:
     pixels = np.stack([image for image, _ in expected])
     np.testing.assert_array_equal(found.images, pixels.astype(np.float32) / np.float32(255))
     np.testing.assert_array_equal(found.labels, [label for _, label in expected])
 
 
+# Reading
+
+
+@pytest.mark.processes
 @pytest.mark.parametrize("file_format", FORMATS)
-@pytest.mark.parametrize("channels", [1, 3])
-def test_records_are_read_whole_and_in_order(tmp_path, file_format, channels, monkeypatch):
-    monkeypatch.setattr(prepared, "BATCH", 3)
-    shape = (4, 3, channels)
+def test_records_are_read_in_another_process(tmp_path, file_format):
+    shape = (4, 3, 3)
     train, test = examples(7, 0, shape), examples(4, 1, shape)
     splits = {"train": train, "test": test}
     home = records.write(tmp_path, splits, shape=shape, file_format=file_format)
     found = mm.load("tiny", data_dir=tmp_path)
-    check(found.train, train)
-    check(found.test, test)
+    same(found.train, train)
+    same(found.test, test)
     assert (found.name, found.class_names) == ("tiny", ("cat", "dog", "owl"))
-    assert "tensorflow" not in sys.modules
     assert f"tiny/1.0.0 (splits train and test), prepared in {home}" in found.provenance
+
+
+@pytest.mark.parametrize("file_format", FORMATS)
+@pytest.mark.parametrize("options", [{}, {"supervised": False}])  # without keys, features go by their names
+def test_records_are_read_whole_and_in_order(tmp_path, here, file_format, options, monkeypatch):
+    monkeypatch.setattr(tfds_process, "BATCH", 3)
+    write(tmp_path, file_format=file_format, **options)
+    found = mm.load("tiny", data_dir=tmp_path)
+    same(found.train, TRAIN)
+    same(found.test, TEST)
     with pytest.raises(ValueError, match="WRITEABLE"):
         found.train.images.flags.writeable = True
 
 
-def test_the_second_load_reads_the_cache_alone(tmp_path, monkeypatch):
-    records.write(tmp_path, {"train": TRAIN, "test": TEST}, file_format="tfrecord")
-    first = mm.load("tiny", data_dir=tmp_path)
-    monkeypatch.setattr(prepare, "find", None)
+def test_the_second_load_reads_the_cache_alone(tmp_path, here, monkeypatch):
+    write(tmp_path)
+    monkeypatch.setenv("TFDS_DATA_DIR", str(tmp_path))  # names the folder as well
+    first = mm.load("tiny")
+    monkeypatch.setattr(tfds, "run_apart", None)
     second = mm.load("tiny", data_dir=str(tmp_path))
-    check(second.train, TRAIN)
+    same(second.train, TRAIN)
+    same(second.test, TEST)
     assert (second.class_names, second.provenance) == (first.class_names, first.provenance)
     assert second.train.labels.dtype == np.int32
+    monkeypatch.delenv("TFDS_DATA_DIR")
+    assert tfds.data_folder(None) == Path("~/tensorflow_datasets").expanduser().resolve()
 
 
-def test_the_cache_can_be_off(tmp_path, monkeypatch):
-    monkeypatch.setenv(cache.VARIABLE, "off")
-    records.write(tmp_path, {"train": TRAIN, "test": TEST}, file_format="tfrecord")
-    for _ in range(2):
-        check(mm.load("tiny", data_dir=tmp_path).train, TRAIN)
-
-
-def test_a_damaged_cache_is_made_anew(tmp_path):
-    records.write(tmp_path, {"train": TRAIN, "test": TEST}, file_format="tfrecord")
+def test_the_cache_can_be_off_damaged_or_out_of_date(tmp_path, here, monkeypatch):
+    write(tmp_path)
     mm.load("tiny", data_dir=tmp_path)
     (entry,) = cache.folder().iterdir()
     whole = entry.read_bytes()
     for damaged in (whole[:1000], b"", whole.replace(b"train_images", b"train_imagos")):
         entry.write_bytes(damaged)
-        check(mm.load("tiny", data_dir=tmp_path).train, TRAIN)
+        same(mm.load("tiny", data_dir=tmp_path).train, TRAIN)
         assert archive.unpack(entry).keys() >= {"train_images", "description"}
-
-
-def test_data_prepared_anew_is_read_anew(tmp_path):
-    for train in (TRAIN, TEST):
-        shutil.rmtree(tmp_path / "tiny", ignore_errors=True)
-        records.write(tmp_path, {"train": train, "test": TEST}, file_format="tfrecord")
-        check(mm.load("tiny", data_dir=tmp_path).train, train)
+    cache.write(f"tiny {tfds.FORMAT} in {tmp_path}", {"train_images": np.zeros(1)})
+    same(mm.load("tiny", data_dir=tmp_path).train, TRAIN)
     shutil.rmtree(tmp_path / "tiny")
-    with refuses("name is 'tiny'", tmp_path):
+    write(tmp_path, train=TEST)
+    same(mm.load("tiny", data_dir=tmp_path).train, TEST)
+    monkeypatch.setenv(cache.VARIABLE, "off")
+    same(mm.load("tiny", data_dir=tmp_path).train, TEST)
+    shutil.rmtree(tmp_path / "tiny")
+    monkeypatch.delenv(cache.VARIABLE)
+    with refuses("or be a set prepared in", tmp_path, "got 'tiny'"):
         mm.load("tiny", data_dir=tmp_path)
 
 
-def test_the_environment_names_the_folder(tmp_path, monkeypatch):
-    records.write(tmp_path, {"train": TRAIN, "test": TEST}, file_format="tfrecord")
-    monkeypatch.setenv("TFDS_DATA_DIR", str(tmp_path))
-    check(mm.load("tiny").test, TEST)
-    assert prepare.data_folder(None) == tmp_path.resolve()
-    monkeypatch.delenv("TFDS_DATA_DIR")
-    assert prepare.data_folder(None) == Path("~/tensorflow_datasets").expanduser().resolve()
-
-
-def test_validation_stands_in_for_a_missing_test_split(tmp_path):
-    records.write(tmp_path, {"train": TRAIN, "validation": TEST}, file_format="tfrecord")
-    found = mm.load("tiny", data_dir=tmp_path)
-    check(found.test, TEST)
+def test_mnist_comes_from_a_folder_where_one_is_given(tmp_path, here):
+    records.write(tmp_path, {"train": TRAIN, "validation": TEST}, name="mnist", file_format="tfrecord")
+    found = mm.load("mnist", data_dir=tmp_path)
+    same(found.test, TEST)  # validation stands in for a missing test split
     assert "splits train and validation" in found.provenance
-
-
-def test_features_without_keys_go_by_their_names(tmp_path):
-    splits = {"train": TRAIN, "test": TEST}
-    records.write(tmp_path, splits, file_format="tfrecord", supervised=False)
-    check(mm.load("tiny", data_dir=tmp_path).train, TRAIN)
 
 
 SCALAR = {
     "pythonClassName": "tensorflow_datasets.core.features.scalar.Scalar",
     "tensor": {"shape": {}, "dtype": "int64", "encoding": "none"},
 }
+ANY = {"shape": (None, None, 1)}
 
 
 @pytest.mark.parametrize(
     ("splits", "options", "words"),
     [
-        ({"train": TRAIN}, {}, ("has the splits ['train']", "'validation'", "Dataset(")),
-        ({"test": TEST}, {}, ("has the splits ['test']",)),
+        ({"train": TRAIN}, {}, ("tiny/1.0.0 must have the splits", "got ['train']", "Dataset(")),
+        ({"test": TEST}, {}, ("must have the splits 'train', and 'test' or 'validation', got ['test']",)),
         ({"train": [], "test": TEST}, {}, ("no examples in its split 'train'",)),
         (
             {"train": [*TRAIN, *examples(1, 2, (5, 3, 1))], "test": TEST},
-            {"shape": (None, None, 1)},
-            ("images of (4, 3, 1) and of (5, 3, 1)", "one size", "Resize"),
+            ANY,
+            ("images of one size, got (4, 3, 1) and (5, 3, 1)", "Resize"),
         ),
+        ({"train": TRAIN, "test": examples(2, 3, (4, 4, 1))}, ANY, ("4 x 3 x 1, got 4 x 4 x 1",)),
         ({"train": TRAIN, "test": TEST}, {"label": SCALAR}, ("Scalar", "one class label")),
         ({"train": TRAIN, "test": TEST}, {"dtype": "uint16"}, ("uint16", "bytes (uint8)")),
     ],
 )
-def test_unfit_sets_are_refused(tmp_path, splits, options, words):
+def test_unfit_sets_are_refused(tmp_path, here, splits, options, words):
     records.write(tmp_path, splits, file_format="tfrecord", **options)
-    with refuses("tiny/1.0.0", *words):
+    with refuses(*words):
         mm.load("tiny", data_dir=tmp_path)
 
 
-def test_splits_of_two_sizes_are_refused(tmp_path):
-    splits = {"train": TRAIN, "test": examples(2, 3, (4, 4, 1))}
-    records.write(tmp_path, splits, file_format="tfrecord", shape=(None, None, 1))
-    with refuses("test has images of 4 x 4 x 1", "4 x 3 x 1"):
-        mm.load("tiny", data_dir=tmp_path)
-
-
-def test_records_cut_off_or_lost_are_noticed(tmp_path):
-    home = records.write(tmp_path, {"train": TRAIN, "test": TEST}, file_format="tfrecord")
+def test_records_cut_off_or_lost_are_noticed(tmp_path, here):
+    home = write(tmp_path)
     shard = home / "tiny-train.tfrecord-00001-of-00002"
     whole = shard.read_bytes()
-    for cut in (5, len(whole) // 2, len(whole) - 1):
-        shard.write_bytes(whole[:cut])
+    for length in (5, len(whole) // 2, len(whole) - 1):
+        shard.write_bytes(whole[:length])
         with refuses(shard, "ends within a record"):
             mm.load("tiny", data_dir=tmp_path)
     shard.write_bytes(b"")
     with refuses(home, "3 of 7 examples of the split 'train'", "prepare it again"):
         mm.load("tiny", data_dir=tmp_path)
-    assert cache.folder() is not None and not cache.folder().exists()
+    assert not cache.folder().exists()
+
+
+# What is missing
+
+
+@pytest.fixture
+def asked(monkeypatch) -> list[str]:
+    """A machine without a network, but with TensorFlow: the hosts whose address it was asked for."""
+    hosts = []
+
+    def no_address(host, *_, **__):
+        hosts.append(host)
+        raise socket.gaierror(-2, "Name or service not known")
+
+    monkeypatch.setattr(socket, "getaddrinfo", no_address)
+    monkeypatch.setattr(tfds_process, "find_spec", lambda name: True)
+    return hosts
+
+
+COMMAND = "python -m minmax_jax.data fashion_mnist --data-dir FOLDER"
+
+
+def test_without_tensorflow_the_error_names_the_extra(tmp_path, here, asked, monkeypatch, capsys):
+    monkeypatch.setattr(tfds_process, "find_spec", lambda name: None)
+    words = (
+        f"'fashion_mnist' is not prepared in {tmp_path}, and preparing it needs TensorFlow",
+        "pip install 'minmax_jax[prepare]'",
+        COMMAND,
+        "load('fashion_mnist', data_dir=FOLDER)",
+        "TFDS_DATA_DIR=FOLDER",
+    )
+    with refuses(*words, error=ModuleNotFoundError):
+        mm.load("fashion_mnist", data_dir=tmp_path)
+    with pytest.raises(SystemExit) as exit_:
+        main(["fashion_mnist", "--data-dir", str(tmp_path)])
+    assert exit_.value.code == 1 and "minmax_jax[prepare]" in capsys.readouterr().err
+    assert asked == []
+
+
+def test_without_a_network_the_error_names_a_way_and_what_is_there_is_not_asked_for(tmp_path, here, asked):
+    from tensorflow_datasets.core.download import resource
+
+    words = (
+        f"server {SERVER} cannot be reached",
+        "Name or service not known",
+        COMMAND,
+        f"here: to {tmp_path}",
+    )
+    with refuses(*words, error=ConnectionError):
+        mm.load("fashion_mnist", data_dir=tmp_path)
+    assert asked == [SERVER]  # once for all four files
+    builder = find("fashion_mnist", tmp_path)
+    for url, info in builder.url_infos.items():
+        with refuses(SERVER, error=ConnectionError):
+            check("fashion_mnist", builder, tmp_path)
+        file = tmp_path / "downloads" / "fashion_mnist" / resource.get_dl_fname(url, info.checksum)
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.touch()
+        resource.get_info_path(file).write_text("{}")
+    check("fashion_mnist", builder, tmp_path)
+    assert asked == [SERVER] * 5
+
+
+@pytest.mark.parametrize("name", ["mnist", "kmnist", "cifar10", "emnist/balanced", "mnist:3.0.1"])
+def test_finding_a_builder_asks_nobody(tmp_path, asked, name):
+    builder = find(name, tmp_path)
+    assert not is_prepared(builder)
+    assert Path(builder.data_dir).is_relative_to(tmp_path)
+    assert asked == []
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("", ("name must be one of tensorflow-datasets, such as mnist, fashion_mnist", "got ''")),
+        ("hub:mnist/x:y", ("'name/configuration:version', got 'hub:mnist/x:y'",)),
+        ("../mnist", ("name must be one of tensorflow-datasets",)),
+        ("fashion_mnst", ("for example fashion_mnist", "got 'fashion_mnst'")),
+        ("qqq", ("for example mnist, fashion_mnist, kmnist, cifar10",)),
+        ("mnist:9.9.9", ("name is 'mnist:9.9.9'", "3.0.1")),
+        ("emnist/none", ("name is 'emnist/none'", "none not found")),
+    ],
+)
+def test_names_that_cannot_be_had_are_refused_without_a_network(tmp_path, asked, name, words):
+    with refuses(*words):
+        find(name, tmp_path)
+    assert asked == []
+
+
+@contextmanager
+def serving(status: int):
+    """A server, or a proxy, that answers with a status and with Fashion-MNIST's archives; its address."""
+
+    class Handler(http.server.BaseHTTPRequestHandler):
+        def do_HEAD(self) -> None:
+            self.send_response(status)
+            self.end_headers()
+
+        def do_GET(self) -> None:
+            content = published.fashion_archive(self.path.rpartition("/")[2])
+            self.send_response(status)
+            self.send_header("Content-Length", str(len(content)))
+            self.end_headers()
+            self.wfile.write(content)
+
+        def log_message(self, *_) -> None:
+            """Say nothing."""
+
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
+
+
+@pytest.mark.parametrize("proxied", [False, True])
+def test_any_answer_but_a_gateways_is_one(proxied, monkeypatch):
+    for status in (200, 403, 404, 500, 503):
+        with serving(status) as url:
+            if proxied:
+                monkeypatch.setenv("http_proxy", url)
+                url = "http://nowhere.invalid"
+            assert unreachable(f"{url}/x", 10.0) == (f"HTTP status {status}" if status == 503 else None)
+
+
+def test_a_server_that_never_answers_does_not_hold_us_up(monkeypatch):
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+        assert unreachable(f"http://127.0.0.1:{port}/x", 0.05) is not None
+    assert "refused" in unreachable(f"http://127.0.0.1:{port}/x", 5.0)
+    forever = threading.Event()  # nor does a name that is never looked up
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: forever.wait())
+    assert unreachable("http://nowhere.invalid/x", 0.05) == "no answer in 0.05 seconds"
+    forever.set()
+
+
+@pytest.mark.processes
+def test_an_offline_process_ends_long_before_the_retries_would(tmp_path, monkeypatch):
+    """tensorflow-datasets by itself takes 204 seconds."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+    monkeypatch.setenv("http_proxy", f"http://127.0.0.1:{port}")
+    missing = ConnectionError if find_spec("tensorflow") else ModuleNotFoundError
+    with refuses("'fashion_mnist' is not prepared", error=missing):
+        mm.load("fashion_mnist", data_dir=tmp_path)
+
+
+def test_what_a_failing_process_said_is_handed_on(tmp_path, monkeypatch):
+    program = tmp_path / "python"
+    program.write_text("#!/bin/sh\necho 'no space left on device' >&2\nexit 3\n")
+    program.chmod(0o755)
+    monkeypatch.setattr(sys, "executable", str(program))
+    with refuses("could not decode 'kmnist'", "no space left on device", error=RuntimeError):
+        mm.load("kmnist", data_dir=tmp_path)
+
+
+def test_what_tensorflow_datasets_says_is_handed_on(tmp_path, here, monkeypatch, capsys):
+    monkeypatch.setattr(tfds_process, "check", lambda *_: None)
+    monkeypatch.setattr(tfds_process, "find_spec", lambda name: None)  # as on Windows: tfrecords
+    from tensorflow_datasets.core import DatasetBuilder
+
+    def full(*_, **__):
+        raise OSError("no space left on device")
+
+    monkeypatch.setattr(DatasetBuilder, "download_and_prepare", full)
+    with refuses("could not prepare 'kmnist'", "OSError: no space left on device", error=RuntimeError):
+        mm.load("kmnist", data_dir=tmp_path)
+    assert f"Preparing kmnist in {tmp_path}" in capsys.readouterr().err
 
 
 # Real data, prepared by tensorflow-datasets' own code.
 
 
-def environment(**changes: str) -> dict[str, str]:
-    proxies = {name: "" for name in os.environ if name.lower().endswith("_proxy")}
-    return os.environ | proxies | changes
-
-
-@pytest.fixture(scope="session")
-def fashion_folder(tmp_path_factory):
-    """Fashion-MNIST downloaded, checked and prepared by ``python -m minmax_jax.data.prepare``.
-
-    The download goes through a proxy of ours, which serves the published archives.
-    """
-
-    class Archives(http.server.BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            content = published.fashion_archive(self.path.rpartition("/")[2])
-            self.send_response(200)
-            self.send_header("Content-Length", str(len(content)))
-            self.end_headers()
-            if self.command == "GET":
-                self.wfile.write(content)
-
-        do_HEAD = do_GET
-
-        def log_message(self, *_) -> None:
-            """Say nothing."""
-
-    folder = tmp_path_factory.mktemp("fashion")
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Archives) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        command = [sys.executable, "-m", "minmax_jax.data.prepare", "fashion_mnist"]
-        done = subprocess.run(
-            [*command, "--data-dir", str(folder)],
-            env=environment(http_proxy=f"http://127.0.0.1:{server.server_port}"),
-            capture_output=True,
-            text=True,
-        )
-        server.shutdown()
-    assert done.returncode == 0, done.stderr
-    assert f"fashion_mnist is prepared in {folder}" in done.stdout
-    return folder
-
-
-READ_WITHOUT_TENSORFLOW = """
-import sys
-import numpy as np
-import minmax_jax as mm
-found = mm.load("fashion_mnist", data_dir=sys.argv[1])
-np.savez(sys.argv[2], train_images=found.train.images, train_labels=found.train.labels,
-         test_images=found.test.images, test_labels=found.test.labels)
-assert "tensorflow" not in sys.modules
-print(*found.class_names, sep="|")
-"""
-
-
+@pytest.mark.slow
 @pytest.mark.tensorflow
 @TENSORFLOW
 @DEBIAN
-def test_fashion_mnist_is_what_its_idx_files_hold(fashion_folder, tmp_path):
-    done = subprocess.run(
-        [sys.executable, "-c", READ_WITHOUT_TENSORFLOW, fashion_folder, tmp_path / "found.npz"],
-        env=environment(http_proxy="http://127.0.0.1:9"),
-        capture_output=True,
-        text=True,
-    )
-    assert done.returncode == 0, done.stderr
+def test_fashion_mnist_is_what_its_idx_files_hold(tmp_path, monkeypatch):
+    """Downloaded, checked and prepared by the command, through a proxy that serves the published archives."""
+    with serving(200) as proxy:
+        command = [sys.executable, "-m", "minmax_jax.data", "fashion_mnist", "--data-dir", str(tmp_path)]
+        environment = os.environ | {"http_proxy": proxy}
+        done = subprocess.run(command, env=environment, capture_output=True, text=True)
+    assert done.returncode == 0 and "RuntimeWarning" not in done.stderr, done.stderr
+    assert f"fashion_mnist is prepared in {tmp_path}" in done.stdout
+    monkeypatch.setenv("http_proxy", "http://127.0.0.1:9")
+    found = mm.load("fashion_mnist", data_dir=tmp_path)
     names = "T-shirt/top|Trouser|Pullover|Dress|Coat|Sandal|Shirt|Sneaker|Bag|Ankle boot"
-    assert done.stdout.strip() == names
-    with np.load(tmp_path / "found.npz", allow_pickle=False) as found:
-        for name, expected in published.fashion_arrays().items():
-            if name.endswith("images"):
-                expected = expected[..., None].astype(np.float32) / np.float32(255)
-            np.testing.assert_array_equal(found[name], expected)
+    assert "|".join(found.class_names) == names
+    expected = published.fashion_arrays()
+    for part in ("train", "test"):
+        split, pixels = getattr(found, part), expected[f"{part}_images"][..., None]
+        np.testing.assert_array_equal(split.images, pixels.astype(np.float32) / np.float32(255))
+        np.testing.assert_array_equal(split.labels, expected[f"{part}_labels"])
 
 
-@pytest.fixture(scope="session")
-def mnist_folder(tmp_path_factory):
-    """MNIST's archives among tensorflow-datasets' downloads, rebuilt from the bundle."""
+@pytest.mark.slow
+@pytest.mark.tensorflow
+@TENSORFLOW
+def test_mnist_is_the_same_from_either_source(tmp_path, capsys):
+    """From its archives among tensorflow-datasets' downloads, rebuilt from the bundle: no server is asked."""
     from tensorflow_datasets.core.download import resource
 
-    folder = tmp_path_factory.mktemp("mnist")
-    downloads = folder / "downloads" / "mnist"
+    downloads = tmp_path / "downloads" / "mnist"
     downloads.mkdir(parents=True)
-    files = published.mnist_files(archive.unpack(data.BUNDLE))
-    for url, info in prepare.find("mnist", folder).url_infos.items():
+    files = published.mnist_files(archive.unpack(dataset.BUNDLE))
+    for url, info in find("mnist", tmp_path).url_infos.items():
         packed = Path(url).name
         file = downloads / resource.get_dl_fname(url, info.checksum)
         published.gzip_file(file, files[packed.removesuffix(".gz")])
-        description = {"original_fname": packed, "urls": [url]}
-        resource.get_info_path(file).write_text(json.dumps(description))
-    return folder
-
-
-def test_the_bundle_gives_back_the_published_idx_files():
-    files = published.mnist_files(archive.unpack(data.BUNDLE))
-    found = {name: hashlib.md5(content).hexdigest() for name, content in files.items()}
-    assert found == published.MNIST_MD5
-
-
-@pytest.mark.tensorflow
-@TENSORFLOW
-def test_mnist_is_the_same_from_either_source(mnist_folder, monkeypatch, capsys):
-    for name in environment():
-        if name.lower().endswith("_proxy"):
-            monkeypatch.delenv(name)
-    # Everything is downloaded already, so no server is asked.
-    monkeypatch.setattr(prepare, "unreachable", None)
-    bundled = mm.load("mnist")
-    found = mm.load("mnist", source="tfds", data_dir=mnist_folder)
+        resource.get_info_path(file).write_text(json.dumps({"original_fname": packed, "urls": [url]}))
+    bundled, found = mm.load("mnist"), mm.load("mnist", source="tfds", data_dir=tmp_path)
     assert "Preparing mnist" in capsys.readouterr().err
-    assert "tensorflow" not in sys.modules
-    for split in ("train", "test"):
-        one, other = getattr(bundled, split), getattr(found, split)
+    for part in ("train", "test"):
+        one, other = getattr(bundled, part), getattr(found, part)
         np.testing.assert_array_equal(one.images, other.images)
         np.testing.assert_array_equal(one.labels, other.labels)
     assert (bundled.class_names, bundled.name) == (found.class_names, found.name)
-    assert "mnist/3.0.1" in found.provenance
+    assert "mnist/3.0.1" in found.provenance and "tensorflow" not in sys.modules
 
 
+@pytest.mark.slow
 @pytest.mark.tensorflow
 @TENSORFLOW
 def test_tfrecords_are_what_tensorflow_writes(tmp_path):
@@ -316,4 +412,4 @@ def test_tfrecords_are_what_tensorflow_writes(tmp_path):
     )
     done = subprocess.run([sys.executable, "-c", code, file], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
-    assert list(prepared.tfrecords(file)) == [b"one", b"", b"three" * 1000]
+    assert list(tfds_process.tfrecords(file)) == [b"one", b"", b"three" * 1000]
