@@ -1,4 +1,7 @@
-"""Certification: what no change of an image within a radius can do to a LeNet, proved by bounds."""
+"""Certification: bounds that prove what no change of an image within a radius can do to a LeNet.
+
+This folder may use the core, the data sets, the progress bars of ``jobs`` and the attacks' checks of inputs.
+"""
 
 from minmax_jax.certify.accuracy import verified as verified
 from minmax_jax.certify.margins import interval_bounds as interval_bounds

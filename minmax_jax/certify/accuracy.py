@@ -1,4 +1,4 @@
-"""Verified accuracy: the share of images on which no change within a radius can be an error."""
+"""Verified accuracy: the share of images that no change within a radius can turn into an error."""
 
 from collections.abc import Sequence
 from functools import partial
@@ -23,7 +23,7 @@ from minmax_jax.lenet import LeNet
 if TYPE_CHECKING:
     import xarray as xr
 
-TOLERANCE = 1e-5  # of the largest logit within reach: some 80 roundings of float32
+TOLERANCE = 1e-5  # of the largest logit within reach: about 80 roundings of float32
 BATCH: dict[str, int] = {"ibp": 250, "crown-ibp": 50, "crown": 10}  # images at a time, about 100 MB
 
 
@@ -37,7 +37,7 @@ def _smallest(
     method: Method,
     batch_size: int,
 ) -> tuple[Float[Array, " n"], Float[Array, " n"]]:
-    """Each image's smallest bound of a margin over another class, and what rounding may be worth in it."""
+    """Each image's smallest bound of a margin over another class, and the reserve for rounding in it."""
 
     def bound(x: Array, y: Array) -> tuple[Array, Array]:
         model = nnx.merge(definition, weights)
@@ -60,22 +60,33 @@ def verified(
     batch_size: int | None = None,
     progress: bool = True,
 ) -> "xr.Dataset":
-    """Verified accuracy of a LeNet by method of bounding and L-inf radius, with the mask of certified images.
+    """Verified accuracy of a LeNet by method of bounding and L-inf radius, with the images certified.
 
     An image is certified at a radius if no image in [0, 1] within it is classified as another class than the
     label: its ``margin``, the smallest lower bound of ``margin_bounds`` over the other classes, is above
     1e-5 of the largest absolute logit that intervals leave within reach, a reserve for float32 rounding.
     Verified accuracy is never above accuracy under any attack on the network in float32, as on CPUs.
 
-    The labelled variables are ``accuracy`` (bound, eps), the share certified, in [0, 1]; ``certified``
-    (bound, eps, image); and ``margin`` (bound, eps, image). The last bound, "combined", certifies what any
-    of ``methods`` does, which are some of "ibp", "crown-ibp" and "crown"; the last is tighter than the others
-    and took ten times as long as "crown-ibp" on 40 digits. ``batch_size`` is that of the method by default;
-    it changes memory and speed only.
+    Args:
+        model: a LeNet of either variant.
+        data: the split whose images are certified.
+        eps: radii by L-inf, in [0, 1].
+        methods: some of "ibp", "crown-ibp" and "crown"; the last is tighter than the others and took ten
+            times as long as "crown-ibp" on 40 digits.
+        batch_size: images that are bounded together; None for one that suits the method. It changes memory
+            and speed only.
+        progress: whether to draw a bar.
 
-    Raises TypeError for another model than a LeNet; ValueError for an unknown method, eps outside [0, 1],
-    images of another shape, or labels that name no class.
-    Identity: at eps = 0 every method's accuracy is the clean accuracy, but for margins within the reserve.
+    Returns:
+        ``accuracy`` (bound, eps), the share certified, in [0, 1]; ``certified`` (bound, eps, image); and
+        ``margin`` (bound, eps, image). The last bound, "combined", certifies what any of ``methods`` does.
+
+    Raises:
+        TypeError: for another model than a LeNet.
+        ValueError: for an unknown method, eps outside [0, 1], images of another shape, or labels that name no
+            class.
+
+    Identity: at eps = 0 every method's accuracy is the clean accuracy, except for margins within the reserve.
     """
     import xarray as xr  # heavy to import, so only where it is used
 
@@ -83,7 +94,7 @@ def verified(
     check_type("data", data, Split)
     radii = as_radii(eps)
     if not radii:
-        raise ValueError(f"eps must be one or more radii in [0, 1], in pixel units of [0, 1], got {eps}")
+        raise ValueError(f"eps must be one radius or more in [0, 1], in pixel units of [0, 1], got {eps}")
     for radius in radii:
         check_eps(radius, "linf")
     chosen = list(methods) if isinstance(methods, list | tuple) else []
@@ -93,7 +104,7 @@ def verified(
         )
     if batch_size is not None:
         check_count("batch_size", batch_size)
-    first = slice(0, BATCH["ibp"])  # the rest of the images are of the same kind, and no split holds bad ones
+    first = slice(0, BATCH["ibp"])  # enough to tell shapes and classes; a split's images are in [0, 1]
     _, _, classes = checked(model, data.images[first], data.labels[first], 0.0)
     check_numbers("labels", data.labels, data.labels.shape, classes)
     definition, weights = nnx.split(model)

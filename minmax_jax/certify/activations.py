@@ -10,7 +10,7 @@ from jaxtyping import Array, Float
 from minmax_jax.certify.bounds import Bounds, per_value, total
 from minmax_jax.lenet import scaled_tanh
 
-HALVINGS = 20  # of the interval that holds a point of tangency; every one of them leaves a sound bound
+HALVINGS = 20  # of the interval that holds a point of tangency; the bound is sound after any number
 
 
 class Lines(NamedTuple):
@@ -23,7 +23,7 @@ class Lines(NamedTuple):
 
 
 class Activation:
-    """A function of each value by itself that never falls, ``apply``, and two ``lines`` about it."""
+    """A monotone function ``apply`` of each value, and two ``lines`` that enclose it."""
 
     def apply(self, x: Float[Array, "..."]) -> Float[Array, "..."]:
         """The function."""
@@ -34,7 +34,7 @@ class Activation:
         raise NotImplementedError
 
     def forward(self, inputs: Bounds) -> Bounds:
-        """``[f(low), f(high)]``, exact as f never falls."""
+        """``[f(low), f(high)]``, exact since f is monotone."""
         return Bounds(self.apply(inputs.low), self.apply(inputs.high))
 
     def backward(
@@ -73,8 +73,8 @@ class Tanh(Activation):
 
     Above: where the chord from low to high lies above the curve, the chord; else a tangent, at the middle of
     the bounds if that tangent is above the curve at ``low``, or else at the point whose tangent meets the
-    curve there. Below: the same turned about the origin, as the function is odd. The point of tangency is
-    held constant under differentiation. Source: Zhang et al. 2018 (CROWN), S-shaped activations.
+    curve there. Below: the same rotated about the origin, since the function is odd. The point of tangency
+    is a constant under differentiation. Source: Zhang et al. 2018 (CROWN), S-shaped activations.
     """
 
     def apply(self, x: Float[Array, "..."]) -> Float[Array, "..."]:
@@ -112,7 +112,7 @@ def _above(low: Array, high: Array) -> tuple[Array, Array]:
     touch = jnp.where(low >= 0, nearest, touch)
     point = lax.stop_gradient(jnp.maximum(touch, (low + high) / 2))
     has_tangent = (low >= 0) | ((high > 0) & covers(farthest))
-    wide = high - low > 1e-6  # a narrower chord is all rounding, and as good as the tangent
+    wide = high - low > 1e-6  # the slope of a narrower chord would be all rounding; the tangent is as good
     chord = (scaled_tanh(high) - scaled_tanh(low)) / jnp.where(wide, high - low, 1)
     slope = jnp.where(has_tangent, _steepness(point), jnp.where(wide, chord, _steepness(low)))
     at = jnp.where(has_tangent, point, low)

@@ -1,4 +1,4 @@
-"""Layers that are linear but for a constant: their bounds are exact, one layer at a time.
+"""Affine layers: their bounds are exact, one layer at a time.
 
 Values between layers have the images on their last axis, and convolutions are those of ``tiles.py``: the same
 matrix products as in the network itself.
@@ -16,7 +16,7 @@ from minmax_jax.tiles import mean_pool
 
 
 class Linear:
-    """``x -> W x + b``, by ``weigh(x) = W x``, ``absolute(x) = |W| x`` and ``shift``, b with axes of W x."""
+    """``x -> W x + b``, by ``weigh(x) = W x``, ``absolute(x) = |W| x`` and ``shift``, b shaped as W x."""
 
     shift: Float[Array, "..."]
 
@@ -88,7 +88,7 @@ class MeanPool(Linear):
 class Flatten(Linear):
     """Tiles of one pixel, (1, 1, c, i, j, n), to ``height`` x ``width`` x c values of each image, (k, n).
 
-    The values run over (row, column, channel); pixels that only fill tiles up are left out.
+    The values run over (row, column, channel); pixels that only pad the tiles are left out.
     """
 
     height: int

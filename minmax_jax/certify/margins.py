@@ -26,9 +26,9 @@ def interval_bounds(
 ) -> tuple[Float[Array, "n classes"], Float[Array, "n classes"]]:
     """Interval bounds of the logits of all images between ``low`` and ``high``, pixel by pixel: (low, high).
 
-    Both are clipped to [0, 1], where images live. A linear layer takes inputs in c -+ r to
-    ``W c + b -+ |W| r``; ReLU, tanh and pools, which never fall, are applied to both ends. Differentiable in
-    the weights and jittable. ``model`` is a LeNet of either variant.
+    Both are clipped to [0, 1], where images live. A linear layer maps inputs in c -+ r to
+    ``W c + b -+ |W| r``; ReLU, tanh and pools are monotone, so they are applied to both ends. Differentiable
+    in the weights and jittable. ``model`` is a LeNet of either variant.
 
     Bounds are computed in float32, and hold up to its rounding. Raises TypeError for another model,
     ValueError for images of another shape or a low end above its high end.
@@ -38,10 +38,10 @@ def interval_bounds(
     for name, end in (("low", low), ("high", high)):
         if jnp.shape(end)[1:] != model.image_shape or jnp.shape(end) != jnp.shape(low):
             shape = ", ".join(map(str, model.image_shape))
-            raise ValueError(f"{name} has shape {jnp.shape(end)}; this LeNet takes two of (n, {shape})")
+            raise ValueError(f"low and high must have shape (n, {shape}), got {name} of {jnp.shape(end)}")
     ordered = jnp.all(low <= high)
     if is_known(ordered) and not bool(ordered):
-        raise ValueError("low is above high somewhere, or NaN; it takes low <= high in every pixel")
+        raise ValueError("low must be at most high in every pixel, got a low end above its high end, or NaN")
     return _interval_bounds(*nnx.split(model), jnp.asarray(low), jnp.asarray(high))
 
 
@@ -66,24 +66,34 @@ def margin_bounds(
 
     They hold for all images in [0, 1] within ``eps`` of the given ones; at j = y they are 0. An image is
     certified if all others are positive. The differences are taken in the last layer's weights, before
-    bounding.
+    bounding. Linear layers and average pools are exact, ReLU has CROWN's chord above and adaptive slope
+    below, and scaled tanh has tangents and chords.
 
-    - ``"ibp"``: intervals through all layers (Gowal et al. 2018)
-    - ``"crown-ibp"``: a linear function of the image below each margin, found backwards from the margin; the
-      bounds between layers that it needs are intervals (Zhang et al. 2020)
-    - ``"crown"``: the same, with bounds between layers that are found backwards too, where those are tighter
-      than intervals (Zhang et al. 2018); took ten times as long as "crown-ibp" on 40 digits
-    - ``"combined"``: the largest of the three
+    Args:
+        model: a LeNet of either variant.
+        images: centres of the balls, in [0, 1].
+        labels: the class y of each image.
+        eps: radius in [0, 1]; it may be traced.
+        method: how the margins are bounded:
 
-    ReLU has CROWN's chord above and adaptive slope below; scaled tanh has tangents and chords; linear layers
-    and average pools are exact. ``relaxation`` "joint" encloses ReLU with max-pool as one function (see
-    ``RectifiedMaxPool``); "separate" takes one after the other as auto_LiRPA does, for comparison.
-    Differentiable in the weights, jittable, and ``eps`` may be traced; "ibp" is as fast as training needs.
+            - "ibp": intervals through all layers (Gowal et al. 2018); fast enough for training
+            - "crown-ibp": a linear function of the image below each margin, found backwards from the margin;
+              the bounds between layers that it needs are intervals (Zhang et al. 2020)
+            - "crown": the same, with bounds between layers that are found backwards too, where those are
+              tighter than intervals (Zhang et al. 2018); took ten times as long as "crown-ibp" on 40 digits
+            - "combined": the largest of the three
+        relaxation: "joint" encloses ReLU with max-pool as one function (see ``RectifiedMaxPool``);
+            "separate" encloses one after the other as auto_LiRPA does, for comparison.
 
-    A bound by "ibp" never grows with ``eps``; one by CROWN can, a little, where a slope is chosen anew.
-    Bounds are computed in float32, and hold up to its rounding: ask ``verified`` for what is certified.
-    Raises TypeError for another model than a LeNet; ValueError for images outside [0, 1], labels that name no
-    class, eps outside [0, 1], or an unknown method. Identity: at eps = 0, ``z_y - z_j`` of the images.
+    Raises:
+        TypeError: for another model than a LeNet.
+        ValueError: for images outside [0, 1], labels that name no class, eps outside [0, 1], or an unknown
+            method.
+
+    Differentiable in the weights and jittable. A bound by "ibp" never grows with ``eps``; one by CROWN can, a
+    little, where a slope is chosen anew. Bounds are computed in float32, and hold up to its rounding:
+    ``verified`` decides what is certified.
+    Identity: at eps = 0, ``z_y - z_j`` of the images.
     """
     check_type("model", model, LeNet)
     one_of("method", method, METHODS)

@@ -1,4 +1,4 @@
-"""LeNet as a list of layers that bounds go through, forwards and backwards."""
+"""LeNet as a list of layers that bounds pass through, forwards and backwards."""
 
 from typing import Literal, Protocol, get_args, runtime_checkable
 
@@ -19,7 +19,7 @@ Relaxation = Literal["joint", "separate"]
 
 @runtime_checkable
 class Layer(Protocol):
-    """What bounds go through."""
+    """A layer that bounds pass through."""
 
     def forward(self, inputs: Bounds) -> Bounds:
         """Bounds of the outputs for all inputs between the bounds."""
@@ -55,7 +55,7 @@ def layers_of(model: LeNet, relaxation: Relaxation = "joint") -> Layers:
 
 
 def box(model: LeNet, low: Float[AnyArray, "n h w c"], high: Float[AnyArray, "n h w c"]) -> Bounds:
-    """Bounds of the images, clipped to [0, 1], as the first layer takes them: in tiles, and padded."""
+    """Bounds of the images, clipped to [0, 1], as the first layer expects them: in tiles, and padded."""
     check_type("model", model, LeNet)
     padding = explicit_padding(model.conv1.padding, model.conv1.kernel[...].shape[:2])
     ends = (to_tiles(jnp.clip(end, 0, 1), TILE, padding) for end in (low, high))

@@ -26,8 +26,9 @@ def backward(
     """A lower bound of ``<coefficients, layers(x)> + constant`` for all x in the first of the bounds.
 
     ``inputs`` are bounds of the input of every layer. Layer by layer, from the last to the first, the linear
-    function is replaced by one of the layer's inputs that is nowhere above it; of the last its least value in
-    the box is known. Source: Zhang et al. 2018 (CROWN). Identity: exact where all layers are linear.
+    function is replaced by one of the layer's inputs that is nowhere above it; the least value of the last
+    one in the box of images is known. Source: Zhang et al. 2018 (CROWN).
+    Identity: exact where all layers are linear.
     """
     for layer, bounds in zip(reversed(layers), reversed(inputs), strict=True):
         coefficients, more = layer.backward(coefficients, bounds)
@@ -36,9 +37,9 @@ def backward(
 
 
 def refined(layers: Layers, inputs: Bounds) -> list[Bounds]:
-    """As ``forward``, with what every activation takes bounded by CROWN too: the tighter of both holds.
+    """As ``forward``, with the input of every activation bounded by CROWN too: the tighter bound holds.
 
-    What comes from the first layer is left as it is: its intervals are exact.
+    The outputs of the first layer are left as they are: their intervals are exact.
     Source: Zhang et al. 2018 (CROWN).
     """
     known = [inputs]
@@ -60,7 +61,7 @@ def _both_ends(layers: Layers, inputs: list[Bounds], shape: tuple[int, ...]) -> 
     places = jnp.stack(jnp.meshgrid(jnp.arange(rows), jnp.arange(columns), indexing="ij"), -1).reshape(-1, 2)
 
     def at(place: Array) -> Bounds:
-        """Bounds of one tile of outputs, from the tiles that it sees alone: with them the work grows."""
+        """Bounds of one tile of outputs, from the inputs in its receptive field: others only add work."""
         seen = [_seen(bounds, place, (rows, columns)) for bounds in inputs]
         return _ends(layers, seen, (tr, ts, channels, 1, 1))
 
@@ -72,7 +73,7 @@ def _both_ends(layers: Layers, inputs: list[Bounds], shape: tuple[int, ...]) -> 
 
 
 def _seen(bounds: Bounds, place: Array, outputs: tuple[int, int]) -> Bounds:
-    """The tiles of a layer's input that the tile of outputs at a place sees, and no others."""
+    """The tiles of a layer's input that the tile of outputs at a place depends on."""
     rows, columns = (size - out + 1 for size, out in zip(bounds.low.shape[3:5], outputs, strict=True))
 
     def part(end: Array) -> Array:

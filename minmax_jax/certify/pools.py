@@ -43,12 +43,12 @@ def _first(values: Float[Array, "4 ..."]) -> Float[Array, "4 ..."]:
 
 
 def _without(chosen: Float[Array, "4 ..."], values: Float[Array, "4 ..."]) -> Float[Array, "..."]:
-    """The largest pixel of each window but for the chosen one."""
+    """The largest pixel of each window other than the chosen one."""
     return jnp.where(chosen > 0, -jnp.inf, values).max(0)
 
 
 class Pool:
-    """A maximum over windows, and two ``planes`` about it."""
+    """A maximum over windows, and two ``planes`` that enclose it."""
 
     def planes(self, inputs: Bounds) -> Planes:
         """A linear function below and one above the maximum between the bounds."""

@@ -1,4 +1,7 @@
-"""Defences: what stands in the place of cross-entropy in ``mm.Objective(defence=...)``."""
+"""Defences: losses that take the place of cross-entropy in training, ``mm.Objective(defence=...)``.
+
+This folder may use certification, the attacks, the core and the data sets.
+"""
 
 from minmax_jax.defences.adversarial import Adversarial as Adversarial
 from minmax_jax.defences.adversarial import fast_adversarial as fast_adversarial

@@ -1,15 +1,17 @@
 """Adversarial training, with many steps or with one."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
+from jax import lax
 from jaxtyping import Array, Float, Int
 
-from minmax_jax.attacks.ball import Norm, random_point
+from minmax_jax.attacks.ball import Eps, Norm, random_point
 from minmax_jax.attacks.losses import Aim
-from minmax_jax.defences.fields import check_ball
-from minmax_jax.defences.schedule import Number, ramp
-from minmax_jax.defences.worst import frozen, worst_images
-from minmax_jax.evaluation import Model
+from minmax_jax.attacks.pgd import ascend
+from minmax_jax.defences.hyperparameters import Number, check_ball, ramp
+from minmax_jax.evaluation import Model, merge_model, split_model
 from minmax_jax.objective import Measured, cross_entropy, register_pytree
 
 
@@ -17,15 +19,21 @@ from minmax_jax.objective import Measured, cross_entropy, register_pytree
 class Adversarial:
     """Adversarial training: ``mean CE(f(x'), y)``, with x' by projected gradient ascent on CE from x.
 
-    The images x' lie in the ball of radius ``eps`` by ``norm`` ("linf", "l2", "l1") and in [0, 1]. They are
-    made anew in every step of training: ``steps`` steps of length ``stride eps`` (None: ``2.5 eps / steps``)
-    from a ``random_point`` of the ball, or from x if not ``random_start``. They are made against the
-    model in evaluation mode (running statistics, no dropout) and are constants for the gradient; the loss
-    sees them in training mode. The radius rises along a line from ``start`` to ``eps`` in the share
-    ``warmup`` of the run, and stays there.
+    The images x' are made anew in every training step, in the ball about x and in [0, 1]. The attack sees
+    the model in evaluation mode (running statistics, no dropout); the loss sees x', as constants, in training
+    mode.
+
+    Args:
+        eps: radius of the ball by ``norm``, in pixel units of [0, 1].
+        steps: of gradient ascent.
+        stride: length of a step in units of eps; None for ``2.5 / steps``.
+        norm: "linf", "l2" or "l1".
+        random_start: whether ascent starts from a ``random_point`` of the ball, or from x.
+        start: radius at the beginning of the run.
+        warmup: share of the run in which the radius rises along a line from ``start`` to ``eps``.
 
     Recorded cross-entropy and accuracy are those of x', at the radius of the step.
-    ``eps``, ``stride``, ``start`` and ``warmup`` are traced: a change of them compiles nothing anew.
+    ``eps``, ``stride``, ``start`` and ``warmup`` are traced: changing them recompiles nothing.
     Raises ValueError or TypeError for a field out of range.
     Source: Madry et al. 2018, equation 2.1. Identity: cross-entropy at eps = 0; on a linear two-class model
     the worst case of every image, ``CE`` at the margin less ``eps |w|_1``, away from the box.
@@ -53,11 +61,11 @@ class Adversarial:
         """The loss of a batch: see ``mm.Objective``."""
         eps = ramp(self.start, self.eps, self.warmup, progress)
         first = random_point(key, images, eps, self.norm) if self.random_start else images
-        height = Aim(labels).loss("ce")
-        attacked = worst_images(frozen(model), first, images, eps, self.norm, height, self.steps, self.stride)
+        loss = Aim(labels).loss("ce")
+        attacked = worst_images(frozen(model), first, images, eps, self.norm, loss, self.steps, self.stride)
         logits = model(attacked)
-        loss = cross_entropy(logits, labels)
-        return Measured(loss, loss, (logits.argmax(-1) == labels).mean())
+        fit = cross_entropy(logits, labels)
+        return Measured(fit, fit, (logits.argmax(-1) == labels).mean())
 
 
 register_pytree(Adversarial, ("eps", "stride", "start", "warmup"))
@@ -73,8 +81,46 @@ def fast_adversarial(
 ) -> Adversarial:
     """Fast adversarial training: one step along the gradient's sign, ``1.25 eps`` long, from a random start.
 
-    It costs two gradients a step, against ``steps + 1`` of ``Adversarial``. It can overfit to its own single
-    step, after which iterated attacks succeed ("catastrophic overfitting"): watch PGD's accuracy.
+    It costs two gradients for each training step, where ``Adversarial`` costs ``steps + 1``. It can overfit
+    to its own single step, after which iterated attacks succeed ("catastrophic overfitting"): watch the
+    accuracy under PGD.
+
+    Args:
+        eps, norm, start, warmup: as for ``Adversarial``.
+        stride: length of the step in units of eps.
+
     Source: Wong, Rice and Kolter 2020, algorithm 3. Identity: ``Adversarial(eps, steps=1, stride=1.25)``.
     """
     return Adversarial(eps, steps=1, stride=stride, norm=norm, start=start, warmup=warmup)
+
+
+def frozen(model: Any) -> Model:
+    """The model in evaluation mode, with weights that no gradient reaches: the one that is attacked."""
+    definition, weights = split_model(model)
+    return merge_model(definition, lax.stop_gradient(weights))
+
+
+def worst_images(
+    model: Model,
+    start: Float[Array, "n h w c"],
+    images: Float[Array, "n h w c"],
+    eps: Eps,
+    norm: Norm,
+    loss: Callable[[Float[Array, "n classes"]], Float[Array, " n"]],
+    steps: int,
+    stride: Eps | None,
+) -> Float[Array, "n h w c"]:
+    """The end of projected gradient ascent on ``loss(model(x))`` in the ball of radius eps, as a constant.
+
+    Unlike ``mm.attacks.pgd`` it attacks every image, even one that is misclassified already, and returns the
+    last point, not the best, as in Madry et al. 2018. Identity: the images themselves at eps = 0.
+
+    Args:
+        model: the model that is attacked, see ``frozen``.
+        start: where ascent starts.
+        images: centres of the balls.
+        eps, norm, steps, stride: as for ``Adversarial``.
+        loss: from logits to one number for each image.
+    """
+    step_size = eps * (2.5 / steps if stride is None else stride)
+    return lax.stop_gradient(ascend(model, start, images, eps, norm, loss, steps, step_size))

@@ -6,8 +6,7 @@ from typing import Any
 from jaxtyping import Array, Float, Int
 
 from minmax_jax.certify import margin_bounds
-from minmax_jax.defences.fields import check_number, check_radius
-from minmax_jax.defences.schedule import Number, ramp
+from minmax_jax.defences.hyperparameters import Number, check_number, check_radius, ramp
 from minmax_jax.objective import Measured, cross_entropy, register_pytree
 
 
@@ -15,17 +14,22 @@ from minmax_jax.objective import Measured, cross_entropy, register_pytree
 class IBP:
     """IBP training: ``k mean CE(f(x), y) + (1 - k) mean CE(z, y)``, z the worst logits that bounds allow.
 
-    ``z_j`` is the upper bound of ``f_j - f_y`` over the L-inf ball of radius ``eps`` about x, inside [0, 1],
-    by interval bound propagation (``mm.certify.margin_bounds``); ``z_y`` is 0. In the share ``warmup`` of the
-    run the radius rises along a line from ``start`` to ``eps``, and k falls from 1 to ``kappa``; then both
-    stay. Bounds are wide at first: a warm-up of a third of the run or more is needed.
+    ``z_j`` is the upper bound of ``f_j - f_y`` over the L-inf ball about x, inside [0, 1], by interval bound
+    propagation (``mm.certify.margin_bounds``); ``z_y`` is 0. Bounds are wide at first: the warm-up must take
+    a third of the run or more.
+
+    Args:
+        eps: radius of the ball, in [0, 1].
+        kappa: k after the warm-up, in which it falls along a line from 1.
+        start: radius at the beginning of the run.
+        warmup: share of the run in which the radius rises along a line from ``start`` to ``eps``.
 
     Recorded cross-entropy is that of x; recorded accuracy is the share of images that the bounds prove to be
     classified as labelled everywhere in the ball of the step's radius.
     ``eps``, ``kappa``, ``start`` and ``warmup`` are traced.
     Raises ValueError or TypeError for a field out of range, and what ``margin_bounds`` raises for a model
     that it cannot bound.
-    Source: Gowal et al. 2018, equation 12, with the last layer taken into the margins as they do.
+    Source: Gowal et al. 2018, equation 12, with the last layer merged into the margins as they do.
     Identity: cross-entropy at eps = 0 or kappa = 1; at kappa = 0, after the warm-up, no less than that of any
     images in the ball.
     """

@@ -1,4 +1,4 @@
-"""Recipes: what to call ``fit`` with so that a LeNet learns under a defence and does not collapse."""
+"""Recipes: arguments of ``fit`` with which a LeNet learns under a defence and does not collapse."""
 
 from collections.abc import Callable, Mapping
 from functools import cache
@@ -41,16 +41,27 @@ def recipe(
     - ``"trades"``: ``TRADES(eps, beta=6, steps=10, warmup=0.3)``
     - ``"ibp"``: ``IBP(eps, kappa=0.5, warmup=0.5)``
 
-    All with Adam, whose learning rate rises to 0.006 in the first twentieth of the run and falls along a
+    All use Adam, whose learning rate rises to 0.006 in the first twentieth of the run and falls along a
     cosine to 0. Without a warm-up of eps, adversarial training of LeNet-5 on MNIST at eps = 0.3 collapsed:
     every image got the same class (accuracy 11 %). Warm-up and learning rate were chosen for "adversarial"
     and "ibp", in short runs of one seed at eps = 0.3, by accuracy on held-out training images; the other two
-    take them over, and do not collapse by them either (three seeds, 12 epochs). Short runs of "fast" are far
-    less robust: 5 epochs of 20,000 images left 39 to 72 % under PGD, where "adversarial" left 81 %. Other
-    fields of the objective, such as ``strength=0.1``, go into it.
+    use the same values, and did not collapse with them either (three seeds, 12 epochs). Short runs of "fast"
+    are far less robust: 5 epochs of 20,000 images left 39 to 72 % under PGD, where "adversarial" left 81 %.
 
-    The dictionary holds ``objective``, ``optimiser``, ``epochs`` and ``batch_size``; equal calls share the
-    optimiser, and so its compilation. Raises ValueError for an unknown name, and what the defence raises.
+    Args:
+        name: of the defence.
+        data: the data set to train on; the length of its training split sets the learning rate's schedule.
+        eps: radius of the ball, in pixel units of [0, 1].
+        epochs: of the run.
+        batch_size: images to a step, at most those of the training split.
+        objective: other fields of ``mm.Objective``, such as ``strength=0.1``.
+
+    Returns:
+        ``objective``, ``optimiser``, ``epochs`` and ``batch_size``. Equal calls share the optimiser, and so
+        its compilation.
+
+    Raises:
+        ValueError: for an unknown name, and what the defence raises.
     """
     one_of("name", name, get_args(Name))
     check_type("data", data, Dataset)

@@ -3,13 +3,12 @@
 from dataclasses import dataclass
 
 import jax
-import jax.numpy as jnp
+import optax
 from jaxtyping import Array, Float, Int
 
 from minmax_jax.attacks.ball import Norm, project
-from minmax_jax.defences.fields import check_ball, check_number
-from minmax_jax.defences.schedule import Number, ramp
-from minmax_jax.defences.worst import frozen, worst_images
+from minmax_jax.defences.adversarial import frozen, worst_images
+from minmax_jax.defences.hyperparameters import Number, check_ball, check_number, ramp
 from minmax_jax.evaluation import Model
 from minmax_jax.objective import Measured, cross_entropy, register_pytree
 
@@ -22,7 +21,7 @@ def divergence(logits: Float[Array, "n classes"], others: Float[Array, "n classe
     Identity: >= 0, and 0 for equal rows.
     """
     log_p, log_q = jax.nn.log_softmax(logits), jax.nn.log_softmax(others)
-    return (jnp.exp(log_p) * (log_p - log_q)).sum(-1)
+    return optax.losses.kl_divergence_with_log_targets(log_q, log_p)
 
 
 @dataclass(frozen=True)
@@ -30,10 +29,14 @@ class TRADES:
     """TRADES: ``mean CE(f(x), y) + beta mean KL(f(x) || f(x'))``, with x' by projected ascent on the KL.
 
     The images x' start from x with normal noise of deviation 0.001 and are otherwise made as by
-    ``Adversarial``: in the ball of radius ``eps`` by ``norm``, against the model in evaluation mode, as
-    constants for the gradient. The loss sees x and x' in training mode, one after the other; its gradient
-    goes through both. A larger ``beta`` (1 / lambda in the paper, which takes 1 to 6) favours robustness. The
-    radius rises along a line from ``start`` to ``eps`` in the share ``warmup`` of the run, and stays there.
+    ``Adversarial``: against the model in evaluation mode, as constants for the gradient. The loss sees x and
+    then x' in training mode; its gradient goes through both.
+
+    Args:
+        eps: radius of the ball by ``norm``, in pixel units of [0, 1].
+        beta: weight of the divergence, 1 / lambda in the paper, which uses 1 to 6; a larger one favours
+            robustness.
+        steps, stride, norm, start, warmup: as for ``Adversarial``.
 
     Recorded cross-entropy is that of x, recorded accuracy that of x', at the radius of the step.
     ``eps``, ``beta``, ``stride``, ``start`` and ``warmup`` are traced.
@@ -63,11 +66,11 @@ class TRADES:
     ) -> Measured:
         """The loss of a batch: see ``mm.Objective``."""
         eps = ramp(self.start, self.eps, self.warmup, progress)
-        victim = frozen(model)
-        quiet = victim(images)
+        target = frozen(model)
+        quiet = target(images)
         noise = NOISE * jax.random.normal(key, images.shape, images.dtype)
         attacked = worst_images(
-            victim,
+            target,
             project(images + noise, images, eps, self.norm),
             images,
             eps,

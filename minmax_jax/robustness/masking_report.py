@@ -1,4 +1,4 @@
-"""Verdicts: what checks for gradient masking found, in words."""
+"""What the checks for gradient masking found, in numbers and in words."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -6,18 +6,24 @@ from html import escape
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
+from jaxtyping import Bool
 
 if TYPE_CHECKING:
     import xarray as xr
 
 Outcome = Literal["passed", "alarm", "not done"]
+SHARE = 0.01
+POINT = (
+    "One point of accuracy: two implementations of one attack may differ by as much on an honest model. "
+    "A single image never alarms."
+)
 
 
 @dataclass(frozen=True)
 class Check:
-    """One check: a number, the threshold it alarms above and why that one, and what this says in plain words.
+    """One check: a number, the threshold above which it alarms, the reason for that threshold, and a verdict.
 
-    ``number`` is NaN where the check was not done.
+    ``number`` is NaN if the check was not done.
     """
 
     name: str
@@ -28,10 +34,27 @@ class Check:
 
     @property
     def outcome(self) -> Outcome:
-        """Whether the number is above the threshold: an alarm."""
+        """An alarm if the number is above the threshold."""
         if np.isnan(self.number):
             return "not done"
         return "alarm" if self.number > self.threshold else "passed"
+
+
+def share_check(
+    name: str, broken: Bool[np.ndarray, " rows"], passed: str, alarm: str, reason: str = POINT
+) -> Check:
+    """The check that at most one point of the images are broken where they should not be.
+
+    Args:
+        name: of the check.
+        broken: which of the images are.
+        passed, alarm: the verdict for either outcome; {share} stands for the share.
+        reason: for the threshold, 1 % of the images or one image, whichever is more.
+    """
+    share = float(broken.mean())
+    threshold = max(SHARE, 1 / len(broken))
+    words = alarm if share > threshold else passed
+    return Check(name, share, threshold, reason, words.format(share=percent(share)))
 
 
 def not_done(name: str, why: str) -> Check:
@@ -41,10 +64,10 @@ def not_done(name: str, why: str) -> Check:
 
 @dataclass(frozen=True, repr=False)
 class Masking:
-    """What the checks for gradient masking found; shows itself as a table in a notebook.
+    """What the checks for gradient masking found; a notebook shows it as a table.
 
-    ``checks`` holds them, ``masking["black_box"]`` one of them by name; ``passed`` is true if none alarms.
-    ``notes`` says on what: data set, model, norm, eps, images, accuracies and seed.
+    ``checks`` are all of them, ``masking["black_box"]`` is one by name; ``passed`` is true if none alarms.
+    ``notes`` are the circumstances: data set, model, norm, eps, images, accuracies and seed.
     """
 
     checks: tuple[Check, ...]
@@ -58,7 +81,7 @@ class Masking:
 
     @property
     def passed(self) -> bool:
-        """Whether no check alarms. That is no proof: checks find masking that they know."""
+        """Whether no check alarms. That is no proof: checks find only the masking that they know."""
         return not any(check.outcome == "alarm" for check in self.checks)
 
     @property

@@ -23,34 +23,45 @@ def attack_one(
 ) -> tuple[Float[np.ndarray, "h w c"], Float[np.ndarray, "2 classes"]]:
     """The adversarial image of one image in L-inf, and the logits of both: ``(moved, logits)``.
 
-    ``label`` None attacks the model's own answer; ``attack`` is one of ``mm.attacks.NAMED``, with its usual
-    settings, or a function like those of ``mm.attacks``. Compiled once for a model's definition and attack.
-    Raises ValueError for an unknown attack, a label that names no class, an image or an eps out of [0, 1].
+    Compiled once for a model's definition and attack.
+
+    Args:
+        model: a callable from images to logits.
+        image: pixels in [0, 1].
+        label: the image's class; None for the model's own prediction.
+        eps: radius of the ball, in [0, 1].
+        attack: a name from ``mm.attacks.NAMED``, with its usual settings, or a function like those of
+            ``mm.attacks``.
+        seed: of the attack's random numbers.
+
+    Raises:
+        ValueError: for an unknown attack, a label that names no class, an image or an eps out of [0, 1].
+
     Identity: ``mm.attacks.NAMED[attack].function`` on a batch of one.
     """
     (chosen,) = select([attack] if isinstance(attack, str) else {"own": attack}, "linf").values()
     check_count("seed", seed, **SEEDS)
     definition, state = split_model(model)
-    picture = jnp.asarray(image, jnp.float32)[None]
-    before = _answers(definition, state, picture)
+    batch = jnp.asarray(image, jnp.float32)[None]
+    before = _logits(definition, state, batch)
     if label is None:
         label = int(before.argmax())
     if not 0 <= label < before.shape[-1]:
-        raise ValueError(f"label must be a number below {before.shape[-1]}, got {label}")
+        raise ValueError(f"label must be in [0, {before.shape[-1] - 1}], got {label}")
     if not 0 <= eps <= 1:
-        raise ValueError(f"eps must be a number in [0, 1], got {eps}")
-    if not bool(((picture >= 0) & (picture <= 1)).all()):
+        raise ValueError(f"eps must be in [0, 1], got {eps}")
+    if not bool(((batch >= 0) & (batch <= 1)).all()):
         raise ValueError(
-            f"image has values from {picture.min()} to {picture.max()}; it takes those in [0, 1]"
+            f"image must be in [0, 1] (divide by 255), got values from {batch.min()} to {batch.max()}"
         )
     labels, key = jnp.array([label]), jax.random.key(seed)
-    moved = _attack(definition, state, picture, labels, jnp.float32(eps), key, chosen.function)
-    after = _answers(definition, state, moved)
+    moved = _attack(definition, state, batch, labels, jnp.float32(eps), key, chosen.function)
+    after = _logits(definition, state, moved)
     return np.asarray(moved[0]), np.concatenate([before, after])
 
 
 @partial(jax.jit, static_argnames="definition")
-def _answers(definition: Any, state: Any, image: Float[Array, "1 h w c"]) -> Float[Array, "1 classes"]:
+def _logits(definition: Any, state: Any, image: Float[Array, "1 h w c"]) -> Float[Array, "1 classes"]:
     return merge_model(definition, state)(image)
 
 

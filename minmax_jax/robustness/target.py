@@ -1,4 +1,4 @@
-"""A victim: a model with the images that it is attacked on, in batches of one width."""
+"""A target: a model and the images that it is attacked on, in batches of one width."""
 
 import zlib
 from collections.abc import Callable
@@ -20,17 +20,22 @@ from minmax_jax.checks import check_count, check_type
 from minmax_jax.data import Dataset, Split
 from minmax_jax.evaluation import Model, merge_model, split_model
 from minmax_jax.jobs.parallel import side_by_side
-from minmax_jax.robustness.predictions import Rows, answers, asked_twice, batches, check_same, same
+from minmax_jax.robustness.predictions import (
+    Rows,
+    Selected,
+    batches,
+    check_same,
+    logits_twice,
+    predict,
+    same,
+)
 
 SLACK = 1e-4  # of a radius, for rounding: a sum over many pixels is not exact
 ROUNDING = 1e-6  # of a pixel
 
-Mask = Bool[np.ndarray, " width"]
-Done = Callable[[int], Any]  # is told how many rows are finished
-
 
 class Attacked(NamedTuple):
-    """What an attack did to some images; what it made of them only where that was asked for, else none."""
+    """What an attack did to some images: which it broke, the sizes of the changes, and the images if kept."""
 
     broken: Bool[np.ndarray, " rows"]
     sizes: Float[np.ndarray, " rows"]
@@ -48,24 +53,24 @@ class _Found(NamedTuple):
 
 
 @dataclass(frozen=True, eq=False)
-class Victim:
-    """A model and images with their labels, looked at once: what it answers, and that it can be attacked."""
+class Target:
+    """A model, images with their labels, and the model's predictions for them: ready to be attacked."""
 
     definition: Any
     weights: Any
     images: Float[np.ndarray, "n h w c"]
     labels: Int[np.ndarray, " n"]
-    answers: Int[np.ndarray, " n"]
+    predictions: Int[np.ndarray, " n"]
     classes: int
     norm: Norm
     width: int
 
     @property
     def correct(self) -> Bool[np.ndarray, " n"]:
-        """Whether each image is classified as its label, as it is."""
-        return self.answers == self.labels
+        """Whether each unchanged image is classified as its label."""
+        return self.predictions == self.labels
 
-    def under(
+    def attacked(
         self,
         name: str,
         attack: NamedAttack,
@@ -75,19 +80,29 @@ class Victim:
         *,
         scale: float | None = None,
         keep: bool = False,
-        done: Done = lambda rows: None,
+        done: Callable[[int], Any] = lambda rows: None,
     ) -> Attacked:
-        """What the attack does to these rows, on the model with its logits times ``scale``.
+        """The result of an attack on some of the images.
 
-        ``eps`` is None for an attack that looks for the smallest change. Raises ValueError if an image comes
-        back from outside the ball or the box, or with logits that are no numbers: then it is not the attack
-        it says. The random key is the attack's own: the same whatever other attacks there are.
+        Args:
+            name: of the attack. Its random numbers depend on it, not on which other attacks there are.
+            attack: the function and its settings.
+            eps: radius of the ball; None for an attack that searches for the smallest change.
+            rows: numbers of the images.
+            seed: of the random key.
+            scale: multiplies the logits that the attack sees; None for 1.
+            keep: whether to return the attacked images.
+            done: is called with the number of images finished, batch by batch.
+
+        Raises:
+            ValueError: for an image outside the ball or [0, 1], or with logits that are not finite: then the
+                result is not that of the attack.
         """
         key = jax.random.fold_in(jax.random.key(seed), zlib.crc32(name.encode()))
 
-        def attacked(work: tuple[int, tuple[Rows, Mask]]) -> tuple[Mask, _Found]:
+        def attack_batch(work: tuple[int, tuple[Rows, Selected]]) -> tuple[Selected, _Found]:
             number, (batch, active) = work
-            found = _attacked(
+            found = _attack(
                 self.definition,
                 self.weights,
                 attack.function,
@@ -102,7 +117,7 @@ class Victim:
             return active, found if keep else found._replace(images=None)
 
         parts = []
-        for active, found in side_by_side(attacked, enumerate(batches(rows, self.width))):
+        for active, found in side_by_side(attack_batch, enumerate(batches(rows, self.width))):
             broken, sizes, boxed, finite = (np.asarray(leaf)[active] for leaf in found[:-1])
             self._check(name, eps, sizes, boxed, finite)
             parts.append((broken, sizes, np.asarray(found.images)[active] if keep else self.images[:0]))
@@ -111,69 +126,69 @@ class Victim:
         return Attacked(*(np.concatenate(columns) for columns in zip(none, *parts, strict=True)))
 
     def without_gradient(self, rows: Rows) -> Bool[np.ndarray, " rows"]:
-        """Whether the cross-entropy's gradient in an image's pixels is zero in all of them, or no number."""
+        """Whether the cross-entropy's gradient in an image's pixels is zero or not finite in all of them."""
         parts = [
             np.asarray(_flat(self.definition, self.weights, self.images[batch], self.labels[batch]))[active]
             for batch, active in batches(rows, self.width)
         ]
         return np.concatenate([np.zeros(0, bool), *parts])
 
-    def answer(self, images: Float[np.ndarray, "rows h w c"]) -> Int[np.ndarray, " rows"]:
+    def predict(self, images: Float[np.ndarray, "rows h w c"]) -> Int[np.ndarray, " rows"]:
         """The class that the model gives other images."""
-        return answers(self.definition, self.weights, images, self.width)
+        return predict(self.definition, self.weights, images, self.width)
 
     def _check(
         self, name: str, eps: float | None, sizes: np.ndarray, boxed: np.ndarray, finite: np.ndarray
     ) -> None:
         if not boxed.all():
-            raise ValueError(
-                f"attack {name!r} gives images outside [0, 1] or NaN; its images have to stay in it"
-            )
+            raise ValueError(f"images of attack {name!r} must be in [0, 1], got others or NaN")
         if not finite.all():
             raise ValueError(
-                f"model gives logits that are NaN or infinite on images that attack {name!r} found; "
-                "it takes finite ones on all images in [0, 1]"
+                "model must give finite logits on all images in [0, 1], "
+                f"got NaN or infinite ones on images that attack {name!r} found"
             )
         if eps is not None and not (sizes <= eps * (1 + SLACK) + ROUNDING).all():
             raise ValueError(
-                f"attack {name!r} changes an image by {sizes.max():g} at eps {eps:g}; "
-                f"its images have to stay in the ball, by norm {self.norm!r}"
+                f"images of attack {name!r} must be within eps {eps:g} by norm {self.norm!r}, "
+                f"got one at a distance of {sizes.max():g}"
             )
 
 
-def take(model: Model, data: Split | Dataset, norm: Norm, batch_size: int) -> Victim:
+def prepare(model: Model, data: Split | Dataset, norm: Norm, batch_size: int) -> Target:
     """The model with the images of a split, or with the test images of a data set.
 
     Raises TypeError or ValueError for data of another kind, labels that name no class, logits that are not
-    finite, or a model that answers the same images differently: its accuracy would depend on chance.
+    finite, or a model that is not deterministic: its accuracy would depend on chance.
     """
     split = data.test if isinstance(data, Dataset) else data
     check_type("data", split, Split)
     check_count("batch_size", batch_size)
     definition, weights = split_model(model)
     width = min(batch_size, len(split))
-    if definition is model:  # called plainly: its state, if it has any, must not be left inside a jit
+    if definition is model:
+        # A plain function is first called outside jit: any state that it keeps must not hold tracers. Once
+        # compiled it no longer sees a change of that state, so its logits are compared with those of jit.
         batch = jnp.asarray(split.images[:width])
         plain = np.asarray(model(batch))
         check_same(plain, np.asarray(model(batch)))
-        compiled = np.asarray(asked_twice(definition, weights, batch)[0])
+        compiled = np.asarray(logits_twice(definition, weights, batch)[0])
         if np.isfinite(plain).all() and not same(plain, compiled):
             raise ValueError(
-                "model answers differently once it is compiled: was it changed since it was first called? "
-                "It takes a function of the images alone; wrap a changed model in a new function"
+                "model must be a function of the images alone, got one whose logits differ once it is "
+                "compiled: if it has changed since its first call, wrap it in a new function"
             )
 
     def logits(images: Array) -> Array:
-        return asked_twice(definition, weights, images)[0]
+        return logits_twice(definition, weights, images)[0]
 
     classes = count_classes(logits, split.images[:width])
     check_numbers("labels", split.labels, split.labels.shape, classes)
-    classified = answers(definition, weights, split.images, width)
-    return Victim(definition, weights, split.images, split.labels, classified, classes, norm, width)
+    predictions = predict(definition, weights, split.images, width)
+    return Target(definition, weights, split.images, split.labels, predictions, classes, norm, width)
 
 
 def radii(eps: Any, norm: Norm) -> list[float]:
-    """Radii in rising order, each once. Raises ValueError unless there are some, all in the norm's range."""
+    """Radii in rising order, each once. Raises ValueError without any, or for one out of the norm's range."""
     values = np.unique(as_radii(eps)).tolist()
     if not values:
         raise ValueError(f"eps must be one radius or more, in pixel units of [0, 1], got {eps}")
@@ -183,7 +198,7 @@ def radii(eps: Any, norm: Norm) -> list[float]:
 
 
 @partial(jax.jit, static_argnames=("definition", "attack", "norm"))
-def _attacked(
+def _attack(
     definition: Any,
     weights: Any,
     attack: Attack,
@@ -195,12 +210,12 @@ def _attacked(
     key: Array,
     scale: Float[Array, ""] | None,
 ) -> _Found:
-    """The active images under attack, in chunks: those without an active one cost nothing."""
+    """The active images under attack, in chunks: a chunk without an active image costs nothing."""
     model = merge_model(definition, weights)
-    victim = model if scale is None else lambda x: model(x) * scale
+    scaled = model if scale is None else lambda x: model(x) * scale
 
     def work(_: Array, x: Array, y: Array, keys: Array) -> _Found:
-        found = call(attack, norm, victim, x, y, eps, key=keys[0])
+        found = call(attack, norm, scaled, x, y, eps, key=keys[0])
         logits = model(found)
         boxed = ((found >= -ROUNDING) & (found <= 1 + ROUNDING)).all((1, 2, 3))
         broken = logits.argmax(1) != y

@@ -10,7 +10,7 @@ from flax import nnx
 from minmax_jax.checks import check_type
 from minmax_jax.data import Dataset
 from minmax_jax.plots.attack_view import AttackView
-from minmax_jax.robustness.one_image import attack_one
+from minmax_jax.robustness import attack_one
 from minmax_jax.widgets.drawn import DrawnExplorer
 from minmax_jax.widgets.dropdown import dropdown
 from minmax_jax.widgets.field import MOST_SIDE, DrawingField

@@ -7,6 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from flax import nnx
+from minmax_jax.robustness.trial import Trial
 
 import minmax_jax as mm
 from helpers.linear import Curved, batch, linear_model
@@ -16,7 +17,6 @@ from minmax_jax.robustness.masking import CHECKS, masking
 from minmax_jax.robustness.masking_checks import zero_gradient
 from minmax_jax.robustness.masking_report import Check, Masking
 from minmax_jax.robustness.target import take
-from minmax_jax.robustness.trial import Trial
 
 
 @jax.custom_vjp

@@ -7,7 +7,7 @@ from jaxtyping import Bool, Float
 
 from minmax_jax.checks import one_of
 from minmax_jax.minmax import sign_test
-from minmax_jax.robustness.bootstrap import interval
+from minmax_jax.robustness import bootstrap_interval
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -35,7 +35,7 @@ def effect(values: Float[np.ndarray, "*cells seed"]) -> Effect:
     values = np.asarray(values, np.float64)
     if values.shape[-1] < 2:
         raise ValueError(f"values must be of at least two seeds, got {values.shape[-1]}")
-    low, high = interval(values, RESAMPLES)
+    low, high = bootstrap_interval(values, RESAMPLES)
     mean, spread = values.mean(-1), values.std(-1, ddof=1)
     spread = np.where(np.ptp(values, -1) == 0, 0.0, spread)  # without the rounding of the mean
     with np.errstate(divide="ignore", invalid="ignore"):

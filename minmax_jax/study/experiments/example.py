@@ -5,7 +5,7 @@ import numpy as np
 from minmax_jax.attacks.pgd import pgd
 from minmax_jax.data import Split
 from minmax_jax.lenet import LeNet
-from minmax_jax.robustness.one_image import attack_one
+from minmax_jax.robustness import attack_one
 from minmax_jax.study.engine.experiment import Arrays
 from minmax_jax.study.experiments.factorial import Variable
 

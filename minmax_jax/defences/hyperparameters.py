@@ -1,26 +1,40 @@
-"""The fields of defences: which of them are traced, and what they take."""
+"""Hyperparameters of defences: their ranges, and how they change in the course of training."""
 
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
+from jaxtyping import Array, Float
 
 from minmax_jax.attacks.ball import NORMS
 from minmax_jax.checks import check_count, is_known, one_of
+
+Number = float | Float[Array, ""]
+
+
+def ramp(start: Number, stop: Number, over: Number, progress: Number) -> Float[Array, ""]:
+    """From ``start`` along a line to ``stop``, reached when the share ``over`` of training is done.
+
+    ``start + (stop - start) progress / over`` while ``progress < over``, then exactly ``stop``.
+    Identity: constant for ``over = 0``, and for ``start = stop``.
+    """
+    share = progress / jnp.maximum(over, jnp.finfo(jnp.float32).tiny)
+    return jnp.where(progress < over, start + (stop - start) * share, stop)
 
 
 def check_number(defence: Any, name: str, most: float = float("inf"), what: str = "number") -> None:
     """Turn a field into a float; raise TypeError or ValueError unless it is a number from 0 to ``most``."""
     value = getattr(defence, name)
-    takes = f"a finite {what} >= 0" if most == float("inf") else f"a {what} in [0, {most:g}]"
+    wanted = f"a finite {what} >= 0" if most == float("inf") else f"a {what} in [0, {most:g}]"
     if isinstance(value, bool) or not isinstance(value, int | float | np.number | np.ndarray | jax.Array):
-        raise TypeError(f"{name} must be {takes}, got {value!r}")
+        raise TypeError(f"{name} must be {wanted}, got {value!r}")
     if np.ndim(value) != 0:
-        raise ValueError(f"{name} has shape {np.shape(value)}; it takes {takes}")
+        raise ValueError(f"{name} must be {wanted}, got an array of shape {np.shape(value)}")
     if is_known(value):
         object.__setattr__(defence, name, float(value))
         if not 0 <= value <= most or not np.isfinite(value):
-            raise ValueError(f"{name} must be {takes}, got {value}")
+            raise ValueError(f"{name} must be {wanted}, got {value}")
 
 
 def check_ball(defence: Any) -> None:
@@ -29,11 +43,11 @@ def check_ball(defence: Any) -> None:
     check_radius(defence, 1 if defence.norm == "linf" else float("inf"))
     check_count("steps", defence.steps)
     if defence.stride is not None:
-        check_number(defence, "stride", what="length of a step, in units of eps,")
+        check_number(defence, "stride", what="step length")
 
 
 def check_radius(defence: Any, most: float = 1) -> None:
     """Check the radius and its schedule."""
     for name in ("eps", "start"):
-        check_number(defence, name, most, "radius, in pixel units of [0, 1],")
+        check_number(defence, name, most, "radius")
     check_number(defence, "warmup", 1, "share of the run")
