@@ -1,6 +1,5 @@
 """Adversarial training, with many steps or with one."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -8,7 +7,7 @@ from jax import lax
 from jaxtyping import Array, Float, Int
 
 from minmax_jax.attacks.ball import Eps, Norm, random_point
-from minmax_jax.attacks.losses import Aim
+from minmax_jax.attacks.losses import Aim, LossOfLogits
 from minmax_jax.attacks.pgd import ascend
 from minmax_jax.defences.hyperparameters import Number, check_ball, ramp
 from minmax_jax.evaluation import Model, merge_model, split_model
@@ -106,7 +105,7 @@ def worst_images(
     images: Float[Array, "n h w c"],
     eps: Eps,
     norm: Norm,
-    loss: Callable[[Float[Array, "n classes"]], Float[Array, " n"]],
+    loss: LossOfLogits,
     steps: int,
     stride: Eps | None,
 ) -> Float[Array, "n h w c"]:
