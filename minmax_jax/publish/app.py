@@ -1,18 +1,21 @@
 """The playground as an app in the browser: ``python -m minmax_jax.publish.app``.
 
-Voila shows it without code. Its template here asks no other server for icons, which Voila brings itself.
+Voila shows it without code. Its usual template asks another server for icons, which Voila brings itself; the
+one here does not.
 """
 
 import argparse
+import contextlib
 import json
 import os
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from minmax_jax.publish.command import status
+
 NAME = "minmax_jax"
-NEEDS = "`pip install 'minmax_jax[notebooks]'` installs what apps are served with"
 CELLS = """# %% [markdown]
 # # Playground: train it, compare it, break it
 #
@@ -23,7 +26,7 @@ import minmax_jax as mm
 
 mm.widgets.Playground()
 """
-# A style from nowhere in place of one from another server.
+# An empty style replaces the one from another server.
 TEMPLATE = """{%- extends 'voila/templates/lab/index.html.j2' -%}
 {%- block notebook_css -%}
 {{ super() | replace('https://cdn.jsdelivr.net/', 'data:text/css,') }}
@@ -31,16 +34,26 @@ TEMPLATE = """{%- extends 'voila/templates/lab/index.html.j2' -%}
 {%- block html_head_js_mermaidjs -%}{%- endblock -%}"""
 
 
-def template(folder: Path) -> None:
-    """Write Voila's template of an app where it looks for it, if ``folder`` is among Jupyter's paths."""
+@contextlib.contextmanager
+def template(folder: Path) -> Iterator[None]:
+    """Write Voila's template of an app into ``folder``, which is among Jupyter's paths in the body."""
     place = folder / "voila" / "templates" / NAME
     place.mkdir(parents=True)
     (place / "index.html.j2").write_text(TEMPLATE, "utf-8")
     (place / "conf.json").write_text(json.dumps({"base_template": "lab"}), "utf-8")
+    before = os.environ.get("JUPYTER_PATH")
+    os.environ["JUPYTER_PATH"] = os.pathsep.join([str(folder), *filter(None, [before])])
+    try:
+        yield
+    finally:
+        if before is None:
+            del os.environ["JUPYTER_PATH"]
+        else:
+            os.environ["JUPYTER_PATH"] = before
 
 
 def playground(folder: Path) -> Path:
-    """Write a notebook of the playground alone into ``folder``, and say where."""
+    """Write a notebook of the playground alone into ``folder``, and return its path."""
     import jupytext  # of the extra "notebooks"
 
     file = folder / "playground.ipynb"
@@ -51,16 +64,13 @@ def playground(folder: Path) -> Path:
 def serve(notebook: Path | None = None, options: Sequence[str] = ()) -> None:
     """Serve a notebook, or the playground alone, until it is stopped; ``options`` are Voila's own.
 
-    Raises FileNotFoundError for a notebook that is not there.
+    Raises FileNotFoundError for a notebook that does not exist.
     """
     from voila.app import Voila  # of the extra "notebooks"
 
     if notebook is not None and not notebook.exists():
-        raise FileNotFoundError(f"{notebook} is not there; notebook takes one, or a folder of notebooks")
-    with tempfile.TemporaryDirectory() as folder:
-        template(Path(folder))
-        paths = [folder, *filter(None, [os.environ.get("JUPYTER_PATH")])]
-        os.environ["JUPYTER_PATH"] = os.pathsep.join(paths)
+        raise FileNotFoundError(f"notebook must be one, or a folder of notebooks; {notebook} does not exist")
+    with tempfile.TemporaryDirectory() as folder, template(Path(folder)):
         shown = notebook or playground(Path(folder))
         Voila.launch_instance([str(shown), f"--template={NAME}", *options])
 
@@ -70,22 +80,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(
         "python -m minmax_jax.publish.app",
         description=__doc__,
-        epilog="Other options go to Voila, each in one word as --Voila.ip=0.0.0.0 is.",
+        epilog="Other options go to Voila, each in one word, such as --Voila.ip=0.0.0.0.",
     )
     parser.add_argument("notebook", nargs="?", type=Path, help="by default the playground alone")
     parser.add_argument("--port", type=int, default=8866, help="where the app answers on this machine")
     parser.add_argument("--no-browser", action="store_true", help="open no browser")
     asked, more = parser.parse_known_args(arguments)
     options = [f"--port={asked.port}", *(["--no-browser"] if asked.no_browser else []), *more]
-    try:
-        serve(asked.notebook, options)
-    except ModuleNotFoundError as error:
-        print(f"{error}; {NEEDS}", file=sys.stderr)
-        return 1
-    except FileNotFoundError as error:
-        print(error, file=sys.stderr)
-        return 1
-    return 0
+    return status(lambda: serve(asked.notebook, options))
 
 
 if __name__ == "__main__":

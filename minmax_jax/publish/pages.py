@@ -1,7 +1,7 @@
 """Notebooks as web pages that need nothing else: ``python -m minmax_jax.publish.pages``.
 
-Every notebook is run, and made into one HTML file without scripts, fonts or pictures from elsewhere: sliders
-over frames drawn ahead live on, formulas are MathML, and where a widget needs a kernel, its place says so.
+Every notebook is run, and made into one HTML file without scripts, fonts or pictures from elsewhere. Sliders
+over frames drawn ahead still work, formulas are MathML, and a note replaces each widget that needs a kernel.
 """
 
 import argparse
@@ -13,13 +13,13 @@ from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from minmax_jax.publish.command import status
 from minmax_jax.storage.archive import replacing
 
 if TYPE_CHECKING:
     from nbformat import NotebookNode
 
-NEEDS = "`pip install 'minmax_jax[notebooks]'` installs what pages are made with"
-# Blocks of the template that would ask other servers are left out; pictures keep their words.
+# Without the blocks that would ask other servers; pictures keep their alternative text.
 TEMPLATE = """{%- extends 'lab/index.html.j2' -%}
 {%- block html_head_js -%}{%- endblock -%}
 {%- block html_head_js_mathjax -%}{%- endblock -%}
@@ -38,7 +38,7 @@ NOTICE = "<p><em>Here is an explorer that needs a running notebook.</em></p>"
 
 def execute(notebook: "NotebookNode", folder: Path) -> "NotebookNode":
     """Run all cells of a notebook in ``folder``, and return it; raises where a cell does."""
-    from nbclient import NotebookClient  # of the extra "notebooks", as all that is imported inside
+    from nbclient import NotebookClient  # of the extra "notebooks", as is all that functions import here
 
     resources = {"metadata": {"path": str(folder)}}
     NotebookClient(notebook, timeout=1200, kernel_name="python3", resources=resources).execute()
@@ -46,7 +46,7 @@ def execute(notebook: "NotebookNode", folder: Path) -> "NotebookNode":
 
 
 def page(notebook: "NotebookNode", title: str) -> str:
-    """An executed notebook as HTML that asks nobody for anything."""
+    """An executed notebook as HTML that asks no server for anything."""
     from latex2mathml.converter import convert
     from nbconvert.exporters import HTMLExporter
     from nbconvert.filters.markdown_mistune import IPythonRenderer, MarkdownWithMath
@@ -66,7 +66,7 @@ def page(notebook: "NotebookNode", title: str) -> str:
     exporter: Any = HTMLExporter(raw_template=TEMPLATE)
     exporter.register_filter("markdown2html", markdown)
     shown = copy.deepcopy(notebook)
-    shown.metadata.pop("widgets", None)  # their state, which would be nothing without a kernel
+    shown.metadata.pop("widgets", None)  # their state is of no use without a kernel
     for output in (one for cell in shown.cells for one in cell.get("outputs", [])):
         if WIDGET in output.get("data", {}):
             output.data = {"text/html": NOTICE}
@@ -75,7 +75,7 @@ def page(notebook: "NotebookNode", title: str) -> str:
 
 
 def linked(body: str, names: Sequence[str]) -> str:
-    """HTML in which links to the notebooks of these names lead to their pages."""
+    """HTML whose links to the notebooks of these names lead to their pages instead."""
     return re.sub(
         rf'href="({"|".join(map(re.escape, names))})\.ipynb', lambda found: f'href="{found[1]}.html', body
     )
@@ -101,18 +101,18 @@ def title(notebook: "NotebookNode", name: str) -> str:
 def export(sources: Sequence[Path], target: Path, run: bool = True) -> list[Path]:
     """Make a page of every notebook in ``sources``, and an index, in the folder ``target``.
 
-    Notebooks are run first, each in its own folder, unless not ``run``: then the outputs that they hold are
-    shown. A page is written whole or not at all. Raises FileNotFoundError for a notebook that is not there,
-    ValueError for two of one name or one called index, and nbclient's CellExecutionError where a cell fails.
+    Notebooks are run first, each in its own folder; without ``run`` the outputs that they hold are shown.
+    Pages are written atomically. Raises FileNotFoundError for a notebook that does not exist, ValueError for
+    two of one name or one called index, and nbclient's CellExecutionError where a cell fails.
     """
     import jupytext
 
     names = [source.stem for source in sources]
     if missing := [source for source in sources if not source.is_file()]:
-        raise FileNotFoundError(f"{missing[0]} is not there; sources take notebooks")
+        raise FileNotFoundError(f"sources must be notebooks; {missing[0]} does not exist")
     if not names or len({*names, "index"}) < len(names) + 1:
         raise ValueError(
-            f"sources are named {names}; they take one notebook or more, of different names and none 'index'"
+            f"sources must be one notebook or more, of different names and none 'index', got {names}"
         )
     target.mkdir(parents=True, exist_ok=True)
     pages, titles = [], {}
@@ -126,7 +126,7 @@ def export(sources: Sequence[Path], target: Path, run: bool = True) -> list[Path
 
 
 def _plain(formula: str) -> str:
-    """MathML as HTML has it: a namespace would give its elements other names inside of headings."""
+    """MathML as HTML has it: with a namespace, its elements would have other names inside headings."""
     return formula.replace(' xmlns="http://www.w3.org/1998/Math/MathML"', "")
 
 
@@ -144,16 +144,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--as-they-are", action="store_true", help="run nothing; show the outputs they hold")
     asked = parser.parse_args(arguments)
     sources = asked.notebooks or sorted(Path("notebooks").glob("*.ipynb"))
-    try:
+
+    def work() -> None:
         made = export(sources, asked.to, run=not asked.as_they_are)
-    except ModuleNotFoundError as error:
-        print(f"{error}; {NEEDS}", file=sys.stderr)
-        return 1
-    except (FileNotFoundError, ValueError) as error:
-        print(error, file=sys.stderr)
-        return 1
-    print(f"{len(made)} pages in {asked.to}; open {made[-1]}")
-    return 0
+        print(f"{len(made)} pages in {asked.to}; open {made[-1]}")
+
+    return status(work)
 
 
 if __name__ == "__main__":
