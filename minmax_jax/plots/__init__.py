@@ -1,14 +1,15 @@
-"""Figures, one function each; all return a matplotlib Figure and draw on no global state."""
+"""Figures, one function each, which returns a matplotlib Figure and touches no global state.
 
-from minmax_jax.plots.observed import conditions as conditions
+It uses the study and all that the study uses. The modules ``*_view`` hold the figures of explorers.
+"""
+
+from minmax_jax.plots.observation import conditions as conditions
 from minmax_jax.plots.penalties import arms as arms
 from minmax_jax.plots.penalties import cause as cause
 from minmax_jax.plots.penalties import certified as certified
 from minmax_jax.plots.penalties import network as network
 from minmax_jax.plots.penalties import strength_curves as strength_curves
 from minmax_jax.plots.penalties import trade_off as trade_off
-from minmax_jax.plots.practice import drift as drift
-from minmax_jax.plots.practice import explained as explained
 from minmax_jax.plots.robustness import robustness as robustness
 from minmax_jax.plots.robustness import strengths as strengths
 from minmax_jax.plots.run import fuzziness as fuzziness
@@ -21,3 +22,5 @@ from minmax_jax.plots.theory import matrices as matrices
 from minmax_jax.plots.theory import measures as measures
 from minmax_jax.plots.theory import sharpening as sharpening
 from minmax_jax.plots.theory import tile as tile
+from minmax_jax.plots.theory_in_practice import drift as drift
+from minmax_jax.plots.theory_in_practice import explained as explained

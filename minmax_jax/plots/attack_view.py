@@ -7,25 +7,19 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float
 
-from minmax_jax.plots.style import COLOURS, Figure, lay_out, new_figure
+from minmax_jax.plots.style import COLOURS, Figure, View, new_figure
 
 PIXELS = "L-inf, pixel values in [0, 1]"
-LEGIBLE = 20  # names of classes that have room under their bars
+LEGIBLE = 20  # so many names of classes have room under their bars
 
 
-class AttackView:
-    """A figure of an image, its adversarial twin, their difference, and the network's answers to both.
-
-    ``show`` updates its artists in place, which keeps a slider over images or radii smooth. ``caption`` says
-    in words what the figure shows.
-    """
+class AttackView(View):
+    """A figure of an image, its adversarial twin, their difference, and the network's answers to both."""
 
     def __init__(self, class_names: Sequence[str]) -> None:
         self.class_names = tuple(class_names)
         self.figure, axes = new_figure(10.8, 3.2, 4, width_ratios=(1, 1, 1, 1.6))
         self.image, self.moved, self.added, self.answers = axes
-        self.caption = ""
-        self._shape: tuple[int, ...] | None = None
 
     def show(
         self,
@@ -36,16 +30,38 @@ class AttackView:
         eps: float,
         attack: str,
     ) -> Figure:
-        """Draw the attack on one image; ``logits`` are those of the image and of its twin.
+        """Draw the attack on one image.
 
-        ``label`` is None for an image of no known class: the attack was against the network's own answer.
+        Args:
+            image: The image, pixels in [0, 1].
+            moved: Its adversarial twin.
+            logits: The network's for the image and for its twin.
+            label: The image's class; None if it is not known, and the attack was against the network's own
+                answer.
+            eps: The attack's L-inf radius.
+            attack: The attack's name.
         """
-        if fresh := image.shape != self._shape:
-            self._shape = None  # until all has been drawn
-            self._prepare(image.shape)
-        names, limit = self.class_names, max(eps, 1e-6)
+        names = self.class_names
         chances = np.asarray(jax.nn.softmax(jnp.asarray(logits)))
         before, after = (int(one) for one in logits.argmax(1))
+        with self._artists(image.shape) as fresh:
+            if fresh:
+                self._prepare(image.shape)
+            self._draw(image, moved, chances, max(eps, 1e-6))
+            self.image.title.set_text(f"answer: {names[before]}")
+            self.moved.title.set_text(f"answer: {names[after]}")
+            self.moved.title.set_color(COLOURS[1] if after != before else "black")
+            self.added.title.set_text(f"added, at most {eps:g}")
+        kind = f"labelled {names[label]}" if label is not None else "of no label"
+        verdict = f"makes it {names[after]}" if after != before else "does not change that"
+        self.caption = (
+            f"An image {kind} is taken for {names[before]} ({chances[0, before]:.0%}); {attack} of "
+            f"eps {eps:g} ({PIXELS}) {verdict} ({chances[1, after]:.0%})."
+        )
+        return self.figure
+
+    def _draw(self, image: np.ndarray, moved: np.ndarray, chances: np.ndarray, limit: float) -> None:
+        """Change pictures and bars."""
         for picture, pixels in zip(self.pictures, (image, moved), strict=True):
             picture.set_data(np.clip(pixels, 0, 1).squeeze())
         self.change.set_data((moved - image).mean(-1))
@@ -53,21 +69,6 @@ class AttackView:
         for bars, row in zip(self.bars, chances, strict=True):
             for bar, chance in zip(bars, row, strict=True):
                 bar.set_height(100 * chance)
-        fooled = after != before
-        self.image.title.set_text(f"answer: {names[before]}")
-        self.moved.title.set_text(f"answer: {names[after]}")
-        self.moved.title.set_color(COLOURS[1] if fooled else "black")
-        self.added.title.set_text(f"added, at most {eps:g}")
-        kind = f"labelled {names[label]}" if label is not None else "of no label"
-        verdict = f"makes it {names[after]}" if fooled else "does not change that"
-        self.caption = (
-            f"An image {kind} is taken for {names[before]} ({chances[0, before]:.0%}); {attack} of "
-            f"eps {eps:g} ({PIXELS}) {verdict} ({chances[1, after]:.0%})."
-        )
-        if fresh:
-            lay_out(self.figure)
-            self._shape = image.shape
-        return self.figure
 
     def _prepare(self, shape: tuple[int, ...]) -> None:
         """Draw all that stays while images of one shape change."""
@@ -85,7 +86,7 @@ class AttackView:
             self.answers.bar(places + place, 0 * places, 0.4, color=looks[name], label=name, hatch=hatch)
             for name, place, hatch in (("image", -0.2, ""), ("under attack", 0.2, "//"))
         ]
-        every = -(-len(names) // LEGIBLE)  # of more classes some are named, evenly
+        every = -(-len(names) // LEGIBLE)  # of more classes only every so many is named
         long = {"rotation": 60, "ha": "right", "rotation_mode": "anchor"} if max(map(len, names)) > 2 else {}
         self.answers.set_xticks(places[::every], names[::every], **long)
         self.answers.set(xlabel="class", ylabel="softmax (%)", ylim=(0, 118))

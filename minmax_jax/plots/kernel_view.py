@@ -1,26 +1,26 @@
-"""One figure of a small kernel and all that follows from its taps, drawn anew in place as they move."""
+"""A small kernel and all that follows from its taps: output, memberships, fuzziness, worst case."""
 
 import numpy as np
 from jaxtyping import Float
 
 from minmax_jax.fuzziness import Measure, degree
 from minmax_jax.intervals import Interval, Membership, memberships
-from minmax_jax.plots.style import COLOURS, Figure, draw_parts, draw_weights, lay_out_once, new_figure
+from minmax_jax.plots.panels import draw_parts, draw_weights
+from minmax_jax.plots.style import COLOURS, Figure, View, lay_out_once, new_figure
 from minmax_jax.theory import amplification, amplification_parts
 
-LIMIT = 1.0  # taps lie in [-1, 1], if not said otherwise
+LIMIT = 1.0  # by default taps lie in [-1, 1]
 
 
-class KernelView:
+class KernelView(View):
     """A kernel of one channel: its taps, their memberships on the curve f, and the worst case in parts.
 
     The interval is [-limit, limit] by signed membership and [0, limit] by magnitude, whatever the taps are,
-    so that one tap moves no other. ``patch`` is what the kernel looks at, for ``y = <w, x>``. ``caption``
-    says in words what the figure shows.
+    so that one tap moves no other. ``patch`` is what the kernel looks at, the x of ``y = <w, x>``.
     """
 
     def __init__(self, patch: Float[np.ndarray, "kh kw"], limit: float = LIMIT):
-        self.patch, self.limit, self.caption = np.asarray(patch, np.float32), limit, ""
+        self.patch, self.limit = np.asarray(patch, np.float32), limit
         self.figure, axes = new_figure(10.4, 3.8, 3, width_ratios=(1, 1.2, 1))
         self.taps, self.degrees, self.parts = axes
         zeros = np.zeros_like(self.patch)
@@ -48,10 +48,10 @@ class KernelView:
         measure: Measure = "entropy",
         eps: float = 0.1,
     ) -> Figure:
-        """Draw a kernel, its taps within the limit. Raises ValueError for another shape than the patch's."""
+        """Draw a kernel with taps within the limit. Raises ValueError for another shape than the patch's."""
         taps = np.asarray(kernel, np.float32)
         if taps.shape != self.patch.shape:
-            raise ValueError(f"kernel has the shape {taps.shape}; it takes the patch's, {self.patch.shape}")
+            raise ValueError(f"kernel must have the patch's shape, {self.patch.shape}, got {taps.shape}")
         low = -self.limit if membership == "signed" else 0.0
         span = Interval(np.array(low, np.float32), np.array(self.limit, np.float32))
         mu = np.asarray(memberships(taps, span, membership)).ravel()

@@ -1,4 +1,4 @@
-"""One figure of a layer over training, drawn anew in place as time moves."""
+"""A layer over training: its filters, its memberships and its fuzziness at one step."""
 
 from typing import TYPE_CHECKING
 
@@ -8,61 +8,59 @@ from minmax_jax.checks import check_count, one_of
 from minmax_jax.fuzziness import MEASURES, Measure
 from minmax_jax.intervals import Membership, Reading
 from minmax_jax.minmax import membership_course, moved_away
-from minmax_jax.plots.style import (
-    LEVEL,
-    Figure,
-    credit,
-    draw_courses,
-    draw_memberships,
-    draw_weights,
-    lay_out,
-    mosaic,
-    new_figure,
-    shares,
-)
+from minmax_jax.plots.panels import draw_courses, draw_memberships, draw_weights, mosaic, shares
+from minmax_jax.plots.style import LEVEL, Figure, View, credit, new_figure
 
 if TYPE_CHECKING:
     import xarray as xr
 
 
-class MinMaxView:
-    """One figure of a layer over training: its filters, its memberships, its fuzziness.
+class MinMaxView(View):
+    """One figure of a layer over training: its filters, its memberships, its fuzziness."""
 
-    Artists are updated in place by ``show``, which is what makes a slider over time smooth. ``caption``
-    says in words what the figure shows.
-    """
-
-    def __init__(self, history: "xr.Dataset"):
+    def __init__(self) -> None:
         self.figure, (self.filters, self.shares, self.course) = new_figure(
             10.8, 4.1, 3, width_ratios=(1.15, 1, 1.15)
         )
-        self.caption = ""
-        self.use(history)
-
-    def use(self, history: "xr.Dataset") -> None:
-        """Take another history; the next ``show`` draws it."""
-        self.history = history
-        self.choice: tuple[str, ...] | None = None
+        self.history: xr.Dataset | None = None
 
     def show(
         self,
+        history: "xr.Dataset",
         layer: str,
         reading: Reading = "layer",
         membership: Membership = "signed",
         measure: Measure = "entropy",
         snapshot: int = -1,
     ) -> Figure:
-        """Draw a layer at a snapshot (an index) by one reading, membership and measure."""
+        """Draw a layer at a snapshot.
+
+        Args:
+            history: That of a run of ``fit``.
+            layer: One of the history's layers.
+            reading: What "interval" means.
+            membership: How a weight's membership is read.
+            measure: The measure of fuzziness.
+            snapshot: The number of the snapshot; below 0 from the last, which it is by default.
+        """
         one_of("measure", measure, MEASURES)
-        last = self.history.sizes["snapshot"] - 1
+        last = history.sizes["snapshot"] - 1
         check_count("snapshot", snapshot, -1 - last, last)
+        if history is not self.history:  # compared as they are, values would take long
+            self.history, self._drawn = history, None
         choice = (layer, reading, membership, measure)
-        if fresh := choice != self.choice:
-            self.choice = None  # until all has been drawn
-            self._prepare(*choice)
-        at = range(self.history.sizes["snapshot"])[snapshot]
-        step, final = (int(self.history.snapshot[i]) for i in (at, -1))
-        self.picture.set_data(mosaic(self.history[f"kernel_{layer}"].values[at]))
+        with self._artists(choice) as fresh:
+            if fresh:
+                self._prepare(history, *choice)
+            self._draw(history, choice, snapshot)
+        return self.figure
+
+    def _draw(self, history: "xr.Dataset", choice: tuple[str, ...], snapshot: int) -> None:
+        """Change what moves with time."""
+        layer, reading, membership, measure = choice
+        at = range(history.sizes["snapshot"])[snapshot]
+        step, final = (int(history.snapshot[i]) for i in (at, -1))
+        self.picture.set_data(mosaic(history[f"kernel_{layer}"].values[at]))
         for bar, height in zip(self.bars, shares(self.mu[at]), strict=True):
             bar.set_height(height)
         self.marker.set_data([step], [self.fuzziness[at]])
@@ -79,14 +77,11 @@ class MinMaxView:
             f"fuzziness {direction}, from {start:.3f} to {now:.3f} ({measure}), and {self.moved[at]:.0%} of "
             f"the weights are farther from the centre of their interval than at the start."
         )
-        if fresh:
-            lay_out(self.figure)
-            self.choice = choice
-        return self.figure
 
-    def _prepare(self, layer: str, reading: Reading, membership: Membership, measure: Measure) -> None:
+    def _prepare(
+        self, history: "xr.Dataset", layer: str, reading: Reading, membership: Membership, measure: Measure
+    ) -> None:
         """Draw all that stays while time moves."""
-        history = self.history
         self.mu = membership_course(history, layer, reading, membership)
         self.moved = moved_away(self.mu)
         courses = history.fuzziness.sel(layer=layer, membership=membership, measure=measure)

@@ -5,17 +5,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from minmax_jax.attacks.registry import WORST
-from minmax_jax.plots.style import (
-    COLOURS,
-    CREDIT,
-    RADII,
-    STYLES,
-    Figure,
-    draw_weights,
-    lay_out_once,
-    layout,
-    mosaic,
-)
+from minmax_jax.plots.panels import draw_weights, mosaic
+from minmax_jax.plots.style import COLOURS, CREDIT, RADII, STYLES, Figure, View, lay_out_once, layout
 from minmax_jax.study.analysis.cause import robust_accuracy
 from minmax_jax.study.design.arm import Arm, arms_of
 from minmax_jax.study.experiments.example import LEVELS
@@ -25,8 +16,8 @@ if TYPE_CHECKING:
     import xarray as xr
 
 
-class PenaltyView:
-    """A figure of one arm of the ``table`` that ``mm.study.regularised`` gives; ``show`` changes it in place.
+class PenaltyView(View):
+    """A figure of one arm of the ``table`` that ``mm.study.regularised`` gives.
 
     Top: the filters of ``seed``'s first convolution; accuracy by radius, the mean over seeds with the range
     of the worst case, beside that without a penalty; and final fuzziness by the arm's own reading over all
@@ -38,7 +29,6 @@ class PenaltyView:
             raise ValueError(f"seed must be one of {table.seed.values.tolist()}, got {seed}")
         self.table, self.seed = table, seed
         self.arms = {arm.name: arm for arm in arms_of(table)}
-        self.caption = ""
         self.figure = Figure(figsize=(9.8, 6.4), layout=layout())
         upper, lower = self.figure.subfigures(2, 1, squeeze=False, height_ratios=(1.15, 1))[:, 0]
         self.filters, self.accuracies, self.fuzziness = upper.subplots(1, 3, width_ratios=(1, 1.25, 1.25))

@@ -8,8 +8,9 @@ from minmax_jax.checks import check_count, one_of
 from minmax_jax.fuzziness import MEASURES, Measure
 from minmax_jax.intervals import MEMBERSHIPS, READINGS, Membership, Reading
 from minmax_jax.minmax import layer_name
-from minmax_jax.plots.run_view import MinMaxView
-from minmax_jax.plots.style import COLOURS, LEVEL, Figure, credit, draw_courses, new_figure
+from minmax_jax.plots.minmax_view import MinMaxView
+from minmax_jax.plots.panels import draw_courses
+from minmax_jax.plots.style import COLOURS, LEVEL, Figure, credit, new_figure
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -23,9 +24,17 @@ def minmax(
     measure: Measure = "entropy",
     snapshot: int = -1,
 ) -> Figure:
-    """A layer (by default the first) at a snapshot: filters, memberships and fuzziness over training."""
-    name = layer_name(history, layer)
-    return MinMaxView(history).show(name, reading, membership, measure, snapshot)
+    """A layer at a snapshot: its filters, memberships and fuzziness over training.
+
+    Args:
+        history: That of a run of ``fit``.
+        layer: One of the history's layers, by default the first.
+        reading: What "interval" means.
+        membership: How a weight's membership is read.
+        measure: The measure of fuzziness.
+        snapshot: The number of the snapshot; below 0 from the last, which it is by default.
+    """
+    return MinMaxView().show(history, layer_name(history, layer), reading, membership, measure, snapshot)
 
 
 def fuzziness(

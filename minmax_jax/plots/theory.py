@@ -11,7 +11,8 @@ from minmax_jax.checks import AnyArray
 from minmax_jax.convolution import convolve, patches, toeplitz
 from minmax_jax.fuzziness import MEASURES, Measure, degree, sharpen
 from minmax_jax.intervals import Membership, interval, memberships
-from minmax_jax.plots.style import COLOURS, STYLES, Figure, draw_parts, draw_weights, new_figure
+from minmax_jax.plots.panels import draw_parts, draw_weights
+from minmax_jax.plots.style import COLOURS, STYLES, Figure, new_figure
 from minmax_jax.theory import CLOSED, amplifications, closed_form, descend
 from minmax_jax.tiles import Tile
 

@@ -7,30 +7,28 @@ import numpy as np
 
 from minmax_jax.fuzziness import Measure
 from minmax_jax.intervals import Membership, Reading
-from minmax_jax.plots.style import COLOURS, STYLES, Figure, draw_weights, lay_out, mosaic
+from minmax_jax.plots.panels import draw_weights, mosaic
+from minmax_jax.plots.style import COLOURS, STYLES, Figure, View, lay_out
 
 if TYPE_CHECKING:
     import xarray as xr
 
-MOST = 2  # runs that have room side by side
-ROUND = (1.0, 1.25, 1.5, 2.0, 2.5, 3.0, 4.0, 5.0, 6.0, 8.0)  # ends of an axis of steps
-THIRDS = (1.0, 3.0)  # of a decade, roughly: ends of a logarithmic axis
+MOST = 2  # runs have room side by side
+# Where axes may end, times a power of ten: that of steps, and a logarithmic one.
+ROUND = (1.0, 1.25, 1.5, 2.0, 2.5, 3.0, 4.0, 5.0, 6.0, 8.0)
+THIRDS = (1.0, 3.0)
 
 
-class PlayView:
-    """A figure of one run or two: ``show`` draws their histories as far as they are.
+class TrainingView(View):
+    """A figure of one run or two, finished or not; of none it is empty."""
 
-    Its artists are updated in place, as a training draws it again and again. ``caption`` says in words what
-    the figure shows.
-    """
+    caption = "No run yet: choose, then press Train."
 
     def __init__(self) -> None:
         self.figure = Figure(figsize=(10.8, 5.6))
         upper, lower = self.figure.subfigures(2, 1, squeeze=False, height_ratios=(1.7, 1))[:, 0]
         self.loss, self.accuracy, self.fuzziness = upper.subplots(1, 3)
         self.filters = lower.subplots(1, MOST)
-        self.caption = "No run yet: choose, then press Train."
-        self._prepared: list[tuple[str, tuple[str, ...]]] | None = None
 
     def show(
         self,
@@ -39,40 +37,43 @@ class PlayView:
         membership: Membership = "signed",
         measure: Measure = "entropy",
     ) -> Figure:
-        """Draw the histories by their names. Raises ValueError for more than two."""
+        """Draw histories by the names of their runs. Raises ValueError for more than two."""
         if len(histories) > MOST:
-            raise ValueError(f"histories are of {len(histories)} runs; a figure takes at most {MOST}")
+            raise ValueError(f"histories must be of at most {MOST} runs, got {len(histories)}")
         named = {_name(called, history): history for called, history in histories.items()}
         layers = {name: tuple(map(str, history.layer.values)) for name, history in named.items()}
-        if fresh := list(layers.items()) != self._prepared:
-            self._prepared = None  # until all has been drawn
-            self._prepare(layers)
         chosen = {"reading": reading, "membership": membership, "measure": measure}
-        for i, (name, history) in enumerate(named.items()):
-            self.losses[i].set_data(history.step, history.cross_entropy)
-            self.accuracies[i].set_data(history.epoch, 100 * history.test_accuracy.values)
-            for layer, line in zip(layers[name], self.courses[i], strict=True):
-                line.set_data(history.snapshot, history.fuzziness.sel(chosen | {"layer": layer}))
-            first = layers[name][0]
-            kernel = history[f"kernel_{first}"].values[-1]
-            limit = float(np.abs(kernel).max())
-            picture = mosaic(kernel)
-            self.pictures[i].set(data=picture, clim=(-limit, limit))
-            if list(self.pictures[i].get_extent()) != _extent(picture):
-                self.pictures[i].set_extent(_extent(picture))
-            self.filters[i].title.set_text(f"{name}: {first} at step {int(history.snapshot[-1])}")
-        moved = self._set_limits(list(named.values()))
-        if (label := f"fuzziness F\n({measure}, {reading}, {membership})") != self.fuzziness.get_ylabel():
-            self.fuzziness.set_ylabel(label)
+        with self._artists(list(layers.items())) as fresh:
+            if fresh:
+                self._prepare(layers)
+            for i, (name, history) in enumerate(named.items()):
+                self._draw(i, name, history, chosen)
+            label = f"fuzziness F\n({measure}, {reading}, {membership})"
+            if label != self.fuzziness.get_ylabel():
+                self.fuzziness.set_ylabel(label)
+            if self._set_limits(list(named.values())) and not fresh:
+                lay_out(self.figure)
         if named:
             self.caption = " ".join(_words(name, history, chosen) for name, history in named.items())
-        if fresh or moved:
-            lay_out(self.figure)
-            self._prepared = list(layers.items())
         return self.figure
 
+    def _draw(self, i: int, name: str, history: "xr.Dataset", chosen: Mapping[str, str]) -> None:
+        """Change what moves as the run ``i`` goes on."""
+        self.losses[i].set_data(history.step, history.cross_entropy)
+        self.accuracies[i].set_data(history.epoch, 100 * history.test_accuracy.values)
+        for layer, line in zip(history.layer.values, self.courses[i], strict=True):
+            line.set_data(history.snapshot, history.fuzziness.sel({**chosen, "layer": layer}))
+        first = str(history.layer.values[0])
+        kernel = history[f"kernel_{first}"].values[-1]
+        limit = float(np.abs(kernel).max())
+        picture = mosaic(kernel)
+        self.pictures[i].set(data=picture, clim=(-limit, limit))
+        if list(self.pictures[i].get_extent()) != _extent(picture):
+            self.pictures[i].set_extent(_extent(picture))
+        self.filters[i].title.set_text(f"{name}: {first} at step {int(history.snapshot[-1])}")
+
     def _set_limits(self, histories: "Sequence[xr.Dataset]") -> bool:
-        """Room for what is known, in steps, so that most drawings find axes as the last left them; if not."""
+        """Make room for what is known, and return whether limits moved: in leaps, as moving takes long."""
         last = max([1, *(one.sizes["step"] for one in histories)])
         steps = 0.0, _least(ROUND, last)
         losses = np.concatenate([[0.3, 1.0], *(one.cross_entropy.values for one in histories)])
@@ -135,7 +136,7 @@ def _least(steps: tuple[float, ...], value: float) -> float:
 
 
 def _name(called: str, history: "xr.Dataset") -> str:
-    """With a defence cross-entropy is under attack, and no peer of a plain one."""
+    """The name of a run; with a defence its cross-entropy is under attack, which a plain one's is not."""
     return f"{called}, attacked" if "objective_defence" in history.attrs else called
 
 

@@ -1,4 +1,7 @@
-"""Explorers for notebooks, and the pieces that they are made of."""
+"""Explorers for notebooks: figures that follow sliders, train, attack, and show errors in place.
+
+It uses all that comes before it in a reader's day: plots, the study, robustness, training, data, the core.
+"""
 
 from minmax_jax.widgets.attack import AttackExplorer as AttackExplorer
 from minmax_jax.widgets.field import DrawingField as DrawingField

@@ -11,8 +11,8 @@ from minmax_jax.checks import check_type
 from minmax_jax.data import Dataset
 from minmax_jax.plots.attack_view import AttackView
 from minmax_jax.robustness import attack_one
-from minmax_jax.widgets.drawn import DrawnExplorer
-from minmax_jax.widgets.dropdown import dropdown
+from minmax_jax.widgets.controls import dropdown
+from minmax_jax.widgets.explorer import DrawnExplorer
 from minmax_jax.widgets.field import MOST_SIDE, DrawingField
 from minmax_jax.widgets.figure import FigureImage
 
@@ -23,10 +23,12 @@ PICKED, DRAWN = "test image", "my drawing"
 class AttackExplorer(DrawnExplorer):
     """Attack one image of ``data.test``, or one drawn by hand, and see what ``model`` answers.
 
-    Sliders choose the image and the radius eps (L-inf), lists the attack and where the image is from. A
-    drawing has no label: the attack is against the model's own answer. ``use`` takes another model.
-    Drawing is for square images of one channel, with at most 280 pixels a side.
+    Sliders choose the image and the L-inf radius eps; lists choose the attack and where the image comes
+    from. A drawing has no label, so the attack is against the model's own answer. ``use`` switches to another
+    model. Only square images of one channel, at most 280 pixels wide, can be drawn.
     """
+
+    _view: AttackView
 
     def __init__(self, model: nnx.Module, data: Dataset):
         super().__init__()
@@ -41,7 +43,6 @@ class AttackExplorer(DrawnExplorer):
         )
         self.wipe = ipywidgets.Button(description="Wipe out", icon="eraser", tooltip="Clear the drawing")
         self.field: DrawingField | None = None
-        self._view: AttackView | None = None
         self._drawing = ipywidgets.HBox([])
         self._row = ipywidgets.HBox([self.source, self.number, self.attack, self.eps])
         self.use(model, data)
@@ -57,9 +58,8 @@ class AttackExplorer(DrawnExplorer):
         drawable = height == width <= MOST_SIDE and channels == 1
         with self._lock:
             self.model, self.data = model, data
-            if self._view is None or self._view.class_names != data.class_names:
-                self._view = AttackView(data.class_names)
-                self.figure = FigureImage(self._view.figure)
+            if not hasattr(self, "figure") or self._view.class_names != data.class_names:
+                self._use(AttackView(data.class_names))
                 self.children = [self._row, self._drawing, self.figure, self.status]
             if drawable and (self.field is None or self.field.side != height):
                 self.field = DrawingField(height)
@@ -80,6 +80,7 @@ class AttackExplorer(DrawnExplorer):
             else:
                 image = np.asarray(self.data.test.images[self.number.value])
                 label = int(self.data.test.labels[self.number.value])
+            # All of one moment, as ``use`` may change view and model while the worker draws.
             shown = self._view, self.figure
             self._push(*shown, self.model, image, label, float(self.eps.value), self.attack.value)
 
@@ -93,7 +94,7 @@ class AttackExplorer(DrawnExplorer):
         eps: float,
         attack: str,
     ) -> None:
-        self.status.info("Attacking…")  # the first time of an attack, it is compiled
+        self.status.info("Attacking…")  # the first time, an attack is compiled
         moved, logits = attack_one(model, image, label, eps, attack)
         view.show(image, moved, logits, label, eps, attack)
         figure.refresh(view.caption)

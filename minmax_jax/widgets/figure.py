@@ -16,13 +16,13 @@ EARLIER = "Not of what the controls say now, but of an earlier choice:"
 
 
 class NamedImage(ipywidgets.Image):
-    """An image whose ``tooltip`` is its name; ipywidgets asks for a description, too, and fails without."""
+    """An image named by its ``tooltip``; ipywidgets also reads a description, and fails without one."""
 
     description = traitlets.Unicode("").tag(sync=True)
 
 
 class FigureImage(ipywidgets.VBox):
-    """An image of a Figure of ``drawing`` with its caption; change the artists, then ``refresh``.
+    """An image of a Figure of ``minmax_jax.plots`` with its caption; change the artists, then ``refresh``.
 
     The size in pixels is fixed, so the page never jumps. The caption says in words what the figure shows,
     for those who cannot see it and for those in a hurry.
@@ -33,7 +33,7 @@ class FigureImage(ipywidgets.VBox):
         figure.set_dpi(dpi)
         width, height = (int(inches * dpi) for inches in figure.get_size_inches())
         self.figure = figure
-        # A browser gives an image that begins without bytes no place on the page, whatever comes later.
+        # A browser reserves no room for an image that starts without bytes, whatever comes later.
         blank = io.BytesIO()
         PIL.Image.new("RGB", (1, 1), "white").save(blank, "png")
         self.image = NamedImage(value=blank.getvalue(), format="png", width=width, height=height)
@@ -52,18 +52,18 @@ class FigureImage(ipywidgets.VBox):
             picture = PIL.Image.fromarray(self.figure.pixels())
         picture.save(buffer, "png", compress_level=1)  # the time counts, not the bytes
         self.image.layout.border = PLAIN
-        with self.image.hold_sync():  # a browser loads the picture anew with each message
+        with self.image.hold_sync():  # a browser reloads the picture with each message
             self.image.value = buffer.getvalue()
             self._words = caption
             self._say(caption)
 
     def mark(self) -> None:
-        """Mark the figure, if there is one yet, as of an earlier choice, until the next ``refresh``."""
+        """Mark the figure, if there is one yet, as that of an earlier choice, until the next ``refresh``."""
         if not self._words:
             return
         self.image.layout.border = MARKED
         self._say(f"{EARLIER} {self._words}")
 
     def _say(self, words: str) -> None:
-        self.image.tooltip = words  # its name for those who have it read to them
+        self.image.tooltip = words  # its name, for screen readers
         self.caption.value = f'<p aria-live="polite">{html.escape(words)}</p>'

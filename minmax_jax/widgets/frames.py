@@ -14,6 +14,8 @@ from typing import Any
 from matplotlib.figure import Figure
 from PIL import Image
 
+from minmax_jax.plots.style import in_words
+
 LIMIT = 500  # pictures; some 30 kB each
 
 Choice = str | int | float
@@ -22,17 +24,22 @@ Choice = str | int | float
 class Frames:
     """A figure for every choice of its controls, drawn ahead: it answers at once, without a kernel.
 
-    ``draw(**choice)`` gives a matplotlib Figure, or one with a caption in words (else it is the choice and
-    the figure's titles); it may give the same Figure each time, changed. ``axes`` name the controls and what
-    each can be: numbers make a slider, texts a list. ``start`` names where to begin (the first choice of each
-    by default) ::
+    It is shown by Jupyter, Voila and exported pages, where its sliders work even after the kernel has
+    stopped; where nothing runs, it is a static picture, that of ``start`` ::
 
         places = range(run.history.sizes["snapshot"])
         mm.widgets.Frames(lambda place: mm.plots.minmax(run.history, snapshot=place), {"place": places})
 
-    It is shown by Jupyter, Voila and exported pages, where its sliders live on with the kernel stopped, and
-    is a static picture, that of ``start``, where nothing runs. Raises ValueError for no axes, an empty one,
-    more than 500 pictures in all, or a start that no axis has.
+    Args:
+        draw: ``draw(**choice)`` gives a matplotlib Figure, or one with a caption in words (by default the
+            choice and the figure's titles); it may give the same Figure each time, changed.
+        axes: The controls by name, and the values of each: numbers make a slider, texts a list.
+        start: The choice to begin with, by default the first value of each control.
+        dpi: Dots per inch of the pictures.
+
+    Raises:
+        ValueError: For no axes, an axis without values, more than 500 pictures in all, or a start that no
+            axis has.
     """
 
     def __init__(
@@ -50,7 +57,7 @@ class Frames:
         for values in itertools.product(*self.axes.values()):
             choice = dict(zip(self.axes, values, strict=True))
             drawn = draw(**choice)
-            figure, caption = drawn if isinstance(drawn, tuple) else (drawn, described(drawn, choice))
+            figure, caption = drawn if isinstance(drawn, tuple) else (drawn, _described(drawn, choice))
             self._pictures.append(_webp(figure, dpi))
             self.captions.append(caption)
 
@@ -59,16 +66,16 @@ class Frames:
         count = math.prod(sizes.values())
         if not sizes or not 1 <= count <= LIMIT:
             raise ValueError(
-                f"axes have {sizes or 'no'} choices; they take one or more each, at most {LIMIT} pictures"
+                f"axes must have one or more choices each and make at most {LIMIT} pictures, got {sizes}"
             )
         self._check_names("start", self.start)
         for name, value in self.start.items():
             if value not in self.axes[name]:
-                raise ValueError(f"start has {name} = {value!r}; it takes one of {self.axes[name]}")
+                raise ValueError(f"start[{name!r}] must be one of {self.axes[name]}, got {value!r}")
 
     def _check_names(self, argument: str, choice: Mapping[str, Choice]) -> None:
         if unknown := set(choice) - set(self.axes):
-            raise ValueError(f"{argument} names {sorted(unknown)}; it takes some of {list(self.axes)}")
+            raise ValueError(f"{argument} must name some of {list(self.axes)}, got {sorted(unknown)}")
 
     def frame(self, **choice: Choice) -> bytes:
         """The picture of a choice as WebP, without loss; what is not named is as at the start."""
@@ -122,15 +129,10 @@ class Frames:
         return data, {"image/png": {"alt": words}}
 
 
-def described(figure: Figure, choice: Mapping[str, Choice]) -> str:
+def _described(figure: Figure, choice: Mapping[str, Choice]) -> str:
     """A choice and the titles of its figure as a line of text."""
-    titles = [title for ax in figure.axes if (title := " ".join(ax.get_title().split()))]
-    return in_words(choice) + (": " + "; ".join(titles) if titles else "")
-
-
-def in_words(choice: Mapping[str, Choice]) -> str:
-    """A choice as a line of text."""
-    return ", ".join(f"{name} {_word(value)}" for name, value in choice.items())
+    words = ", ".join(f"{name} {_word(value)}" for name, value in choice.items())
+    return f"{words}: {titles}" if (titles := in_words(figure, axes=False)) else words
 
 
 def _word(value: Choice) -> str:

@@ -11,9 +11,8 @@ from minmax_jax.checks import AnyArray
 from minmax_jax.fuzziness import MEASURES
 from minmax_jax.intervals import MEMBERSHIPS
 from minmax_jax.plots.kernel_view import LIMIT, KernelView
-from minmax_jax.widgets.drawn import DrawnExplorer
-from minmax_jax.widgets.dropdown import dropdown
-from minmax_jax.widgets.figure import FigureImage
+from minmax_jax.widgets.controls import dropdown
+from minmax_jax.widgets.explorer import DrawnExplorer
 
 EDGE = ((-0.5, 0.0, 0.5), (-1.0, 0.0, 1.0), (-0.5, 0.0, 0.5))  # Sobel's kernel, halved
 
@@ -21,29 +20,31 @@ EDGE = ((-0.5, 0.0, 0.5), (-1.0, 0.0, 1.0), (-0.5, 0.0, 0.5))  # Sobel's kernel,
 class KernelExplorer(DrawnExplorer):
     """Slide the taps of a kernel and see y, membership, fuzziness and the worst case follow.
 
-    ``kernel`` (kh, kw) is where the taps begin (half of Sobel's by default); they move in [-1, 1], or as far
+    ``kernel`` (kh, kw) is where the taps begin (by default half of Sobel's); they move in [-1, 1], or as far
     to both sides as the largest of them needs. ``patch``, of the same shape, is the part of an image under
-    the kernel (by default a dark-to-bright edge). Raises ValueError for a kernel that has other than two
-    axes, more than 25 taps or taps that are not finite, or a patch of another shape.
+    the kernel (by default a dark-to-bright edge). Raises ValueError unless the kernel has two axes and at
+    most 25 taps, all finite, and the patch has its shape.
     """
+
+    _view: KernelView
 
     def __init__(
         self, kernel: Float[AnyArray, "kh kw"] | None = None, patch: Float[AnyArray, "kh kw"] | None = None
     ):
         start = np.asarray(EDGE if kernel is None else kernel, np.float32)
         if start.ndim != 2 or not 1 <= start.size <= 25:
-            raise ValueError(f"kernel has the shape {start.shape}; it takes two axes and at most 25 taps")
+            raise ValueError(f"kernel must have two axes and 1 to 25 taps, got the shape {start.shape}")
         if not np.isfinite(start).all():
-            raise ValueError(f"kernel has taps from {start.min():g} to {start.max():g}; it takes finite ones")
+            raise ValueError(f"kernel must have finite taps, got {start.min():g} to {start.max():g}")
         step = 0.05
         # Rounded, as 1.2 is a little more than 24 steps in 32 bits.
         limit = max(LIMIT, step * math.ceil(round(float(np.abs(start).max()) / step, 4)))
         start = start.clip(-limit, limit)
         edge = np.broadcast_to(np.linspace(0, 1, start.shape[1], dtype=np.float32), start.shape)
-        view = self._view = KernelView(edge if patch is None else np.asarray(patch, np.float32), limit)
-        view.show(start)
+        view = KernelView(edge if patch is None else np.asarray(patch, np.float32), limit)
+        view.show(start)  # raises now for a patch of another shape
         super().__init__()
-        self.figure = FigureImage(view.figure)
+        self._use(view)
         self.taps = [
             ipywidgets.FloatSlider(
                 value=float(start[i, j]),
@@ -76,7 +77,3 @@ class KernelExplorer(DrawnExplorer):
 
     def _changed(self, _: Any = None) -> None:
         self._push(self.kernel, self.membership.value, self.measure.value, self.eps.value)
-
-    def _draw(self, *task: Any) -> None:
-        self._view.show(*task)
-        self.figure.refresh(self._view.caption)

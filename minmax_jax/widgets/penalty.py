@@ -20,10 +20,18 @@ STRENGTH = "strength λ"
 class PenaltyExplorer(Frames):
     """Slide the strength of the fuzziness term over the study's grid: no kernel, no wait.
 
-    ``table`` is what ``mm.study.regularised`` gives. A list chooses the membership that was pushed;
-    ``reading``, ``measure`` and ``eps``, the radius of adversarial training, choose among the arms. Shown are
-    filters, accuracy under attack by radius, fuzziness, attacked images and the verdicts on masking. Raises
-    ValueError where the table holds no such arms.
+    A list chooses the membership by which fuzziness was pushed. Shown are filters, accuracy under attack by
+    radius, fuzziness, attacked images and the verdicts on gradient masking.
+
+    Args:
+        table: What ``mm.study.regularised`` gives.
+        reading: What "interval" meant in the term.
+        measure: The term's measure of fuzziness.
+        eps: L-inf radius of adversarial training in [0, 1], by default 0: plain training.
+        seed: Whose filters and images are shown.
+
+    Raises:
+        ValueError: Where the table holds no such arms, or not this seed.
     """
 
     def __init__(
@@ -36,9 +44,10 @@ class PenaltyExplorer(Frames):
     ):
         alike = curve(arms_of(table), reading, measure, eps)
         if not alike:
+            known = sorted({(one.reading, one.measure, one.eps) for one in arms_of(table)})
             raise ValueError(
-                f"table holds no arm with reading {reading!r}, measure {measure!r} and eps {eps:g}; it takes "
-                f"those of {sorted({(one.reading, one.measure, one.eps) for one in arms_of(table)})}"
+                "reading, measure and eps must be those of an arm of the table, one of "
+                f"{known}, got {(reading, measure, eps)}"
             )
         view = PenaltyView(table, seed)
         width, height = view.figure.get_size_inches()

@@ -1,30 +1,55 @@
-"""One choice of everything that the playground trains with."""
+"""One choice of everything that the playground trains with, and the controls that make it."""
 
 from dataclasses import dataclass, replace
 from typing import Any, get_args
 
+import ipywidgets
 from flax import nnx
 
 from minmax_jax.attacks.inputs import check_eps
 from minmax_jax.checks import SEEDS, check_count, check_type, one_of
 from minmax_jax.data import Dataset, load
-from minmax_jax.fuzziness import Measure
-from minmax_jax.intervals import Membership, Reading
+from minmax_jax.fuzziness import MEASURES, Measure
+from minmax_jax.intervals import MEMBERSHIPS, Membership, Reading
 from minmax_jax.lenet import LeNet, Variant
-from minmax_jax.objective import Objective
+from minmax_jax.objective import TRAINABLE_READINGS, Objective
 from minmax_jax.study.design.condition import defence
-from minmax_jax.training import fit
+from minmax_jax.training import Progress, fit
 from minmax_jax.training.optimisers import OPTIMISERS, Optimiser
-from minmax_jax.training.progress import Progress
+from minmax_jax.widgets.controls import dropdown, integer, slider
+
+DATASETS = ("mnist", "fashion_mnist")
+STRENGTHS = (-100.0, -30.0, -10.0, -3.0, 0.0, 1.0, 3.0, 10.0, 30.0, 100.0, 300.0, 1000.0)
+RADII = (0.0, 0.05, 0.1, 0.2, 0.3)
+ROWS = (
+    ("dataset", "variant", "optimiser"),
+    ("strength",),
+    ("reading", "membership", "measure"),
+    ("eps", "epochs", "seed"),
+)
 
 
 @dataclass(frozen=True)
 class Play:
     """A LeNet, its data, and how it is trained: objective, optimiser, and how long.
 
-    ``eps`` > 0 is adversarial training at that L-inf radius (PGD of 5 steps, its radius rising for 0.3 of the
-    run). ``images`` are the first of the training set, all if there are not so many. Raises TypeError or
-    ValueError for a field that nothing can be trained with; whether the data are there is found by ``data``.
+    Args:
+        dataset: A name that ``mm.load`` takes.
+        variant: The LeNet, as ``mm.LeNet`` has it.
+        optimiser: "adam", "sgd" or "adamw", with the study's settings.
+        reading: What "interval" means in the fuzziness term.
+        membership: How the term reads a weight's membership.
+        measure: The term's measure of fuzziness.
+        strength: λ of the term; below 0 towards more fuzziness, by default without it.
+        eps: The L-inf radius of adversarial training in [0, 1] (PGD of 5 steps, the radius rising during the
+            first 0.3 of the run), by default 0: plain training.
+        epochs: How often the training images are gone through.
+        images: How many of the first training images are used, all if there are fewer.
+        seed: Of the initial weights and of the batches.
+
+    Raises:
+        TypeError, ValueError: For a field that nothing can be trained with. (Whether there are such data is
+            found out by ``data``.)
     """
 
     dataset: str = "mnist"
@@ -60,7 +85,7 @@ class Play:
 
     @property
     def trained(self) -> "Play":
-        """The same, less what makes no difference in training: without strength, how fuzziness is read."""
+        """The same without what makes no difference in training: at strength 0, how fuzziness is read."""
         return (
             self if self.strength else replace(self, reading="layer", membership="signed", measure="entropy")
         )
@@ -89,11 +114,42 @@ class Play:
         }
 
     def rehearse(self, data: Dataset) -> None:
-        """Do the first steps and throw them away: what is compiled for them serves the training to come."""
+        """Train the first steps and discard them: what they compile makes the real training start sooner."""
 
         def enough(now: Progress) -> bool:
             assert now.history is not None
-            now.history()  # compiled, too
+            now.history()  # is compiled, too
             return True
 
         fit(self.model(data), data, progress=enough, **self.training())
+
+
+class PlayForm(ipywidgets.VBox):
+    """Controls for the fields of a ``Play``: ``choice`` is what they say, ``controls`` each by its field."""
+
+    def __init__(self, start: Play) -> None:
+        self.images = start.images
+        lists: dict[str, tuple[str, tuple[str, ...]]] = {
+            "dataset": ("dataset", tuple(dict.fromkeys((*DATASETS, start.dataset)))),
+            "variant": ("network", get_args(Variant)),
+            "optimiser": ("optimiser", get_args(Optimiser)),
+            "reading": ("λ reading", TRAINABLE_READINGS),
+            "membership": ("λ membership", MEMBERSHIPS),
+            "measure": ("λ measure", MEASURES),
+        }
+        self.controls: dict[str, Any] = {
+            field: dropdown(name, options, getattr(start, field), width="220px")
+            for field, (name, options) in lists.items()
+        }
+        self.controls |= {
+            "strength": slider("strength λ of fuzziness", STRENGTHS, float(start.strength)),
+            "eps": slider("adversarial training, eps", RADII, float(start.eps)),
+            "epochs": integer("epochs", start.epochs, 1, 20),
+            "seed": integer("seed", start.seed, 0, 99),
+        }
+        super().__init__([ipywidgets.HBox([self.controls[field] for field in row]) for row in ROWS])
+
+    @property
+    def choice(self) -> Play:
+        """What the controls say."""
+        return Play(images=self.images, **{field: control.value for field, control in self.controls.items()})

@@ -1,4 +1,4 @@
-"""The playground: choose, train, watch, attack, compare, and take the results away."""
+"""The playground: choose, train, watch, attack, compare, and download the results."""
 
 import contextlib
 import html
@@ -11,21 +11,19 @@ from typing import TYPE_CHECKING, Any
 import ipywidgets
 
 from minmax_jax.checks import check_type
-from minmax_jax.data.dataset import BUNDLED, Dataset
+from minmax_jax.data import Dataset
+from minmax_jax.data.dataset import BUNDLED
 from minmax_jax.lenet import LeNet
 from minmax_jax.objective import FORM
-from minmax_jax.plots.play_view import PlayView
-from minmax_jax.training import Run, fit
-from minmax_jax.training.progress import Progress
+from minmax_jax.plots.training_view import TrainingView
+from minmax_jax.training import Progress, Run
 from minmax_jax.training.saved import save
 from minmax_jax.widgets.attack import AttackExplorer
-from minmax_jax.widgets.downloads import Downloads
-from minmax_jax.widgets.drawn import DrawnExplorer
-from minmax_jax.widgets.figure import FigureImage
-from minmax_jax.widgets.job import Job, Report
-from minmax_jax.widgets.play import Play
-from minmax_jax.widgets.play_form import PlayForm
-from minmax_jax.widgets.status import Status
+from minmax_jax.widgets.controls import button
+from minmax_jax.widgets.explorer import TrainingExplorer, outcome
+from minmax_jax.widgets.job import Report
+from minmax_jax.widgets.play import Play, PlayForm
+from minmax_jax.widgets.status import Downloads, Status
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -34,37 +32,35 @@ THIS, KEPT = "this run", "kept run"
 STALE = "The controls have changed since: the figure shows the run named above."
 
 
-class Playground(DrawnExplorer):
+class Playground(TrainingExplorer):
     """Train a LeNet of your choice and see it learn; attack it, compare it with another, save it.
 
-    ``start`` is where the controls begin (two epochs of MNIST without a fuzziness term, by default). ``run``
-    is the newest run and ``play`` its choice, ``kept`` the run that it is compared with; ``Keep`` makes the
-    newest run that one. ``Save`` offers the figure, the history of the run (netCDF) and its weights, which
-    ``mm.open`` reads, as downloads. Errors are shown in place; what was learned before an error or a stop is
-    kept.
+    ``start`` is where the controls begin (by default two epochs of MNIST without a fuzziness term). ``run``
+    is the newest run and ``play`` its choice; ``kept`` is the choice and the run that it is compared with,
+    which ``Keep`` sets to the newest. ``Save`` offers the figure, the history of the run (netCDF) and its
+    weights, which ``mm.open`` reads, as downloads. Errors are shown in place; what was learned before an
+    error or a stop is kept.
     """
+
+    _view: TrainingView
 
     def __init__(self, start: Play = Play()) -> None:  # noqa: B008  frozen, so it can be shared
         check_type("start", start, Play)
         super().__init__()
-        self.run: Run | None = None
         self.play: Play | None = None
         self.kept: tuple[Play, Run] | None = None
         self._shown: tuple[Play, xr.Dataset] | None = None  # what the figure is of
         self._data: dict[tuple[str, int], Dataset] = {}  # the last that was loaded
-        self._lock = threading.RLock()  # the job and callbacks show runs from different threads
+        self._ready: threading.Thread | None = None
         self.form = PlayForm(start)
-        self.job = Job(self._train, name="Train")
-        self._view = PlayView()
-        self.figure = FigureImage(self._view.figure)
-        self.shown, self.stale = ipywidgets.HTML(), ipywidgets.HTML()
-        self.keep = _button("Keep", "thumb-tack", "Keep this run, to compare the next one with it")
-        self.save = _button("Save", "download", "Figure, history and weights of this run, as downloads")
+        self._use(TrainingView())
+        self.stale = ipywidgets.HTML()
+        self.keep = button("Keep", "thumb-tack", "Keep this run, to compare the next one with it")
+        self.save = button("Save", "download", "Figure, history and weights of this run, as downloads")
         self.downloads = Downloads()
         self.attack: AttackExplorer | None = None
         self.attacked = ipywidgets.HTML()
-        self._below = ipywidgets.VBox([])
-        self.told = Status()  # of keeping and saving, which a drawing does not wipe out
+        self.told = Status()  # of keeping and saving; a drawing does not wipe it out
         self.keep.on_click(self.told.guard(lambda _: self.keep_run()))
         self.save.on_click(self.told.guard(lambda _: self.offer()))
         for control in self.form.controls.values():
@@ -72,7 +68,6 @@ class Playground(DrawnExplorer):
         row = ipywidgets.HBox([self.keep, self.save, self.downloads, self.told])
         above = [self.form, self.job, self.shown, self.stale]
         self.children = [*above, self.figure, self.status, row, self._below]
-        self._ready: threading.Thread | None = None
         self._push(None, None, self._form)
 
     def _repr_mimebundle_(self, **options: Any) -> Any:
@@ -82,18 +77,17 @@ class Playground(DrawnExplorer):
         return super()._repr_mimebundle_(**options)
 
     def _make_ready(self) -> None:
-        """Load and compile what the first training takes, so that it begins soon after the click.
+        """Load and compile what the first training needs, so that it begins soon after the click.
 
-        Only of data that come with the package: others might be downloaded, which nobody has asked for.
+        Only for data that come with the package: others might be downloaded, which nobody has asked for.
         """
         play = self.form.choice
         if play.dataset == BUNDLED:
-            with contextlib.suppress(Exception):  # which that training will show
+            with contextlib.suppress(Exception):  # training itself will show it
                 play.rehearse(self._load(play))
 
     def wait(self) -> None:
-        """Wait until training has ended and its run is drawn."""
-        self.job.wait()
+        """Wait until training has ended and its run is drawn and attacked."""
         super().wait()
         if self.attack is not None:
             self.attack.wait()
@@ -113,8 +107,8 @@ class Playground(DrawnExplorer):
         self.told.value = ""
         if run is None or play is None:
             return
-        # A figure of its own: the one on the page may be drawn at this moment, of another run.
-        figure, view = io.BytesIO(), PlayView()
+        # A figure of its own, as the worker may be drawing another run into the one on the page.
+        figure, view = io.BytesIO(), TrainingView()
         view.show(_named((play, run.history), kept), *self._form).savefig(figure, format="png", dpi=150)
         with tempfile.TemporaryDirectory() as folder:
             weights, history = Path(folder, "weights.npz"), Path(folder, "history.nc")
@@ -156,14 +150,10 @@ class Playground(DrawnExplorer):
         data = self._load(play)
         if report(0, 1, "Compiling…"):
             return "Stopped before the first step."
-        try:
-            run = fit(play.model(data), data, progress=progress, **play.training())
-        except Exception as error:
-            if (learned := getattr(error, "run", None)) is not None:
-                self._take(play, learned, data)
-            raise
-        self._take(play, run, data)
-        return f"{run.outcome.capitalize()} after step {run.history.sizes['step']}."
+        run = self._learn(
+            play.model(data), data, progress, lambda run: self._take(play, run, data), **play.training()
+        )
+        return outcome(run)
 
     def _take(self, play: Play, run: Run, data: Dataset) -> None:
         """Make a run the newest, and the one that is attacked."""
@@ -200,7 +190,7 @@ class Playground(DrawnExplorer):
         self.shown.value = "; ".join(names)
 
     def _changed(self, change: Any) -> None:
-        """Mark the figure as that of another choice; what it can show at once, show."""
+        """Mark the figure as that of another choice; show at once what needs no training."""
         self._mark()
         if any(change["owner"] is self.form.controls[name] for name in FORM):
             self._show()
@@ -214,7 +204,3 @@ class Playground(DrawnExplorer):
 def _named(shown: "tuple[Play, xr.Dataset]", kept: tuple[Play, Run] | None) -> "dict[str, xr.Dataset]":
     """Histories by the names that the figure gives them."""
     return {THIS: shown[1]} | ({KEPT: kept[1].history} if kept is not None else {})
-
-
-def _button(name: str, icon: str, tooltip: str) -> ipywidgets.Button:
-    return ipywidgets.Button(description=name, icon=icon, tooltip=tooltip, disabled=True)

@@ -1,8 +1,9 @@
-"""A line of text that tells what is going on, or what went wrong."""
+"""Lines of text in an explorer: what is going on, what went wrong, and files to download."""
 
+import base64
 import html
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import wraps
 from typing import Any
 
@@ -12,7 +13,7 @@ import ipywidgets
 class Status(ipywidgets.HTML):
     """A live region: messages, and errors in words with their traceback folded away.
 
-    An exception in a widget's callback would be shown nowhere; ``guard`` brings it here.
+    Jupyter shows an exception in a widget's callback nowhere; ``guard`` shows it here.
     """
 
     def info(self, text: str) -> None:
@@ -42,3 +43,16 @@ class Status(ipywidgets.HTML):
                 (failed or self.error)(error)
 
         return guarded
+
+
+class Downloads(ipywidgets.HTML):
+    """A line of links to files that are held in the page itself, so that no server has to keep them."""
+
+    def offer(self, files: Mapping[str, bytes]) -> None:
+        """Show a link for each file, in place of those before."""
+        links = [
+            f'<a download="{html.escape(name)}" href="data:application/octet-stream;base64,'
+            f'{base64.b64encode(content).decode()}">{html.escape(name)}</a> ({len(content) / 1e3:,.0f} kB)'
+            for name, content in files.items()
+        ]
+        self.value = "Save: " + ", ".join(links)

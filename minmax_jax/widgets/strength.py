@@ -1,7 +1,6 @@
 """An explorer that trains again when you slide the strength of the fuzziness term."""
 
 import dataclasses
-import threading
 from collections.abc import Sequence
 from typing import Any
 
@@ -14,36 +13,47 @@ from minmax_jax.data import Dataset
 from minmax_jax.fuzziness import MEASURES
 from minmax_jax.intervals import MEMBERSHIPS
 from minmax_jax.objective import FORM, TRAINABLE_READINGS, Objective
-from minmax_jax.plots.style import draw_strengths, new_figure
+from minmax_jax.plots.strengths_view import StrengthsView
 from minmax_jax.robustness import robustness
-from minmax_jax.training import fit
-from minmax_jax.training.fit import Run, describe
-from minmax_jax.training.progress import Progress
-from minmax_jax.widgets.dropdown import dropdown
-from minmax_jax.widgets.figure import FigureImage
-from minmax_jax.widgets.job import Job, Report
-from minmax_jax.widgets.steps import steps
+from minmax_jax.training import Progress, Run
+from minmax_jax.training.fit import describe
+from minmax_jax.widgets.controls import dropdown, slider
+from minmax_jax.widgets.explorer import TrainingExplorer, outcome
+from minmax_jax.widgets.job import Report
 from minmax_jax.widgets.time import TimeExplorer
 
 STRENGTHS = (-30.0, -10.0, -3.0, 0.0, 1.0, 3.0, 10.0, 30.0, 100.0)
 LENT = ("epochs", "batch_size", "seed", "snapshots")
 
 
-class StrengthExplorer(ipywidgets.VBox):
+class StrengthExplorer(TrainingExplorer):
     """Slide the strength λ and see a network trained with it answer.
 
     A move of the slider, or another reading, membership or measure, trains a copy of ``model`` from the
     same start on the same batches; Stop keeps what was learned. What was trained before is shown at once.
-    Shown are the run over time, and all strengths tried so far compared: accuracy on all test images,
-    accuracy under PGD of L-inf radius ``eps`` on the first ``attacked`` test images, and fuzziness at the
-    end. ``objective`` holds what the controls leave as it is (penalties, layers, p, bound) and where they
-    begin; ``options`` go to ``fit``.
+    Shown are the run over time, and a comparison of all strengths tried so far: accuracy on all test images,
+    accuracy under PGD, and fuzziness at the end. ``runs`` holds the finished runs by objective, ``run`` is
+    the one that is shown.
 
-    ``run``, a run of ``fit`` on the same model, data and optimiser, is shown first and lends its epochs,
-    batch size, seed and snapshots; without one, training starts at once. ``runs`` holds the finished runs by
-    objective, ``run`` the one that is shown. Raises ValueError if ``run`` had another objective or
-    options, for a radius outside [0, 1], or for no images to attack.
+    Args:
+        model: The network before training.
+        data: What to train and test on.
+        run: A finished run of ``fit`` on the same model, data and optimiser. It is shown first, and its
+            epochs, batch size, seed and snapshots are used for the others. Without one, training starts at
+            once.
+        objective: What the controls leave as it is (penalties, layers, p, bound), and where they begin, by
+            default ``mm.Objective()``.
+        strengths: The places of the slider; 0 and the strength that it begins with are added.
+        eps: L-inf radius of PGD in [0, 1], pixels being in [0, 1].
+        attacked: How many of the first test images are attacked.
+        **options: Further arguments of ``fit``.
+
+    Raises:
+        ValueError: If ``run`` had another objective or other options or did not finish, for a radius
+            outside [0, 1], or for no images to attack.
     """
+
+    _view: StrengthsView
 
     def __init__(
         self,
@@ -61,29 +71,24 @@ class StrengthExplorer(ipywidgets.VBox):
         check_type("data", data, Dataset)
         check_count("attacked", attacked)
         check_eps(eps, "linf")
+        super().__init__()
         self.model, self.data, self.options = model, data, options
         self.eps, self.attacked = eps, attacked
         self.runs: dict[Objective, Run] = {}
-        self.run: Run | None = None
         self.time: TimeExplorer | None = None
-        self._lock = threading.RLock()  # callbacks and the job show runs from different threads
         self._objective = start = self._begin(run, objective or Objective())
         self._make_controls(sorted({*map(float, strengths), 0.0, float(start.strength)}), start)
-        self.job = Job(self._train, name="Train")
-        figure, self._axes = new_figure(9.6, 3.4, 2)
-        self.comparison = FigureImage(figure)
-        self.shown = ipywidgets.HTML()
-        self._below = ipywidgets.VBox([])
+        self._use(StrengthsView())
+        self.comparison = self.figure
         form = ipywidgets.HBox([self.reading, self.membership, self.measure])
-        super().__init__([form, self.strength, self.job, self.shown, self._below])
+        self.children = [form, self.strength, self.job, self.shown, self._below]
         if run is None:
             self.job.start()
         else:
             self._keep(self.choice, run)
             self._show(run)
-        changed = self.job.status.guard(self._changed)
         for control in (self.strength, self.reading, self.membership, self.measure):
-            control.observe(changed, "value")
+            control.observe(self._guard(self._changed), "value")
 
     @property
     def choice(self) -> Objective:
@@ -93,7 +98,7 @@ class StrengthExplorer(ipywidgets.VBox):
 
     def wait(self) -> None:
         """Wait until training has ended and its run is drawn."""
-        self.job.wait()
+        super().wait()
         if self.time is not None:
             self.time.wait()
 
@@ -107,16 +112,17 @@ class StrengthExplorer(ipywidgets.VBox):
         takes = describe(start) | {name: self.options.get(name, facts[name]) for name in LENT}
         differ = {name: facts.get(name) for name in takes if facts.get(name) != takes[name]}
         if differ or run.outcome != "finished":
+            expected = {name: takes[name] for name in differ} or "these options"
             raise ValueError(
-                f"run was {run.outcome} with {differ or 'these options'}; it takes a finished run with "
-                f"{ {name: takes[name] for name in differ} or 'them' }"
+                f"run must be a finished run with {expected}, got one that was {run.outcome} with "
+                f"{differ or 'them'}"
             )
         self.options = {name: int(facts[name]) for name in LENT} | self.options
         return start
 
     def _make_controls(self, strengths: list[float], start: Objective) -> None:
-        # A move costs seconds of training: take where it ends.
-        self.strength = steps(
+        # As a move costs seconds of training, only where it ends counts.
+        self.strength = slider(
             "strength λ", strengths, float(start.strength), width="500px", continuous_update=False
         )
         for name, values in zip(FORM, (TRAINABLE_READINGS, MEMBERSHIPS, MEASURES), strict=True):
@@ -136,19 +142,14 @@ class StrengthExplorer(ipywidgets.VBox):
         def progress(now: Progress) -> bool:
             return report(now.step, now.steps, f"Training at λ = {choice.strength:g}: {now.words}")
 
-        try:
-            run = fit(self.model, self.data, choice, progress=progress, **self.options)
-        except Exception as error:
-            if (learned := getattr(error, "run", None)) is not None and self.choice == choice:
-                self._show(learned)
-            raise
-        if self.choice == choice:  # else something else was chosen meanwhile, and is or will be shown
-            self._show(run)
+        def show(run: Run) -> None:
+            if self.choice == choice:  # else another choice was made meanwhile, and is or will be shown
+                self._show(run)
+
+        run = self._learn(self.model, self.data, progress, show, objective=choice, **self.options)
         if run.outcome == "finished":
-            run = self._keep(choice, run)
-            if self.choice == choice:
-                self._show(run)  # again, with its accuracy under attack
-        return f"{run.outcome.capitalize()} after step {run.history.sizes['step']}."
+            show(self._keep(choice, run))  # again, with its accuracy under attack
+        return outcome(run)
 
     def _keep(self, choice: Objective, run: Run) -> Run:
         """Attack a finished run, and keep it with what came out."""
@@ -175,28 +176,16 @@ class StrengthExplorer(ipywidgets.VBox):
             )
             if self.time is None:
                 self.time = TimeExplorer(run.history)
-                self._below.children = [self.time, self.comparison]
+                self._below.children = [self.time, self.comparison, self.status]
             else:
                 self.time.show_history(run.history)
-            self._compare_strengths(
-                form if strength else [getattr(self, name).value for name in FORM], strength
-            )
+            self._compare(strength, form if strength else [getattr(self, name).value for name in FORM])
 
-    def _compare_strengths(self, form: list[Any], shown: float) -> None:
+    def _compare(self, strength: float, form: list[Any]) -> None:
+        """Draw the finished runs of one form, and those without strength, which have none."""
         alike = {
             float(kept.strength): run.history
             for kept, run in self.runs.items()
             if not kept.strength or [getattr(kept, name) for name in FORM] == form
         }
-        for ax in self._axes:
-            ax.clear()
-        if alike:
-            reading, membership, measure = form
-            draw_strengths(self._axes, alike, reading, membership, measure, shown)
-        words = [
-            f"λ = {strength:g}: {float(alike[strength].test_accuracy[-1]):.2%} clean, "
-            f"{float(alike[strength].robust_accuracy):.0%} under PGD"
-            for strength in sorted(alike)
-        ]
-        hint = "Move the slider: each strength that you train is added to this comparison."
-        self.comparison.refresh("; ".join(words) + "." if len(words) > 1 else hint)
+        self._push(alike, *form, strength)

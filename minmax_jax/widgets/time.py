@@ -9,11 +9,10 @@ from minmax_jax.checks import check_count
 from minmax_jax.fuzziness import MEASURES, Measure
 from minmax_jax.intervals import MEMBERSHIPS, READINGS, Membership, Reading
 from minmax_jax.minmax import layer_name
-from minmax_jax.plots.run_view import MinMaxView
+from minmax_jax.plots.minmax_view import MinMaxView
 from minmax_jax.training.history import recording_steps
-from minmax_jax.widgets.drawn import DrawnExplorer
-from minmax_jax.widgets.dropdown import dropdown
-from minmax_jax.widgets.figure import FigureImage
+from minmax_jax.widgets.controls import dropdown
+from minmax_jax.widgets.explorer import DrawnExplorer
 from minmax_jax.widgets.frames import Choice, Frames
 
 if TYPE_CHECKING:
@@ -25,14 +24,13 @@ LAYER, STEP = "layer", "training step"
 class TimeExplorer(DrawnExplorer):
     """Filters, memberships and fuzziness of a layer while you slide through training.
 
-    Takes the ``history`` of any run of ``fit``; ``show_history`` takes another one. Dropdowns choose the
-    layer, the reading of "interval", the membership and the measure.
+    It shows the ``history`` of any run of ``fit``; ``show_history`` switches to another one. Dropdowns choose
+    the layer, the reading of "interval", the membership and the measure.
     """
 
     def __init__(self, history: "xr.Dataset"):
         super().__init__()
-        self._view = MinMaxView(history)
-        self.figure = FigureImage(self._view.figure)
+        self._use(MinMaxView())
         self.step = ipywidgets.SelectionSlider(
             options=[0],
             description="training step",
@@ -62,23 +60,23 @@ class TimeExplorer(DrawnExplorer):
 
     def _changed(self, _: Any = None) -> None:
         history, step = self.history, self.step.value  # once, as another thread may show another history
-        chosen = tuple(one.value for one in (self.layer, self.reading, self.membership, self.measure))
+        layer, *form = (one.value for one in (self.layer, self.reading, self.membership, self.measure))
         steps = history.snapshot.values.tolist()
-        if step in steps and chosen[0] in history.layer:
-            self._push(history, (*chosen, steps.index(step)))
-
-    def _draw(self, history: "xr.Dataset", choice: tuple[Any, ...]) -> None:
-        if history is not self._view.history:
-            self._view.use(history)
-        self._view.show(*choice)
-        self.figure.refresh(self._view.caption)
+        if step in steps and layer in history.layer:
+            self._push(history, layer, *form, steps.index(step))
 
 
 class TimeFrames(Frames):
-    """A slider over training that works without a kernel: pictures of ``history`` drawn ahead.
+    """A slider over training that works without a kernel: pictures of a history drawn ahead.
 
-    At most ``most`` steps of each layer, evenly chosen, by one reading, membership and measure; it begins at
-    the last step of ``layer`` (by default the first).
+    Args:
+        history: That of a run of ``fit``.
+        layer: The layer that is shown first, by default the first.
+        reading: What "interval" means.
+        membership: How a weight's membership is read.
+        measure: The measure of fuzziness.
+        most: How many steps of each layer are drawn at most, at least 2, evenly chosen; the last is shown
+            first.
     """
 
     def __init__(
@@ -91,14 +89,14 @@ class TimeFrames(Frames):
         most: int = 20,
     ):
         check_count("most", most, least=2)
-        view, name = MinMaxView(history), layer_name(history, layer)
+        view, name = MinMaxView(), layer_name(history, layer)
         numbers = history.snapshot.values.tolist()
         chosen = [numbers[i] for i in recording_steps(len(numbers) - 1, most)]
 
         def draw(**choice: Choice) -> tuple[Figure, str]:
             at = numbers.index(choice[STEP])
-            view.show(str(choice[LAYER]), reading, membership, measure, at)
-            return view.figure, view.caption
+            figure = view.show(history, str(choice[LAYER]), reading, membership, measure, at)
+            return figure, view.caption
 
         layers = [str(one) for one in history.layer.values]
         super().__init__(draw, {LAYER: layers, STEP: chosen}, {LAYER: name, STEP: chosen[-1]})

@@ -1,4 +1,8 @@
-"""What a person sees of an explorer without a browser."""
+"""What a person does with an explorer, and sees of it, without a browser."""
+
+import base64
+import re
+import time
 
 
 def expect_change(explorer, control, value, words):
@@ -9,3 +13,17 @@ def expect_change(explorer, control, value, words):
     assert bytes(explorer.figure.image.value) != before
     assert words in explorer.figure.caption.value
     assert explorer.status.value == ""
+
+
+def until(seen, seconds=120):
+    """Wait until a person sees something."""
+    limit = time.monotonic() + seconds
+    while not seen():
+        assert time.monotonic() < limit, "it is not to be seen"
+        time.sleep(0.01)
+
+
+def offered(downloads):
+    """The files behind the links of a line of downloads."""
+    found = re.findall(r'download="([^"]+)" href="data:[^,]+,([^"]+)"', downloads.value)
+    return {name: base64.b64decode(text) for name, text in found}

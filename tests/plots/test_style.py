@@ -1,9 +1,11 @@
 """Figures drawn in parts, and pictures of kernels."""
 
 import numpy as np
+import pytest
 
 from helpers.drawn import drawn_anew
-from minmax_jax.plots.style import lay_out_once, mosaic, new_figure
+from minmax_jax.plots.panels import mosaic, shares
+from minmax_jax.plots.style import View, lay_out_once, new_figure
 
 
 def test_mosaic_by_hand():
@@ -62,3 +64,29 @@ def test_a_figure_comes_with_words_for_who_cannot_see_it():
     png, notes = figure._repr_png_()
     assert png.startswith(b"\x89PNG")
     assert notes == {"alt": "two lines (loss over step); class"}
+
+
+def test_a_view_that_failed_makes_its_artists_anew():
+    class Bars(View):
+        def __init__(self):
+            self.made, (self.figure, self.axes) = [], new_figure(2, 1, 1)
+
+        def show(self, count, height):
+            with self._artists(count) as fresh:
+                if fresh:
+                    self.made.append(count)
+                assert 1 / height
+
+    view = Bars()
+    for count, height in ((2, 1), (2, 2), (3, 1)):
+        view.show(count, height)
+    assert view.made == [2, 3]
+    with pytest.raises(ZeroDivisionError):
+        view.show(3, 0)
+    view.show(3, 1)
+    assert view.made == [2, 3, 3]
+
+
+def test_shares_of_weights_add_up_to_one():
+    found = shares(np.array([0.0, 0.01, 0.5, 1.0]))
+    assert found[[0, 10, 19]].tolist() == [0.5, 0.25, 0.25] and found.sum() == 1

@@ -5,7 +5,6 @@ import pytest
 
 import minmax_jax as mm
 from helpers.drawn import labelled
-from helpers.refusal import refuses
 from helpers.small import lenet
 from minmax_jax import plots
 from minmax_jax.plots.style import COLOURS
@@ -54,12 +53,6 @@ def test_outputs_stand_there_up_to_their_tile():
     np.testing.assert_allclose(product, y[2:4, 3:6].ravel(), rtol=1e-4, atol=1e-6)
     corners = [ax.patches[0].get_bbox().bounds for ax in (axes[0], axes[3])]
     assert corners == [(2.5, 1.5, 5, 4), (2.5, 1.5, 3, 2)]
-
-
-@pytest.mark.parametrize("place", [-1, 12])
-def test_a_place_without_a_tile_is_refused(place):
-    with refuses(f"place must be in [0, 11], got {place}"):
-        plots.tile(KERNEL, IMAGE, (2, 3), place)
 
 
 def test_sharpening_is_drawn_through_the_kernels_own_fuzziness():

@@ -12,6 +12,9 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 import minmax_jax as mm
+from helpers.made_up import penalties
+from helpers.small import run
+from minmax_jax.plots.minmax_view import MinMaxView
 
 AXES = {"height": [1, 2, 4], "colour": ["red", "blue"]}
 
@@ -93,23 +96,39 @@ def test_where_nothing_runs_it_is_a_picture(frames):
     np.testing.assert_array_equal(shown, first)
 
 
-@pytest.mark.parametrize(
-    ("axes", "start", "words"),
-    [
-        ({}, None, "no choices"),
-        ({"x": []}, None, "'x': 0"),
-        ({"x": range(501)}, None, "at most 500"),
-        ({"x": [1]}, {"x": 2}, "start has x = 2"),
-        ({"x": [1]}, {"y": 1}, r"start names \['y'\]; it takes some of \['x'\]"),
-    ],
-)
-def test_unfit_axes_are_refused(axes, start, words):
-    with pytest.raises(ValueError, match=words):
-        mm.widgets.Frames(draw, axes, start)
+# Of a run
 
 
-def test_unfit_choices_are_refused(frames):
-    with pytest.raises(ValueError, match="height is 3"):
-        frames.frame(height=3)
-    with pytest.raises(ValueError, match="width"):
-        frames.caption(width=1)
+def test_frames_over_time_are_those_of_the_explorer():
+    history = run().history
+    frames = mm.widgets.TimeFrames(history, "conv2", reading="fixed", most=3)
+    assert frames.axes == {"layer": ["conv1", "conv2"], "training step": [0, 5, 10]}
+    assert frames.start == {"layer": "conv2", "training step": 10}
+    view = MinMaxView()
+    view.show(history, "conv1", "fixed", "signed", "entropy", 5)
+    assert frames.caption(layer="conv1", **{"training step": 5}) == view.caption
+    assert len({frames.frame(layer=layer) for layer in ("conv1", "conv2")}) == 2
+
+
+# Of the study's networks
+
+
+@pytest.mark.slow
+def test_every_arm_has_its_picture_and_a_hole_is_said():
+    hole, table = "fuzziness -30 layer magnitude entropy", penalties()
+    found = mm.widgets.PenaltyExplorer(table.isel(arm=[name != hole for name in table.arm.values]))
+    assert found.axes == {"strength λ": [-30.0, 0.0, 30.0], "membership": ["signed", "magnitude"]}
+    assert found.start == {"strength λ": 0.0, "membership": "signed"}
+    assert found.caption().startswith("none: 98.0% clean")
+    choice = {"strength λ": 30.0, "membership": "magnitude"}
+    assert found.caption(**choice).startswith("fuzziness 30 layer magnitude entropy: 95.0% clean")
+    assert len({found.frame(**{"strength λ": s}) for s in (-30.0, 0.0, 30.0)}) == 3
+    choice["strength λ"] = -30.0
+    assert found.caption(**choice) == f"{hole}: not trained in this study."
+    assert found.frame(**choice) != found.frame(**(choice | {"membership": "signed"}))
+
+
+def test_arms_with_adversarial_training_are_asked_for_by_radius():
+    found = mm.widgets.PenaltyExplorer(penalties(), eps=0.1)
+    assert found.axes == {"strength λ": [0.0, 10.0], "membership": ["signed"]}
+    assert found.caption().startswith("none eps 0.1")

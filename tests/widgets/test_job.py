@@ -27,35 +27,35 @@ class Steps:
             self.gate.release()
 
 
-def test_it_runs_to_the_end():
-    work = Steps()
-    job = Job(work)
-    job.start_button.click()
+@pytest.fixture
+def work():
+    return Steps()
+
+
+@pytest.fixture
+def job(work):
+    """A job whose work has begun."""
+    found = Job(work)
+    found.stop()
+    assert "Ready" in found.status.value, "without work there is nothing to stop"
+    found.start_button.click()
     assert work.started.wait(30)
+    return found
+
+
+def test_it_runs_to_the_end(work, job):
     assert job.start_button.disabled and not job.stop_button.disabled and job.running
+    job.start_button.click()  # twice, which starts it once
+    with pytest.raises(TimeoutError):
+        job.wait(timeout=0.01)
     work.let_go(3)
     job.wait()
     assert "done" in job.status.value and job.bar.value == job.bar.max == 3
-    assert job.bar.bar_style == "success"
+    assert job.bar.bar_style == "success" and work.begun == 1
     assert not job.start_button.disabled and job.stop_button.disabled and not job.running
 
 
-def test_a_double_click_starts_once():
-    work = Steps(n=1)
-    job = Job(work)
-    job.start_button.click()
-    assert work.started.wait(30)
-    job.start_button.click()
-    work.let_go(1)
-    job.wait()
-    assert work.begun == 1 and "done" in job.status.value
-
-
-def test_stop_ends_it_early():
-    work = Steps()
-    job = Job(work)
-    job.start()
-    assert work.started.wait(30)
+def test_stop_ends_it_early(work, job):
     job.stop_button.click()
     assert "Stopping" in job.status.value and job.stop_button.disabled
     work.let_go(1)
@@ -63,22 +63,14 @@ def test_stop_ends_it_early():
     assert "stopped at 1" in job.status.value and job.bar.bar_style == "warning"
 
 
-def test_start_while_it_runs_starts_anew():
-    work = Steps(n=1)
-    job = Job(work)
+def test_start_while_it_runs_starts_anew(work, job):
     job.start()
-    assert work.started.wait(30)
-    job.start()
-    work.let_go(2)
+    work.let_go(4)
     job.wait()
-    assert work.begun == 2 and "done" in job.status.value
+    assert work.begun == 2 and "done" in job.status.value and job.bar.bar_style == "success"
 
 
-def test_started_anew_after_a_stop_it_can_be_stopped_again():
-    work = Steps(n=2)
-    job = Job(work)
-    job.start()
-    assert work.started.wait(30)
+def test_started_anew_after_a_stop_it_can_be_stopped_again(work, job):
     job.stop_button.click()
     job.start()
     work.started.clear()
@@ -91,11 +83,7 @@ def test_started_anew_after_a_stop_it_can_be_stopped_again():
     assert work.begun == 2 and "stopped at 1" in job.status.value
 
 
-def test_stop_takes_back_a_start():
-    work = Steps(n=2)
-    job = Job(work)
-    job.start()
-    assert work.started.wait(30)
+def test_stop_takes_back_a_start(work, job):
     job.start()
     job.stop()
     work.let_go(4)
@@ -104,7 +92,7 @@ def test_stop_takes_back_a_start():
 
 
 def test_an_error_is_shown_and_the_job_can_start_again():
-    failing = [True]
+    failing = [False, True]
 
     def work(report):
         if failing.pop():
@@ -116,23 +104,6 @@ def test_an_error_is_shown_and_the_job_can_start_again():
     job.wait()
     assert 'role="alert"' in job.status.value and "no good" in job.status.value
     assert job.bar.bar_style == "danger" and not job.start_button.disabled
-    failing.append(False)
     job.start()
     job.wait()
     assert "fine" in job.status.value
-
-
-def test_stop_without_work_does_nothing():
-    job = Job(Steps())
-    job.stop()
-    assert "Ready" in job.status.value
-
-
-def test_waiting_too_long_is_an_error():
-    work = Steps()
-    job = Job(work)
-    job.start()
-    with pytest.raises(TimeoutError):
-        job.wait(timeout=0.01)
-    work.let_go(3)
-    job.wait()
