@@ -248,7 +248,7 @@ print(f"the margin fell by {lost[0]:.3f}; eps times the L1 norm: {0.1 * np.abs(w
 # %%
 table = mm.study.regularised("results")
 norms = np.log(table.l1.sel(layer=["conv1", "conv2"]))
-factor = np.exp(mm.study.hardening(table, norms)[["mean", "low", "high"]])
+factor = np.exp(mm.study.adversarial_training_effect(table, norms)[["mean", "low", "high"]])
 factor.squeeze("arm", drop=True).to_dataframe().round(2)
 
 # %% [markdown]

@@ -142,13 +142,13 @@ mm.plots.cause(
 )
 
 # %% [markdown]
-# They do not. Left, of 15 arms that were made clearly less fuzzy (by more than 0.1) 12 keep 0 to 3 %;
+# They do not. Left: of the 15 arms with clearly lower fuzziness (by more than 0.1), 11 keep at most 3 %;
 # the signed terms among them made weights large, and large weights amplify what an attacker adds. Right,
 # the same fall goes with every outcome. Does size explain more? Rank correlations with the change of
 # accuracy, over arms:
 
 # %%
-mm.study.companions(table, eps=0.1).to_series().round(2)
+mm.study.correlates(table, eps=0.1).to_series().round(2)
 
 # %% [markdown]
 # It does, and so do the largest gain and the sensitivity to pixels (which, with the margin, nearly is
@@ -209,7 +209,7 @@ gain[gain.index.str.endswith("eps 0.1")]
 
 # %%
 fuzziness = table.fuzziness.sel(reading=["layer", "fixed"], measure="entropy")
-change = mm.study.hardening(table, fuzziness)[["mean", "low", "high"]]
+change = mm.study.adversarial_training_effect(table, fuzziness)[["mean", "low", "high"]]
 change.squeeze("arm", drop=True).to_dataframe().round(3)
 
 # %% [markdown]

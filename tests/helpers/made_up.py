@@ -26,7 +26,7 @@ ARMS = (
 
 
 def penalties(arms=ARMS, seeds=3):
-    """Networks by a rule: a strength takes a thousandth of its own from accuracy, and lowers fuzziness so."""
+    """Networks by a rule: a strength lowers fuzziness, and accuracy, by a thousandth of itself."""
     setting = replace(regularisation.FULL, arms=arms, seeds=tuple(range(seeds)), images=64)
     variables, labels = setting.layout([])
     sizes = {"row": 5, "column": 5, "filter": 6, "height": 28, "width": 28}

@@ -1,4 +1,4 @@
-"""The command: quick mode from end to end, killed midway and gone on with."""
+"""The command: quick mode from end to end, killed midway and resumed, and the report of what was found."""
 
 import os
 import signal
@@ -10,14 +10,17 @@ from pathlib import Path
 import pytest
 import xarray as xr
 
+from helpers.made_up import PLAIN, observation
 from minmax_jax.study import __main__ as command
-from minmax_jax.study.engine.result import about, read
+from minmax_jax.study import about, read
+from minmax_jax.study.engine.result import write
 
 
 def all_results(folder: Path) -> dict[str, xr.Dataset]:
     return {file.name: read(file) for file in sorted(folder.glob("*.nc"))}
 
 
+@pytest.mark.slow
 @pytest.mark.processes
 @pytest.mark.parametrize(
     "names",
@@ -27,7 +30,7 @@ def all_results(folder: Path) -> dict[str, xr.Dataset]:
         pytest.param(["observation", "robust_search", "robust"], marks=pytest.mark.long),
     ],
 )
-def test_a_killed_study_goes_on_to_the_same_results(tmp_path, capsys, names):
+def test_a_killed_study_resumes_to_the_same_results(tmp_path, capsys, names):
     """Each experiment's own test runs its quick mode, too."""
     quick = [sys.executable, "-m", "minmax_jax.study", "--quick", "--only", ",".join(names), "--folder"]
     whole, broken = tmp_path / "whole", tmp_path / "broken"
@@ -50,7 +53,7 @@ def test_a_killed_study_goes_on_to_the_same_results(tmp_path, capsys, names):
         time.sleep(0.01)
     os.kill(process.pid, signal.SIGINT)  # at the start of the next experiment
     _, said = process.communicate()
-    assert process.returncode == command.STOPPED and "the same command goes on" in said
+    assert process.returncode == command.STOPPED and "the same command resumes" in said
 
     subprocess.run([*quick, broken], check=True, capture_output=True)
     first, second = all_results(whole), all_results(broken)
@@ -67,36 +70,49 @@ def test_a_killed_study_goes_on_to_the_same_results(tmp_path, capsys, names):
     assert all(f"[{name}](" in said for name in names if name != "robust_search")
 
 
-@pytest.mark.parametrize(
-    ("options", "words"),
-    [
-        (["--only", "astrology"], "unknown experiment 'astrology'; --only takes some of observation,"),
-        (["--only", ""], "unknown experiment ''"),
-        (["--folder", __file__], "a file; it takes a folder"),
-    ],
-)
-def test_bad_options_are_named(options, words, capsys):
-    with pytest.raises(SystemExit):
-        command.parse(options)
-    assert words in capsys.readouterr().err
-
-
 def test_quick_results_are_kept_apart_from_the_shipped_ones():
     assert command.parse([]).folder == command.RESULTS
     assert command.parse(["--quick"]).folder == command.RESULTS / "quick"
     assert command.parse([]).names == list(command.PLANS)
+    assert command.parse(["--only", "theory,observation,theory"]).names == ["theory", "observation"]
 
 
-def test_an_error_is_said_in_a_line_and_stops_no_other(tmp_path, capsys, monkeypatch):
+def test_an_error_is_said_in_a_line_and_stops_no_other(tmp_path, capsys):
     (tmp_path / "observation.nc").write_text("not a result")
-    reached = []
-
-    def plan(*_):
-        reached.append(1)
-        raise RuntimeError("the second")
-
-    monkeypatch.setattr(command, "PLANS", {**command.PLANS, "theory": plan})
-    assert command.main(["--quick", "--only", "observation,theory", "--folder", str(tmp_path)]) == 1
+    names = "observation,robust,confirmation_weak"  # two that build on results that are not there
+    assert command.main(["--quick", "--only", names, "--folder", str(tmp_path)]) == 1
     said = capsys.readouterr().err
-    assert reached and "error in observation:" in said and "observation.nc" in said
-    assert "error in theory: the second" in said
+    assert "error in observation:" in said and "observation.nc is no netCDF file" in said
+    assert "error in robust:" in said and "robust_search.nc does not exist" in said
+    assert "error in confirmation_weak:" in said
+
+
+def test_findings_fit_a_terminal_and_are_markdown_elsewhere(tmp_path, capsys, monkeypatch):
+    ask = ["--findings", "--folder", str(tmp_path)]
+    assert command.main(ask) == 1
+    assert "holds no results to report; `python -m minmax_jax.study` makes them" in capsys.readouterr().err
+    write(tmp_path / "observation.nc", observation(PLAIN), {"config": {"small": True}})
+    assert command.main(ask) == 0
+    table = capsys.readouterr().out
+    assert table.startswith("| claim | reading |") and table.count("(a toy's verdict: of a quick run)") == 10
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True, raising=False)
+    assert command.main(ask) == 0
+    text = capsys.readouterr().out
+    assert max(map(len, text.splitlines())) <= 100 and "|" not in text and "toy" in text
+    (tmp_path / "theory.nc").write_text("damaged")
+    assert command.main(ask) == 1
+    assert "theory.nc is no netCDF file" in capsys.readouterr().err
+
+
+def test_the_table_is_written_into_the_readme_whose_text_stays(tmp_path, capsys):
+    write(tmp_path / "observation.nc", observation(PLAIN), {"config": {}})
+    ask = ["--findings", "--folder", str(tmp_path)]
+    command.main(ask)
+    table = capsys.readouterr().out
+    readme = tmp_path / "README.md"
+    assert command.main([*ask, "--write"]) == 0 and table in readme.read_text()
+    assert "README.md: written, 10 findings" in capsys.readouterr().out
+    before, after = readme.read_text().split(table)
+    readme.write_text(f"My text.\n{before}An old table.{after}More of it.")
+    assert command.main([*ask, "--write"]) == 0
+    assert readme.read_text() == f"My text.\n{before}{table}{after}More of it."

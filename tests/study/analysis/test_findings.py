@@ -1,69 +1,223 @@
-"""The findings of made-up results whose answer is known."""
+"""Findings on made-up results whose answer is known: intervals decide, by rules that are written down."""
+
+import re
 
 import numpy as np
+import pytest
 import xarray as xr
 
-from helpers.made_up import PLAIN, observation
-from minmax_jax.study.analysis import findings
+from helpers.made_up import PLAIN, SEEDS, observation, penalties
+from minmax_jax.study.analysis import findings, penalised
+from minmax_jax.study.analysis.finding import Finding, counted, direction, markdown, number, plain, points
+from minmax_jax.study.analysis.observed import controls, hardened, held
+from minmax_jax.study.analysis.practice import predicted
+from minmax_jax.study.analysis.verdict import Effect
+from minmax_jax.study.design.arm import Arm
+from minmax_jax.study.design.treatment import coordinates
 from minmax_jax.study.engine.result import write
 
+UNDER_ATTACK = "mnist modern adam eps 0.1"
 
-def practice():
-    """A result of the theory: half and nearly all of the paths are explained; the last strength diverged."""
-    weights = {"sign_constancy": [1.0, 1.0, 0.2], "direction": [1, -1, 1], "drift": [0.1, -0.2, -0.3]}
-    return xr.Dataset(
-        {
-            f"{name}_{layer}": (("seed", f"weight_{layer}"), np.array([values, values]))
-            for name, values in weights.items()
-            for layer in ("conv1", "conv2")
-        }
-        | {f"identity_{name}": (("seed", "layer"), np.full((2, 2), 2e-7)) for name in ("magnitude", "signed")}
-        | {
-            "explained": (
-                ("seed", "flow", "strength", "layer"),
-                np.tile(np.array([0.0, 0.5, 0.95, np.nan])[:, None], (2, 1, 1, 2)),
-            )
-        },
-        {
-            "flow": ["entropy"],
-            "strength": [0.0, 10.0, 100.0, 1000.0],
-            "layer": ["conv1", "conv2"],
-        },
-    )
+
+def made(low: float, high: float) -> Effect:
+    return Effect(*(np.array(value) for value in ((low + high) / 2, low, high, 1.0)))
+
+
+@pytest.mark.parametrize(
+    ("holds", "words"),
+    [
+        ([True, True, True], "holds in all 3 cases"),
+        ([True, False, False], "holds in 1 of 3 cases (only: a)"),
+        ([True, False, True], "holds in 2 of 3 cases (not: b)"),
+        ([False, False, False], "does not hold"),
+        ([], "no cases to judge"),
+    ],
+)
+def test_counts_name_the_shorter_list(holds, words):
+    assert counted(np.array(holds, bool), "cases", ["a", "b", "c"]) == words
+    assert counted(np.array(holds, bool), "cases") == words.split(" (")[0]
+
+
+def test_an_interval_that_holds_zero_shows_nothing():
+    words = {"falls": "down", "rises": "up"}
+    assert direction([made(-2, -1)], **words) == "down"
+    assert direction([made(1, 2), made(0.1, 3)], **words) == "up"
+    assert direction([made(-1, 1)], **words) == "no clear effect"
+    assert direction([made(-2, -1), made(1, 2)], **words) == "no clear effect"
+    assert number(made(-0.02, 0.01)) == "-0.005 [-0.020, +0.010]"
+    assert points(made(0.01, 0.03)) == "+2.0 [+1.0, +3.0] points"
+
+
+def test_findings_are_a_markdown_table_or_text_of_a_terminals_width():
+    found = [Finding("a", one, "c", "d " * 60, "e", 5, "f", "1_one#Two words") for one in ("b", "B")]
+    assert markdown([found[0]._replace(effect="d")]).splitlines() == [
+        "| claim | reading | result | effect | attack | seeds | experiment |",
+        "| --- | --- | --- | --- | --- | --- | --- |",
+        "| a | b | c | d | e | 5 | [f](../1_one.ipynb#Two-words) |",
+    ]
+    lines = plain(found).splitlines()
+    assert lines[:3] == ["a", "  f, 5 seeds, attack: e", "  - b: c"] and lines[5] == "  - B: c"
+    assert len(lines) == 8 and 90 < max(map(len, lines)) <= 100
+    assert plain([found[0], found[0]._replace(claim="A")]).count("\n\n") == 1
+
+
+def test_a_reading_is_counted_over_conditions_that_learn():
+    layer, _, fixed, _ = held(observation(PLAIN), "observation")
+    assert (layer.reading, layer.result) == ("layer, signed", "does not hold")
+    assert fixed.result == "holds in 1 of 2 conditions (only: mnist modern adam)"
+    first = re.match(r"F on mnist modern adam: conv1 (\S+) ", fixed.effect)
+    assert float(first[1]) == pytest.approx(-0.1, abs=2e-3) and fixed.seeds == SEEDS
+    table = observation(PLAIN)
+    table.test_accuracy[1] = 0.1  # one that did not learn
+    assert held(table, "observation")[2].result == "holds in all 1 conditions"
+    table.fuzziness[0, 1] = table.test_accuracy[0, 1] = np.nan  # one that diverged
+    assert held(table, "observation") == []
+
+
+def test_controls_are_told_apart():
+    found = controls(observation(PLAIN))
+    assert [(one.claim.split(":")[0], one.reading) for one in found] == [
+        (f"Control, {control}", reading)
+        for control in ("random labels", "dense layers")
+        for reading in ("layer, signed", "layer, magnitude", "fixed, signed")
+    ]
+    results = [one.result for one in found]
+    assert results == ["holds in all 2 layers"] * 3 + ["does not hold"] * 2 + ["holds in all 2 layers"]
+
+
+def test_training_under_attack_is_told_apart_and_judged_alike():
+    attacked = observation({UNDER_ATTACK: {"layer": 0.2, "fixed": -0.2}}, eps=0.1)
+    layer, _, fixed, _ = held(attacked, "observation_attacked")
+    assert "Training under attack lowers" in layer.claim
+    assert (layer.result, fixed.result) == ("holds in all 1 conditions", "does not hold")
+    assert fixed.effect.startswith("F on mnist modern adam eps 0.1: conv1 +0.2")
+
+
+@pytest.mark.parametrize(("fall", "counts"), [(0.2, (1, 0)), (-0.4, (0, 1)), (None, (0, 0))])
+def test_adversarial_training_is_compared_with_plain_training(fall, counts):
+    plainly = observation(PLAIN)
+    attacked = observation({UNDER_ATTACK: {"layer": fall or 0, "fixed": fall or 0}}, eps=0.1)
+    if fall is None:
+        attacked.fuzziness.values[:] = plainly.fuzziness.values[:1]
+    found, _, fixed, _ = hardened(plainly, attacked)
+    assert found.result == f"lower in {counts[0]}, higher in {counts[1]} of 1 conditions"
+    first = re.match(r"F on mnist modern adam at eps 0.1 conv1 (\S+) \[", found.effect)
+    # Plainly trained, F rose by 0.1 in the layer's interval.
+    assert float(first[1]) == pytest.approx(-0.1 - fall if fall else 0, abs=2e-3)
+    assert (found.reading, fixed.experiment) == ("layer, signed", "observation_attacked")
+
+
+def test_a_condition_with_a_network_that_diverged_is_not_compared():
+    table = observation(PLAIN)
+    table.fuzziness[0, 1] = np.nan
+    attacked = observation({f"{name} eps 0.1": PLAIN[name] for name in list(PLAIN)[:2]}, eps=0.1)
+    assert hardened(table, attacked)[0].result == "lower in 0, higher in 0 of 1 conditions"
+
+
+@pytest.fixture
+def table() -> xr.Dataset:
+    """Fuzziness down makes networks less robust, up more so, and L1 more so too."""
+    arms = (Arm(), Arm("fuzziness", 30.0), Arm("fuzziness", -30.0), Arm("fuzziness", 1.0), Arm("l1", 1e-3))
+    level, fuzzy = np.array([0.4, 0.1, 0.6, 0.39, 0.5]), np.array([0.9, 0.5, 0.95, 0.89, 0.8])
+    random = np.random.default_rng(0)
+    noise, gain = random.normal(0, 1e-3, (5, 3)), 1 + random.random((5, 3, 2))
+    one, axes = penalties(arms), ("arm", "seed")
+    one["accuracy"] = one.accuracy * 0 + xr.DataArray(level[:, None] + noise, dims=axes)
+    one["fuzziness"] = one.fuzziness * 0 + xr.DataArray(fuzzy, dims="arm")
+    one["clean_accuracy"] = axes, 0.98 + noise
+    one["margin"] = axes, level[:, None] * np.exp(noise)
+    one["gain"] = (*axes, "convolution"), gain
+    one["sensitivity"] = axes, gain[..., 0] ** 2 * gain[..., 1]
+    return one
+
+
+def test_a_pair_and_the_best_are_shown_and_all_arms_are_ranked(table):
+    down, up, best, control, *ranks = penalised.penalty_effects(table, "regularisation")
+    assert (down.result, up.result) == ("less robust", "more robust")
+    assert best.reading.endswith("lambda 1") and control.reading == "l1 0.001"
+    assert "F signed -0.100 [-0.100, -0.100], by magnitude -0.100" in control.effect
+    assert down.claim == "A term for lower fuzziness makes a network more robust"
+    assert down.reading == "layer, signed, entropy, lambda 30"
+    assert "accuracy under attack -30." in down.effect and "F -0.400" in down.effect
+    assert [one.reading for one in ranks] == ["layer, signed", "layer, magnitude", "each by its own"]
+    assert all(one.result == "not supported" and "over all 4 arms" in one.claim for one in ranks)
+    found = penalised.penalty_effects(table, "confirmation")
+    assert len(found) == 4 and found[3].claim == "Control: a penalty on absolute weights"
+
+
+def test_on_top_of_adversarial_training_all_are_shown(table):
+    arms = [Arm(), Arm(eps=0.1), Arm("fuzziness", -1.0, eps=0.1), Arm("l2", 3e-3, eps=0.1), Arm("l1", 0.1)]
+    found = penalised.penalty_effects(table.assign_coords(coordinates("arm", arms)), "regularisation")
+    shown = [one.reading for one in found if one.reading.endswith("adversarial training at 0.1")]
+    assert shown == [
+        "layer, signed, entropy, lambda -1, adversarial training at 0.1",
+        "l2 0.003, adversarial training at 0.1",
+    ]
+
+
+def test_sensitivity_is_explained_by_what_it_was_made_of(table):
+    """Its logarithm is 2 log gain of conv1 + log gain of conv2; one of a margin below 0 is left out."""
+    table.margin[1, 0] = -1.0
+    robustness, sensitivity = penalised.explanations(table, "regularisation")
+    assert sensitivity.result == "100% of variance explained"
+    assert "gain of conv1" in sensitivity.effect and "(adds " in sensitivity.effect
+    assert "signed fuzziness" in robustness.effect and "margin over gradient" in robustness.effect
+    assert penalised.explanations(table.isel(seed=[0], arm=[0, 1]), "regularisation") == [], "too few rows"
+
+
+def test_training_under_attack_is_told_against_plain_training(table):
+    assert penalised.trained_under_attack(table, "regularisation") == []
+    # The same networks again as if trained under attack, their convolutions halved.
+    names = ["none eps 0.1", "l1 0.001 eps 0.1"]
+    under = table.isel(arm=[0, 4]).assign_coords(arm=names, trained_eps=("arm", [0.1, 0.1]))
+    under["l1"] = under.l1 / 2
+    both = xr.concat([table, under], "arm", data_vars="minimal")
+    (norm,) = penalised.trained_under_attack(both, "regularisation")
+    assert norm.claim == "Adversarial training at eps 0.1 lowers the L1 norm of convolutions (statement 5)"
+    assert norm.result == "holds"
+    assert norm.effect == "conv1 -0.693 [-0.693, -0.693], conv2 -0.693 [-0.693, -0.693]"
+    turned = both.assign(l1=1 / both.l1)
+    assert penalised.trained_under_attack(turned, "regularisation")[0].result == "the opposite"
 
 
 def test_theory_is_read_off_the_weights():
-    identity, first, _, flow, _ = findings.predicted(practice())
+    """Half and nearly all of the paths are explained; the last strength diverged."""
+    weights = {"sign_constancy": [1.0, 1.0, 0.2], "direction": [1, -1, 1], "drift": [0.1, -0.2, -0.3]}
+    variables = {
+        f"{name}_{layer}": (("seed", f"weight_{layer}"), np.array([values, values]))
+        for name, values in weights.items()
+        for layer in ("conv1", "conv2")
+    }
+    error = ("seed", "layer"), np.full((2, 2), 2e-7)
+    variables |= {"identity_magnitude": error, "identity_signed": error}
+    shares = np.tile(np.array([0.0, 0.5, 0.95, np.nan])[:, None], (2, 1, 1, 2))
+    variables["explained"] = ("seed", "flow", "strength", "layer"), shares
+    strengths = [0.0, 10.0, 100.0, 1000.0]
+    table = xr.Dataset(variables, {"flow": ["entropy"], "strength": strengths, "layer": ["conv1", "conv2"]})
+    identity, first, _, flow, _ = predicted(table)
     assert identity.effect == "largest error 2e-07"
-    assert (
-        first.result == "holds" and "of the tenth with the steadiest sign 100% (100% to 100%)" in first.effect
-    )
-    assert "of all weights 67% do" in first.effect
+    assert first.result == "holds" and "of all weights 67% do" in first.effect
+    assert "of the tenth with the steadiest sign 100% (100% to 100%)" in first.effect
     assert flow.result == "holds" and flow.effect.endswith("0.50 at lambda 10, 0.95 at lambda 100")
-
-
-def test_without_a_strength_that_finished_the_flow_is_not_judged():
-    table = practice()
-    *_, flow = findings.predicted(table.assign(explained=table.explained * np.nan))
+    *_, flow = predicted(table.assign(explained=table.explained * np.nan))
     assert flow.result == "unknown, as all diverged"
 
 
 def test_the_most_robust_is_judged_by_the_worst_attack():
+    accuracy = np.array([[[0.9, 0.8], [0.7, 0.6]], [[0.9, 0.8], [0.7, 0.5]]])
     table = xr.Dataset(
-        {
-            "accuracy": (
-                ("seed", "attack", "eps"),
-                np.array([[[0.9, 0.8], [0.7, 0.6]], [[0.9, 0.8], [0.7, 0.5]]]),
-            ),
-            "clean_accuracy": ("seed", np.array([0.98, 0.96])),
-        },
+        {"accuracy": (("seed", "attack", "eps"), accuracy), "clean_accuracy": ("seed", [0.98, 0.96])},
         {"seed": [0, 1], "attack": ["pgd", "worst"], "eps": [0.1, 0.3]},
     )
     found = findings.most_robust(table)
     assert found.result == "55.0%" and found.effect == "50.0% to 60.0%; clean 97.0%"
 
 
-def test_what_is_not_there_is_left_out(tmp_path):
+def test_missing_results_are_left_out_and_quick_ones_are_a_toys(tmp_path):
     assert findings.findings(tmp_path) == []
-    write(tmp_path / "observation.nc", observation(PLAIN), {})
-    assert {one.experiment for one in findings.findings(tmp_path)} == {"observation"}
+    write(tmp_path / "observation.nc", observation(PLAIN), {"config": {"small": False}})
+    write(tmp_path / "regularisation_weak.nc", penalties(), {"config": {"small": True}})
+    by = {one.experiment: one.result for one in findings.findings(tmp_path)}
+    assert set(by) == {"observation", "regularisation"}
+    assert by["regularisation"].endswith(" (a toy's verdict: of a quick run)")
+    assert "toy" not in by["observation"]
