@@ -1,7 +1,6 @@
 """Recipes: arguments of ``fit`` with which a LeNet learns under a defence and does not collapse."""
 
 from collections.abc import Callable, Mapping
-from functools import cache
 from typing import Any, Literal, get_args
 
 import optax
@@ -11,6 +10,7 @@ from minmax_jax.data import Dataset
 from minmax_jax.defences.adversarial import Adversarial, fast_adversarial
 from minmax_jax.defences.ibp import IBP
 from minmax_jax.defences.trades import TRADES
+from minmax_jax.jobs.once import once
 from minmax_jax.objective import Defence, Objective
 
 Name = Literal["adversarial", "fast", "trades", "ibp"]
@@ -24,7 +24,7 @@ DEFENCES: Mapping[Name, Callable[[float], Defence]] = {
 }
 
 
-@cache  # one object for equal runs, so that they share a compilation
+@once  # one object for equal runs, so that they share a compilation
 def optimiser(steps: int) -> optax.GradientTransformation:
     """Adam, its learning rate rising along a line to 0.006 and falling along a cosine to 0."""
     rise = round(RISE * steps)

@@ -1,4 +1,4 @@
-"""Work that takes long: on all cores and devices, with a progress bar, stopped by Ctrl-C without loss.
+"""Long work: jobs on all cores, devices and hosts, with a progress bar, stopped by Ctrl-C without loss.
 
-It uses storage and the checks of arguments.
+It may use storage and the checks of arguments.
 """

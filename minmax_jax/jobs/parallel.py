@@ -1,8 +1,10 @@
 """The cores of a CPU, and batches worked on side by side."""
 
 import os
+import threading
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from typing import Any, TypeVar
 
 import jax
@@ -19,6 +21,8 @@ SETTINGS = (
 Item = TypeVar("Item")
 Found = TypeVar("Found")
 
+_thread = threading.local()
+
 
 def cores() -> int:
     """Number of CPU cores that this process may use."""
@@ -27,8 +31,22 @@ def cores() -> int:
     return os.cpu_count() or 1
 
 
+@contextmanager
+def with_cores(count: Callable[[], int]) -> Iterator[None]:
+    """During the body, ``side_by_side`` in this thread uses ``count()`` cores, one at least.
+
+    So that jobs side by side, each with its batches side by side, have no more threads than there are cores.
+    """
+    before = getattr(_thread, "cores", cores)
+    _thread.cores = count
+    try:
+        yield
+    finally:
+        _thread.cores = before
+
+
 def side_by_side(function: Callable[[Item], Found], items: Iterable[Item]) -> Iterator[Found]:
-    """``function(item)`` for each item, in their order; on a CPU as many at once as it has cores, up to 16.
+    """``function(item)`` for each item, in order; on a CPU as many at once as there are cores, up to 16.
 
     XLA divides only the large operations of a program among the cores, so that two batches at once take less
     time than one after the other; a GPU or TPU has one queue. ``function`` calls a compiled program and
@@ -36,8 +54,8 @@ def side_by_side(function: Callable[[Item], Found], items: Iterable[Item]) -> It
     jax's context managers, such as ``jax.default_device``, items are worked on one by one, in that context.
     Identity: ``map(function, items)``.
     """
-    threads = min(cores(), MOST)
-    if jax.default_backend() != "cpu" or threads == 1:
+    threads = min(getattr(_thread, "cores", cores)(), MOST)
+    if jax.default_backend() != "cpu" or threads <= 1:
         yield from map(function, items)
         return
     rest = iter(items)

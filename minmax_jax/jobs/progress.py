@@ -52,7 +52,7 @@ class Bar:
             self.drawn.set_description(shown.what, refresh=False)
         if shown.values:
             self.drawn.set_postfix(shown.values, refresh=False)
-        self.drawn.update(shown.done - self.drawn.n)
+        self.drawn.update(min(shown.done, self.drawn.total) - self.drawn.n)  # sums may round up
 
 
 @contextmanager

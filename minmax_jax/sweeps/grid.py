@@ -1,4 +1,4 @@
-"""The grid of a sweep: objectives by seeds, cut into groups that train together, and its labels."""
+"""The grid of a sweep: objectives by seeds, its labels, and its groups of models that train together."""
 
 from collections.abc import Iterable
 from typing import Any, NamedTuple
@@ -44,7 +44,7 @@ class Grid(NamedTuple):
         return along | {"seed": np.array(self.seeds)}
 
     def groups(self, size: int) -> list[tuple[Cell, ...]]:
-        """Cells in groups of at most ``size`` whose objectives can be lanes of one program."""
+        """Cells in groups of at most ``size`` whose objectives one program can train."""
         kinds: dict[Any, list[Cell]] = {}
         for i, objective in enumerate(self.objectives):
             cells = kinds.setdefault(jax.tree.structure(objective), [])
@@ -59,24 +59,24 @@ class Grid(NamedTuple):
 def make_grid(objectives: Iterable[Objective | float | np.number], seeds: Iterable[int | np.integer]) -> Grid:
     """A grid from objectives, or numbers that stand for ``Objective(strength=number)``, and seeds.
 
-    Raises ValueError for an empty or repeated axis, TypeError for what is neither.
+    Raises ValueError for an axis that is empty or repeats itself, TypeError for other kinds of values.
     """
     for name, axis in (("objectives", objectives), ("seeds", seeds)):
         if isinstance(axis, str | Objective) or not np.iterable(axis):
             raise TypeError(f"{name} must be a sequence, such as a list, got {axis!r}")
     chosen = [one if isinstance(one, Objective) else _of_strength(one) for one in objectives]
     if arrays := [one for one in chosen if any(np.ndim(getattr(one, name)) for name in TRACED)]:
-        raise ValueError(f"objectives holds {arrays[0]}; it takes one number for each strength, l1 and l2")
+        raise ValueError(f"objectives must have one number for each strength, l1 and l2, got {arrays[0]}")
     numbers = list(seeds)
     for number in numbers:
         check_count("seeds", number, least=0, most=2**31 - 1)
     axes: dict[str, list[Any]] = {"objectives": [_values(one) for one in chosen], "seeds": numbers}
     for name, known in axes.items():
         if not known:
-            raise ValueError(f"{name} is empty; it takes one or more")
+            raise ValueError(f"{name} must hold one or more, got none")
         for i, one in enumerate(known):
             if one in known[:i]:
-                raise ValueError(f"{name} holds {one} twice, at {known.index(one)} and {i}; it takes it once")
+                raise ValueError(f"{name} must differ, got {one} twice, at {known.index(one)} and {i}")
     return Grid(tuple(chosen), tuple(int(number) for number in numbers))
 
 
@@ -91,7 +91,7 @@ def _values(objective: Objective) -> dict[str, Any]:
 
 
 def _of_defences(facts: list[dict[str, Any]]) -> dict[str, Any]:
-    """Coordinates that tell the defences: their texts, and their numbers, NaN where one has none such."""
+    """Coordinates of the defences: their texts, and their numbers, NaN for defences without that number."""
     names = dict.fromkeys(name for one in facts for name in one if name.startswith("defence_"))
     along: dict[str, Any] = {}
     if any("defence" in one for one in facts):

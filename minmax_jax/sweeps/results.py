@@ -4,19 +4,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-import jax
-import jax.numpy as jnp
 import numpy as np
 from flax import nnx
-from jax.tree_util import keystr, tree_leaves_with_path, tree_structure
 
 from minmax_jax.fuzziness import MEASURES
 from minmax_jax.intervals import MEMBERSHIPS
+from minmax_jax.jobs.engine import Arrays
 from minmax_jax.kernels import kernels
 from minmax_jax.objective import TRAINABLE_READINGS
-from minmax_jax.storage.trees import to_array
+from minmax_jax.storage.trees import from_arrays, to_arrays
 from minmax_jax.sweeps.grid import Cell, Grid
-from minmax_jax.sweeps.vmapped import Arrays, storable
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -54,7 +51,7 @@ class Sweep:
         """
         dimension = str(self.results.loss.dims[0])
         if list(objective) != [dimension]:
-            raise ValueError(f"the model is asked for by {list(objective)}; it takes {dimension}= and seed=")
+            raise ValueError(f"the model must be named by {dimension}= and seed=, got {[*objective, 'seed']}")
         where = []
         for name, value in {**objective, "seed": seed}.items():
             known = self.results[name].values
@@ -67,28 +64,15 @@ class Sweep:
                 f"the model of {objective | {'seed': seed}} was not trained: the sweep was stopped"
             )
         definition, state = self.template
-        order = [name.removeprefix(WEIGHT) for name in name_weights(state)]
-        leaves = zip(order, jax.tree.leaves(state), strict=True)
-        new = [_wrap(np.asarray(self.weights[name][tuple(where)]), like) for name, like in leaves]
-        model = nnx.merge(definition, *jax.tree.unflatten(tree_structure(state), new))
+        own = {name: array[tuple(where)] for name, array in self.weights.items()}
+        model = nnx.merge(definition, *(from_arrays(own, part) for part in state))
         model.eval()
         return model
 
 
 def name_weights(parts: Sequence[Any]) -> dict[str, np.ndarray]:
     """Every leaf of the parameters and of the other state of models, by its path in the model."""
-    pure = [nnx.to_pure_dict(part) for part in parts]
-    return {
-        WEIGHT + keystr(path, simple=True, separator="."): storable(to_array(leaf))
-        for part in pure
-        for path, leaf in tree_leaves_with_path(part)
-    }
-
-
-def _wrap(array: np.ndarray, like: Any) -> jax.Array:
-    if jax.dtypes.issubdtype(like.dtype, jax.dtypes.prng_key):
-        return jax.random.wrap_key_data(jnp.asarray(array), impl=jax.random.key_impl(like))
-    return jnp.asarray(array, like.dtype)
+    return {WEIGHT + name: array for part in parts for name, array in to_arrays(part).items()}
 
 
 def assemble(
@@ -113,10 +97,10 @@ def assemble(
         table[name] = np.full((*shape, *sample.shape[1:]), hole, sample.dtype)
     outcome = np.full(shape, "missing", "<U8")
     for index, arrays in done.items():
-        for lane, cell in enumerate(groups[index]):
+        for row, cell in enumerate(groups[index]):
             for name, array in arrays.items():
-                table[name][cell] = array[lane]
-            outcome[cell] = "finished" if arrays["good_epochs"][lane] == epochs else "diverged"
+                table[name][cell] = array[row]
+            outcome[cell] = "finished" if arrays["good_epochs"][row] == epochs else "diverged"
     weights = {name.removeprefix(WEIGHT): table.pop(name) for name in list(table) if name.startswith(WEIGHT)}
     axes = (grid.dimension, "seed", "epoch")
     deep = (*axes, "layer", "reading", "membership", "measure")

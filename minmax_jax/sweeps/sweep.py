@@ -11,20 +11,22 @@ from flax import nnx
 
 from minmax_jax.checks import check_count
 from minmax_jax.data import Dataset
+from minmax_jax.jobs.engine import Arrays, Jobs, Tell, workers
+from minmax_jax.jobs.progress import reporting
 from minmax_jax.objective import Objective, without_addresses
 from minmax_jax.storage.digests import digest
-from minmax_jax.storage.resume import Shelf
+from minmax_jax.storage.resume import Store
 from minmax_jax.sweeps.grid import Grid, make_grid
+from minmax_jax.sweeps.progress import SweepProgress, shown, sweep_progress
 from minmax_jax.sweeps.results import Sweep, assemble, name_weights
-from minmax_jax.sweeps.vmapped import Arrays, Pictures, Recipe, train_group
-from minmax_jax.sweeps.workers import Crew, SweepProgress, gather, workers
+from minmax_jax.sweeps.vmapped import Recipe, on_devices, train_group
 from minmax_jax.train_step import State, initial_state
 from minmax_jax.training.fingerprint import fingerprint
 from minmax_jax.training.fit import describe
 from minmax_jax.training.optimisers import ADAM
 from minmax_jax.training.validation import check_arguments, check_objective
 
-ACCELERATOR_LANES = 256  # models of one group on a GPU or TPU, at most
+LARGEST_GROUP = 256  # models, on a GPU or TPU
 
 
 def sweep(
@@ -43,41 +45,51 @@ def sweep(
 ) -> Sweep:
     """Train a model for every pair of an objective and a seed; each as ``fit`` would, many at a time.
 
-    ``model`` makes a model from random numbers, as ``mm.LeNet`` or any function of ``rngs``: every seed
-    has its own initial weights, ``model(rngs=nnx.Rngs(seed))``, and its own order of batches, both the same
-    for all objectives, so that differences between objectives can be paired by seed. A number among the
-    ``objectives`` is the strength of an ``Objective``. Objectives whose defences differ in traced numbers
-    only, such as eps, train as lanes of one program.
+    All objectives of a seed start from the same weights, ``model(rngs=nnx.Rngs(seed))``, and see the same
+    batches, so that differences between objectives can be paired by seed. The models train in groups, one
+    group at a time on each device, and on each core of a CPU. With ``jax.distributed`` the groups are
+    divided among the processes, and every process gets all results. Memory does not grow with the number of
+    epochs. Identity: on a CPU, in groups of 1, every model has the weights that ``fit`` gives it.
 
-    The models train in groups of up to ``group`` as lanes of one program (None: 1 on a CPU, where lanes
-    gain nothing, up to 256 on GPUs and TPUs), one group at a time on each of the ``devices`` (None: all of
-    this process), and one on each core of a CPU. With ``jax.distributed`` the groups are divided among the
-    processes, and every process gets all results. Memory does not grow with the number of epochs.
+    Args:
+        model: makes a model from random numbers, such as ``mm.LeNet`` or any function of ``rngs``.
+        data: the data set; ``data.train`` is trained on, and ``data.test`` measured after each epoch.
+        objectives: what to minimise; a number is the ``strength`` of an ``Objective``. No two may be equal.
+        seeds: of the initial weights and the order of the batches, from 0; no two may be equal.
+        epochs: passes over the training images.
+        batch_size: images of one step, at most as many as there are to train on.
+        optimiser: of all models; Adam at a rate of 0.001 by default.
+        folder: where each finished group is written, wholly or not at all. The same call with the same
+            folder trains what is missing, to the same results. None keeps nothing.
+        group: models that one program trains side by side, at most. Objectives that differ only in numbers,
+            such as ``strength`` or the eps of a defence, may share one. None: 1 on a CPU, where larger
+            groups gain nothing; up to 256 on GPUs and TPUs.
+        devices: of this process, to train on. None: all of them.
+        progress: True draws a bar with the time left, False none. A function is called with a
+            ``SweepProgress`` after each epoch of a group, and stops the sweep by returning a true value.
 
-    With a ``folder`` every finished group is written there, wholly or not at all; the same sweep started
-    again reads it and trains only what is missing, to the same results. ``progress``: True draws a bar with
-    the time left, False none; a function is called with a ``SweepProgress`` after each epoch of a group, and
-    stops the sweep by returning a true value. Ctrl-C stops it too; finished groups are returned.
+    Returns:
+        A ``Sweep``. Its ``results`` hold, along (strength, seed, epoch) with epoch 0 before training,
+        ``loss``, ``cross_entropy`` and ``train_accuracy`` (means over the epoch's batches, each before its
+        update; NaN at 0), ``test_accuracy``, and ``fuzziness`` (also along layer, reading, membership and
+        measure); and, along (strength, seed), ``outcome``: "finished", "diverged" (the model of the last
+        good epoch is kept, and what was measured after it is NaN) or "missing". Where objectives differ in
+        more than their strength, the axis is ``objective``, with their fields as coordinates along it
+        (``objective_reading``, ``objective_defence_eps``). ``model(strength=0.1, seed=3)`` is one of the
+        trained models. Ctrl-C stops a sweep as ``progress`` can: it returns the groups that are finished.
 
-    ``results`` holds, along (strength, seed, epoch) with epoch 0 before training: ``loss``,
-    ``cross_entropy``, ``train_accuracy`` (means over the epoch's batches, each before its update; NaN at 0),
-    ``test_accuracy`` and ``fuzziness`` (also along layer, reading, membership, measure); and ``outcome``
-    along (strength, seed): "finished", "diverged" (the model of the last good epoch is kept, NaN measured
-    after it) or "missing".
-    The axis is ``objective`` instead of ``strength`` if objectives differ in more; coordinates along it tell
-    their fields, ``objective_defence`` and ``objective_defence_eps`` among them.
-
-    Raises ValueError or TypeError for unfit arguments, a folder of another sweep among them.
-    Identity: on a CPU, in groups of 1, every model has the weights that ``fit`` gives it.
+    Raises:
+        ValueError, TypeError: for unfit arguments, a folder of another sweep among them.
+        RuntimeError: if it is stopped before the first group is finished.
     """
     if not callable(model) or isinstance(model, nnx.Module):
-        raise TypeError(f"model is a {type(model).__name__}; it takes a function of rngs, such as mm.LeNet")
+        raise TypeError(f"model must be a function of rngs, such as mm.LeNet, got a {type(model).__name__}")
     grid = make_grid(objectives, seeds)
     counts = {"epochs": epochs, "batch_size": batch_size}
     chosen = list(jax.local_devices() if devices is None else devices)
     if not chosen or any(device.process_index != jax.process_index() for device in chosen):
         raise ValueError(f"devices must be one or more of this process, jax.local_devices(), got {chosen}")
-    size = _lanes(len(grid.objectives) * len(grid.seeds), chosen) if group is None else group
+    size = group_size(len(grid.objectives) * len(grid.seeds), chosen) if group is None else group
     check_count("group", size)
     starts: list[State] = []
     for number in grid.seeds:
@@ -93,40 +105,38 @@ def sweep(
     groups = grid.groups(size)
     width = max(len(cells) for cells in groups)
     asked = {} if folder is None else _asked(grid, recipe, starts, data, size)  # takes half a second
-    shelf = Shelf(None if folder is None else Path(folder), asked)
+    jobs = Jobs([epochs] * len(groups), Store(None if folder is None else Path(folder), asked))
+    copies = on_devices(data, chosen)
 
-    def train(index: int, pictures: Pictures, tick: Callable[[], bool]) -> Arrays | None:
-        cells = groups[index]
-        lanes = [*cells, *[cells[-1]] * (width - len(cells))]  # one shape for all groups: one compilation
+    def train(number: int, device: jax.Device, tell: Tell) -> Arrays | None:
+        cells = groups[number]
+        filled = [*cells, *[cells[-1]] * (width - len(cells))]  # one shape for all groups: one compilation
         done = train_group(
             recipe,
-            pictures,
-            [grid.objectives[cell.objective] for cell in lanes],
-            [starts[cell.seed] for cell in lanes],
-            [grid.seeds[cell.seed] for cell in lanes],
-            tick,
+            copies[device],
+            [grid.objectives[cell.objective] for cell in filled],
+            [starts[cell.seed] for cell in filled],
+            [grid.seeds[cell.seed] for cell in filled],
+            tell,
         )
         if done is None:
             return None
         state, arrays = done
         arrays |= name_weights((state.params, state.rest))
-        kept = {name: array[: len(cells)] for name, array in arrays.items()}
-        shelf.write(index, kept)
-        return kept
+        return {name: array[: len(cells)] for name, array in arrays.items()}
 
-    crew = Crew(workers(chosen), data, train)
-    found = {index: arrays for index in range(len(groups)) if (arrays := shelf.read(index)) is not None}
-    done = crew.work(len(groups), found, epochs, progress)
-    done = gather(done, len(groups))
+    with reporting(progress, shown, jobs.left, unit="epoch") as report:
+        done = jobs.run(train, workers(chosen), lambda now: report(sweep_progress(now)))
     template = (definition, (starts[0].params, starts[0].rest))
     return assemble(grid, groups, done, epochs, template, _labels(data, model, recipe, grid))
 
 
-def _lanes(models: int, devices: Sequence[jax.Device]) -> int:
+def group_size(models: int, devices: Sequence[jax.Device]) -> int:
+    """Models of one group, if the caller names no number: an equal share of them for each device."""
     if devices[0].platform == "cpu":
         return 1
     share = -(-models // (len(devices) * jax.process_count()))
-    return min(share, ACCELERATOR_LANES)
+    return min(share, LARGEST_GROUP)
 
 
 def _asked(grid: Grid, recipe: Recipe, starts: Sequence[State], data: Dataset, size: int) -> dict[str, Any]:

@@ -1,11 +1,11 @@
 """The data of the study: every data set is split into a training, a validation and a test part."""
 
 from dataclasses import dataclass
-from functools import cache
 
 import numpy as np
 
 from minmax_jax.data import Dataset, Split, load
+from minmax_jax.jobs.once import once
 from minmax_jax.storage.digests import digest
 
 VALIDATION = 5000  # images at the end of the training set, on which choices are made
@@ -31,7 +31,7 @@ class StudyData:
         return Dataset(self.data.name, Split(train.images, labels), self.data.test, self.data.class_names)
 
 
-@cache
+@once
 def study_data(name: str, small: bool = False) -> StudyData:
     """A data set by its name, split for the study; if ``small``, 1,280 training and 250 other images of each.
 

@@ -8,14 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from minmax_jax.jobs.engine import Arrays, Tell
 from minmax_jax.lenet import LeNet
 from minmax_jax.training import Progress, Run
 
 if TYPE_CHECKING:
     import xarray as xr
-
-Arrays = dict[str, np.ndarray]
-Tell = Callable[[float], None]  # is told a share in [0, 1]
 
 
 @dataclass(frozen=True)
@@ -23,8 +21,8 @@ class Unit:
     """A piece of work, a few minutes at most, or one that keeps what it has done in its folder.
 
     ``work`` takes a folder of its own, which is removed when the unit is finished, and a function to tell
-    the share that is done; it gives named arrays. ``cost`` is what it is worth beside other units, by which
-    the time left is told.
+    the share in [0, 1] that is done, which answers whether to stop; it gives named arrays. Units run side by
+    side in threads, so they share nothing that they change. ``cost`` is their weight in the time left.
     """
 
     name: str
@@ -50,9 +48,9 @@ class Experiment:
     def __post_init__(self) -> None:
         names = [unit.name for unit in self.units]
         if not names or len(set(names)) < len(names):
-            raise ValueError(f"units of {self.name!r} are named {names}; it takes one or more, all different")
+            raise ValueError(f"units of {self.name!r} must be one or more of different names, got {names}")
         if not re.fullmatch(r"[a-z][a-z_]*", self.name):
-            raise ValueError(f"name must be small letters, as it names a file, got {self.name!r}")
+            raise ValueError(f"name must be of small letters, as it names a file, got {self.name!r}")
 
     @property
     def asked(self) -> dict[str, Any]:
@@ -60,17 +58,13 @@ class Experiment:
         return {**self.config, **{f"data {name}": found for name, found in self.data.items()}}
 
 
-def telling(tell: Tell, share: float = 1.0) -> Callable[[Progress], None]:
-    """A progress function for ``fit`` that tells how far training is, which is ``share`` of a unit."""
-
-    def told(now: Progress) -> None:
-        tell(share * now.step / now.steps)
-
-    return told
+def telling(tell: Tell, share: float = 1.0) -> Callable[[Progress], bool]:
+    """A progress function for ``fit``, which tells how far training is; it is ``share`` of a unit."""
+    return lambda now: tell(share * now.step / now.steps)
 
 
 def network(run: Run) -> LeNet:
-    """The network of a run; a run that was stopped stops the study, by KeyboardInterrupt."""
+    """The network of a run; one that was stopped stops the study too, by KeyboardInterrupt."""
     if run.outcome == "stopped":
         raise KeyboardInterrupt
     assert isinstance(run.model, LeNet)
@@ -78,7 +72,7 @@ def network(run: Run) -> LeNet:
 
 
 def stacked(found: Sequence[Arrays], name: str) -> np.ndarray:
-    """An array of all units, units first; NaN, or 0 for integers, where a unit has none, as it diverged.
+    """An array of all units, units first; NaN, or 0 for integers, for a unit that diverged and has none.
 
     Raises KeyError where no unit has it.
     """

@@ -1,20 +1,21 @@
-"""Running an experiment: what is finished is kept, what is missing is done, the result is a file."""
+"""Running an experiment: units side by side, each kept when it is finished, and the result as a file."""
 
 import secrets
 import shutil
 import time
-from collections.abc import Sequence
 from contextlib import suppress
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import jax
 import numpy as np
 
+from minmax_jax.jobs.engine import Arrays, Jobs, Status, Tell, on_all_hosts, workers
 from minmax_jax.jobs.interrupts import uninterrupted
+from minmax_jax.jobs.progress import Shown, reporting
 from minmax_jax.storage.digests import difference
-from minmax_jax.storage.resume import Shelf
-from minmax_jax.study.engine.experiment import Arrays, Experiment
+from minmax_jax.storage.resume import Store
+from minmax_jax.study.engine.experiment import Experiment
 from minmax_jax.study.engine.result import about, program, read, versions, write
 
 if TYPE_CHECKING:
@@ -25,13 +26,29 @@ SECONDS = "seconds"  # of a unit's work, among its arrays
 BAR = "{desc}{percentage:3.0f}%|{bar}| {n:.0f} of {total:.0f}, {elapsed} taken, {remaining} left"
 
 
+class Units(Store):
+    """The finished units of an experiment in its folder, and a folder for what each unfinished one keeps."""
+
+    def scratch(self, number: int) -> Path:
+        """The folder of an unfinished unit."""
+        assert self.folder is not None
+        return self.folder / f"scratch-{number:05d}"
+
+    def write(self, number: int, arrays: Arrays) -> None:
+        """Keep a finished unit, and remove what it kept before."""
+        super().write(number, arrays)
+        shutil.rmtree(self.scratch(number), ignore_errors=True)
+
+
 def run(experiment: Experiment, folder: Path, command: str, *, progress: bool = True) -> tuple[Path, bool]:
     """Bring an experiment to its end; the file of its result, and whether there was anything to do.
 
-    Each finished unit is kept in ``folder``/.unfinished until the result is written, so that the same call
-    goes on after a crash or a Ctrl-C, to the same numbers. A result that is there already is checked and
-    left as it is. Raises ValueError where the folder holds a result, or units, of another configuration (or,
-    for units, of other versions of the packages or of this program), naming the difference.
+    Units run side by side on all cores and devices of this process, and with ``jax.distributed`` they are
+    divided among all processes, which call this alike and share ``folder``. Each finished unit is kept in
+    ``folder``/.unfinished until the result is written, so that the same call resumes after a crash or a
+    Ctrl-C (which raises KeyboardInterrupt), to the same numbers. A result that is there already is checked
+    and left as it is. Raises ValueError where the folder holds a result, or units, of another configuration
+    (or, for units, of other versions of the packages or of this program), naming the difference.
     """
     file = folder / f"{experiment.name}.nc"
     place = folder / UNFINISHED / experiment.name
@@ -41,52 +58,47 @@ def run(experiment: Experiment, folder: Path, command: str, *, progress: bool = 
         return file, False
     folder.mkdir(parents=True, exist_ok=True)
     asked = experiment.asked | versions() | {"program": program()}
-    shelf = Shelf(place, asked, work="study", part="unit")
-    found = _finish(experiment, shelf, place, progress)
-    with uninterrupted(later=True):
-        notes = {
-            "experiment": experiment.name,
-            "question": experiment.question,
-            "command": command,
-            "config": experiment.config,
-            "data": experiment.data,
-            "versions": versions(),
-            "program": program(),
-            "seconds": round(sum(float(one[SECONDS]) for one in found), 1),
-        }
-        table = experiment.table([{k: v for k, v in one.items() if k != SECONDS} for one in found])
-        write(file, table, notes)
-        _remove(place)
+    found = _finish(experiment, Units(place, asked, work="study", part="unit"), progress)
+    if jax.process_index() == 0:
+        with uninterrupted(later=True):
+            notes = {
+                "experiment": experiment.name,
+                "question": experiment.question,
+                "command": command,
+                "config": experiment.config,
+                "data": experiment.data,
+                "versions": versions(),
+                "program": program(),
+                "seconds": round(sum(float(one[SECONDS]) for one in found), 1),
+            }
+            table = experiment.table([{k: v for k, v in one.items() if k != SECONDS} for one in found])
+            write(file, table, notes)
+            _remove(place)
+    on_all_hosts(f"{experiment.name} is written")
     return file, True
 
 
-def _finish(experiment: Experiment, shelf: Shelf, place: Path, progress: bool) -> Sequence[Arrays]:
+def _finish(experiment: Experiment, kept: Units, progress: bool) -> list[Arrays]:
     """The arrays of all units: read, or made and kept."""
-    from tqdm.auto import tqdm  # picks the notebook's bar in a notebook
-
     units = experiment.units
-    found = [shelf.read(number) for number in range(len(units))]
-    done = sum(unit.cost for unit, arrays in zip(units, found, strict=True) if arrays is not None)
-    total = sum(unit.cost for unit in units)
-    with tqdm(total=total, initial=done, bar_format=BAR, disable=not progress) as bar:
-        for number, unit in enumerate(units):
-            if found[number] is not None:
-                continue
-            bar.set_description(f"{experiment.name}, {unit.name}")
-            scratch = place / f"scratch-{number:05d}"
-            base, begun = bar.n, time.perf_counter()
-            arrays = unit.work(scratch, partial(_tell, bar, base, unit.cost))
-            arrays |= {SECONDS: np.array(time.perf_counter() - begun)}
-            with uninterrupted(later=True):
-                shelf.write(number, arrays)
-                shutil.rmtree(scratch, ignore_errors=True)
-            found[number] = arrays
-            _tell(bar, base, unit.cost, 1.0)
-    return [arrays for arrays in found if arrays is not None]
+    jobs = Jobs([unit.cost for unit in units], kept)
 
+    def work(number: int, _: jax.Device, tell: Tell) -> Arrays:
+        unit, begun = units[number], time.perf_counter()
+        arrays = unit.work(kept.scratch(number), lambda share: tell(share * unit.cost))
+        return arrays | {SECONDS: np.array(time.perf_counter() - begun)}
 
-def _tell(bar: Any, base: float, cost: float, share: float) -> None:
-    bar.update(base + share * cost - bar.n)
+    total = sum(jobs.costs.values())
+    before = total - jobs.left
+
+    def shown(now: Status) -> Shown:
+        return Shown(before + now.done, f"{experiment.name}, {now.finished} of {now.jobs} units")
+
+    with reporting(progress, shown, total, done=before, layout=BAR) as report:
+        found = jobs.run(work, workers(jax.local_devices()), report)
+    if len(found) < len(units):
+        raise KeyboardInterrupt
+    return [found[number] for number in range(len(units))]
 
 
 def _remove(place: Path) -> None:

@@ -3,13 +3,12 @@
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import cache
 from pathlib import Path
-from threading import Lock
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
+from minmax_jax.jobs.once import once
 from minmax_jax.lenet import LeNet
 from minmax_jax.study.design.arm import PARTS, Arm
 from minmax_jax.study.design.condition import REFERENCE
@@ -27,7 +26,6 @@ if TYPE_CHECKING:
 NAME = "regularisation"
 NAMES: Mapping[str, str] = {part: f"{NAME}_{part}" for part in PARTS}  # of the experiments
 RIVAL = 1000  # its seed, apart from those that are reported
-_training_rival = Lock()  # units run in threads; the first of them trains the rival, the others wait
 
 VARIABLES = {
     **measurements.VARIABLES,
@@ -89,14 +87,9 @@ class Regularisation(Factorial):
         return VARIABLES, measurements.labels(self.attacks)
 
 
+@once
 def rival(small: bool) -> LeNet:
     """A plainly trained network, whose adversarial images are tried on all others."""
-    with _training_rival:
-        return _rival(small)
-
-
-@cache
-def _rival(small: bool) -> LeNet:
     data = study_data(REFERENCE.dataset, small).data
     return network(fit(REFERENCE.model(RIVAL, small), data, seed=RIVAL, progress=False))
 
