@@ -71,24 +71,3 @@ def test_lines_of_tanh_touch_it():
     assert ((y - lines.low_slope * x - lines.low_offset).min(0) < 1e-4).all()
     symmetric = lines.high_slope[0] * low[0] + lines.high_offset[0]
     np.testing.assert_allclose(symmetric, curve(Tanh(), low[0]), atol=1e-4)  # a tangent through this end
-
-
-def test_lines_of_tanh_are_turned_about_the_origin():
-    low, high = np.float32([-2, -1, 0.3]), np.float32([0.5, 2, 3])
-    lines, turned = lines_of(Tanh(), low, high), lines_of(Tanh(), -high, -low)
-    np.testing.assert_allclose(turned.low_slope, lines.high_slope, atol=1e-6)
-    np.testing.assert_allclose(turned.low_offset, -lines.high_offset, atol=1e-6)
-
-
-@pytest.mark.parametrize("activation", [Relu(), Tanh()], ids=["relu", "tanh"])
-def test_backwards_the_lower_line_goes_with_positive_coefficients(activation):
-    low, high = np.float32([[-1.0], [-2.0]]), np.float32([[2.0], [1.5]])
-    bounds = Bounds(jnp.asarray(low), jnp.asarray(high))
-    lines = lines_of(activation, low, high)
-    a = np.float32([[3.0, -3.0], [-2.0, 2.0]])[..., None]  # two functions of two values
-    slopes, constant = activation.backward(jnp.asarray(a), bounds)
-    upper = a < 0
-    slope = np.where(upper, lines.high_slope[:, None], lines.low_slope[:, None])
-    offset = np.where(upper, lines.high_offset[:, None], lines.low_offset[:, None])
-    np.testing.assert_allclose(slopes, a * slope, rtol=1e-6)
-    np.testing.assert_allclose(constant, (a * offset).sum(0), rtol=1e-6)

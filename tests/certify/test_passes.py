@@ -1,4 +1,4 @@
-"""Bounds through layers: they hold true values, exactly where they can, and CROWN's are inside intervals."""
+"""Bounds through the layers of a LeNet: sound, exact where they can be, CROWN's inside intervals."""
 
 import jax
 import jax.numpy as jnp
@@ -6,11 +6,14 @@ import numpy as np
 import pytest
 from flax import nnx
 
+import minmax_jax as mm
 from certify.nets import EPS, VARIANTS, around, net, photos
+from helpers.filled import filled
 from minmax_jax.certify.bounds import Bounds, least
 from minmax_jax.certify.linear import Convolution, Dense, Flatten, MeanPool
 from minmax_jax.certify.network import box, layers_of
 from minmax_jax.certify.passes import backward, forward, refined
+from minmax_jax.tiles import join
 
 
 def normal(rng, *shape):
@@ -60,18 +63,6 @@ def test_on_a_linear_network_a_backward_pass_is_exact(linear):
     assert (got > by_intervals + 1).any()  # intervals forget what values have in common
 
 
-def test_one_linear_layer_is_exact_by_intervals_too(linear):
-    layers, inputs, _ = linear
-    first = layers[0]
-    low, high = first.forward(inputs)
-    place = (1, 0, 2, 1, 1)
-    one = jnp.zeros((*low.shape[:-1], 1, 1)).at[place].set(1)
-    for sign, end in ((1.0, low), (-1.0, -high)):
-        back, constant = first.backward(sign * one, inputs)
-        got = least(back, inputs) + constant
-        np.testing.assert_allclose(got[0], end[place], rtol=1e-4, atol=1e-4)
-
-
 @pytest.fixture(scope="module", params=VARIANTS)
 def bounded(request):
     """A LeNet's layers but for the last, what it is given, and bounds by intervals and by CROWN."""
@@ -103,8 +94,6 @@ def activations(model, images):
 
 
 def test_bounds_between_layers_hold_true_values(bounded):
-    from minmax_jax.tiles import from_tiles
-
     model, layers, images, *both = bounded
     linear = [i + 1 for i, layer in enumerate(layers) if isinstance(layer, Convolution | Dense)]
     sampled = around(images, EPS[model.variant], 200)
@@ -131,3 +120,29 @@ def test_crown_between_layers_is_inside_intervals(bounded):
         assert (other.high <= one.high + 1e-5).all()
         tighter |= bool(((other.high - other.low) < 0.8 * (one.high - one.low)).any())
     assert tighter
+
+
+@pytest.mark.parametrize("variant", ["modern", "classic"])
+@pytest.mark.parametrize("shape", [(12, 12, 1), (15, 18, 3)])
+@pytest.mark.parametrize("relaxation", ["joint", "separate"])
+def test_points_come_out_as_logits(variant, shape, relaxation):
+    model = filled(lambda rngs: mm.LeNet(shape, 3, variant, rngs=rngs))
+    images = jnp.asarray(np.random.default_rng(0).uniform(size=(2, *shape)), jnp.float32)
+
+    @jax.jit
+    def run(x):
+        return forward(layers_of(model, relaxation), box(model, x, x))[-1]
+
+    expected = nnx.jit(lambda m, x: m(x))(model, images)
+    for end in run(images):
+        np.testing.assert_allclose(end.T, expected, rtol=1e-4, atol=1e-5)
+
+
+def test_the_box_is_clipped_to_zero_one():
+    model = filled(lambda rngs: mm.LeNet((12, 12, 1), rngs=rngs))
+    images = jnp.asarray(np.random.default_rng(0).uniform(size=(2, 12, 12, 1)), jnp.float32)
+    low, high = box(model, images - 0.7, images + 0.7)
+    np.testing.assert_array_equal(low, box(model, jnp.maximum(images - 0.7, 0), images)[0])
+    assert low.min() == 0
+    assert high.max() == 1
+    assert (low <= high).all()

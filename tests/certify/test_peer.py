@@ -18,6 +18,7 @@ from minmax_jax.certify import interval_bounds, margin_bounds
 
 pytestmark = [
     *NEEDED,
+    pytest.mark.slow,
     pytest.mark.skipif(find_spec("auto_LiRPA") is None, reason="needs auto_LiRPA 0.3, by pip's --no-deps"),
     pytest.mark.filterwarnings("ignore"),  # of old names, by auto_LiRPA and by PyTorch of it
 ]

@@ -74,14 +74,6 @@ def test_one_pixel_above_all_others_makes_them_exact(pool):
     np.testing.assert_allclose(offset, 0, atol=1e-6)
 
 
-def test_windows_below_zero_are_zero_when_rectified():
-    bounds = draw(4)
-    bounds = Bounds(*(end - bounds.high.max() for end in bounds))
-    low, high, offset = RectifiedMaxPool().planes(bounds)
-    for part in (low, high, offset):
-        np.testing.assert_array_equal(part, 0)
-
-
 @given(st.integers(0, 10**6))
 @settings(max_examples=25)
 def test_the_joint_upper_plane_is_nowhere_above_one_after_the_other(seed):
@@ -106,27 +98,3 @@ def test_by_hand():
     assert below.ravel().tolist() == [0, 1, 0, 0]  # the largest lower bound, 0
     assert above.ravel().tolist() == [0, 0, 0, 0]
     assert offset.item() == 3
-
-
-@POOLS
-def test_forward_gives_the_largest_of_each_end(pool):
-    bounds = draw(5)
-    low, high = pool.forward(bounds)
-    for got, end in ((low, bounds.low), (high, bounds.high)):
-        np.testing.assert_array_equal(got, value(pool, members(np.asarray(end)[None]))[0])
-
-
-@POOLS
-def test_backwards_a_linear_function_of_the_maximum_is_bounded_below(pool):
-    bounds = draw(6)
-    rng = np.random.default_rng(7)
-    a = jnp.asarray(
-        rng.normal(size=(2, 1, *SHAPE[2:5], 3, 1)), jnp.float32
-    )  # three functions, one for all images
-    back, constant = pool.backward(a, bounds)
-    assert back.shape == (*SHAPE[:5], 3, SHAPE[5])
-    x = samples(bounds, 8)
-    exact = (np.asarray(a) * value(pool, x)[..., None, :]).sum((1, 2, 3, 4, 5))
-    slopes = members(np.asarray(back)[None])[:, 0]
-    found = (slopes[:, None] * x[..., None, :]).sum((0, 2, 3, 4, 5, 6)) + np.asarray(constant)
-    assert (found <= exact + 1e-5).all()

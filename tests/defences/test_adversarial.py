@@ -10,11 +10,10 @@ from flax import nnx
 
 import minmax_jax as mm
 from helpers.defending import KEY, assert_close, curved, graded, straight
-from helpers.linear import margins
 from helpers.small import Norm, digits
 from minmax_jax.attacks.ball import size
 from minmax_jax.defences import Adversarial, fast_adversarial
-from minmax_jax.defences.worst import frozen
+from minmax_jax.defences.adversarial import frozen
 
 PLAIN = mm.Objective()
 
@@ -135,15 +134,6 @@ def test_the_attacked_model_is_the_one_in_evaluation_mode_and_the_trained_one_is
     assert not models[0].dropout.deterministic
 
 
-def test_steps_make_the_attack_stronger():
-    model, images, labels = curved()
-    losses = [
-        float(graded(adversarial(0.1, steps=steps), model, images, labels)[0].loss) for steps in (1, 3, 10)
-    ]
-    assert float(graded(PLAIN, model, images, labels)[0].loss) < losses[0] < losses[-1]
-    assert losses[1] <= losses[2] * 1.01
-
-
 def test_it_combines_with_strength_and_penalties():
     model, images, labels = curved()
     defended = adversarial(0.1)
@@ -161,16 +151,3 @@ def test_it_is_deterministic_for_a_key_and_draws_anew_for_another():
     one, same = (graded(adversarial(0.1, steps=1), model, images, labels)[0].loss for _ in range(2))
     other = graded(adversarial(0.1, steps=1), model, images, labels, key=jax.random.key(6))[0].loss
     assert one == same != other
-
-
-def test_the_worst_margin_of_a_linear_model_by_numpy():
-    """As ``closed_form``, of a model whose margins are known without jax."""
-    model, images, labels = straight()
-    kernel = np.asarray(model.conv.kernel[...])
-    w = kernel[..., 1] - kernel[..., 0]
-    shift = float(model.conv.bias[1] - model.conv.bias[0])
-    sign = 2 * np.asarray(labels) - 1
-    margin = margins(images, labels, w) + sign * (0.5 + shift)
-    expected = np.log1p(np.exp(0.1 * np.abs(w).sum() - margin)).mean()
-    got, _ = graded(adversarial(0.1, steps=4), model, images, labels)
-    assert float(got.loss) == pytest.approx(expected, rel=1e-5)

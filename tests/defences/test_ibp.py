@@ -3,12 +3,10 @@
 import jax
 import jax.numpy as jnp
 import pytest
-from flax import nnx
 
 import minmax_jax as mm
-from helpers.defending import KEY, assert_close, graded
+from helpers.defending import assert_close, graded
 from helpers.filled import filled
-from helpers.refusal import refuses
 from helpers.small import digits
 from minmax_jax.certify import interval_bounds
 from minmax_jax.defences import IBP, Adversarial
@@ -74,9 +72,3 @@ def test_it_is_no_more_than_by_bounds_of_the_logits_alone(case):
     got, _ = graded(ibp(0.1, kappa=0.0, warmup=0.0), *case)
     assert float(got.loss) < float(mm.objective.cross_entropy(worst, labels))
     assert float(got.accuracy) >= float((worst.argmax(-1) == labels).mean())
-
-
-def test_a_model_without_bounds_is_refused():
-    model = nnx.Linear(1, 10, rngs=nnx.Rngs(0))
-    with refuses("model", "LeNet", error=TypeError):
-        IBP(0.1)(model, jnp.zeros((1, 12, 12, 1)), jnp.zeros(1, int), 0.0, KEY)

@@ -1,13 +1,11 @@
-"""Recipes: what they hold, that ``fit`` and ``sweep`` take them, and that LeNet learns by them."""
+"""Recipes: what they hold, that ``fit`` and ``sweep`` use them, and that LeNet learns by them."""
 
 import jax.numpy as jnp
 import numpy as np
-import optax
 import pytest
 from flax import nnx
 
 import minmax_jax as mm
-from helpers.refusal import refuses
 from helpers.small import digits
 from helpers.sweeping import Tiny
 from minmax_jax.defences import IBP, TRADES, Adversarial, fast_adversarial, recipe
@@ -20,8 +18,7 @@ def test_a_recipe_holds_the_defence_that_it_names(name, kind):
     plan = recipe(name, digits(), 0.2, epochs=3, batch_size=64, strength=0.5)
     defence = plan["objective"].defence
     assert type(defence) is kind and defence.eps == 0.2 and 0 < defence.warmup <= 0.5
-    assert plan["objective"].strength == 0.5
-    assert (plan["epochs"], plan["batch_size"]) == (3, 64)
+    assert (plan["objective"].strength, plan["epochs"], plan["batch_size"]) == (0.5, 3, 64)
     assert (defence == fast_adversarial(0.2, warmup=defence.warmup)) == (name == "fast")
 
 
@@ -35,19 +32,15 @@ def test_the_learning_rate_rises_and_falls_to_zero_over_the_run():
     assert moves[0] == 0 and moves[200] == pytest.approx(0, abs=1e-9)
     assert int(np.argmax(moves)) == 10 and moves[10] == pytest.approx(6e-3, rel=1e-3)
     assert (np.diff(moves[:11]) > 0).all() and (np.diff(moves[10:]) < 0).all()
-
-
-def test_equal_recipes_share_their_optimiser():
-    one, other = (recipe(name, digits(), eps) for name, eps in [("fast", 0.1), ("ibp", 0.2)])
-    assert one["optimiser"] is other["optimiser"]
-    assert recipe("fast", digits(), epochs=3)["optimiser"] is not one["optimiser"]
+    assert recipe("ibp", digits(), 0.1, epochs=20, batch_size=65)["optimiser"] is optimiser  # is shared
+    assert recipe("trades", digits(), epochs=3)["optimiser"] is not optimiser
 
 
 @pytest.mark.parametrize("batch_size", [128, 650])  # with the latter, a run of one step
-def test_fit_and_sweep_take_it(batch_size):
+def test_fit_and_sweep_use_it(batch_size):
     plan = recipe("fast", digits(), epochs=1, batch_size=batch_size)
     run = mm.fit(Tiny(nnx.Rngs(0)), digits(), **plan, progress=False)
-    assert run.outcome == "finished" and isinstance(plan["optimiser"], optax.GradientTransformation)
+    assert run.outcome == "finished"
     objective = plan.pop("objective")
     done = mm.sweep(Tiny, digits(), [objective], [0], **plan, progress=False)
     np.testing.assert_array_equal(done.results.train_accuracy[0, 0, 1:], run.history.train_accuracy)
@@ -68,19 +61,3 @@ def test_a_lenet_does_not_collapse_and_withstands_pgd(name, least):
     report = mm.robustness(run.model, part, [0.0, 0.3], attacks=["pgd"], progress=False)
     clean, attacked = report.accuracy.sel(attack="pgd").values
     assert clean > 0.85 and attacked > least
-
-
-@pytest.mark.parametrize(
-    ("options", "error", "words"),
-    [
-        ({"name": "madry"}, ValueError, ["name is 'madry'", "adversarial"]),
-        ({"data": 3}, TypeError, ["data is a int"]),
-        ({"eps": 2.0}, ValueError, ["eps is 2.0"]),
-        ({"epochs": 0}, ValueError, ["epochs is 0"]),
-        ({"batch_size": 651}, ValueError, ["batch_size is 651", "650"]),
-        ({"strength": float("nan")}, ValueError, ["strength is nan"]),
-    ],
-)
-def test_unfit_arguments_are_refused(options, error, words):
-    with refuses(*words, error=error):
-        recipe(**{"name": "fast", "data": digits()} | options)

@@ -1,4 +1,4 @@
-"""What a model withstands, by attack, radius and image."""
+"""What a model withstands, by attack, radius and image; and one image under attack."""
 
 from functools import partial
 
@@ -8,39 +8,43 @@ import numpy as np
 import pytest
 import xarray as xr
 from flax import nnx
+from hypothesis import given
+from hypothesis import strategies as st
 
 import minmax_jax as mm
 from helpers.filled import filled
 from helpers.linear import Curved, batch, linear_model, margins, worst_in_box
-from helpers.refusal import refuses
 from helpers.small import Norm, digits
+from helpers.victims import victim
 from minmax_jax.attacks.deepfool import NUDGE
-from minmax_jax.attacks.registry import NAMED
-from minmax_jax.robustness import bootstrap
-from minmax_jax.robustness.target import Victim
+from minmax_jax.attacks.registry import NAMED, NamedAttack
+from minmax_jax.jobs.progress import progress_bar
+from minmax_jax.robustness import attack_one, bootstrap_interval
+from minmax_jax.robustness.predictions import batches
+from minmax_jax.robustness.report import eps_ladder
+from minmax_jax.robustness.target import Target, prepare
 
 LINEAR, W = linear_model()
 EPS = [0, 0.02, 0.1, 0.4, 1]
 ATTACKS = ["fgsm", "noise", "pgd"]
+report_of = partial(mm.robustness, progress=False)
+
+
+def labelled(images):
+    """Images with the linear model's own predictions as labels, but for every tenth."""
+    labels = LINEAR(images).argmax(-1)
+    return mm.Split(images, labels.at[::10].set(1 - labels[::10]))
 
 
 def split(low=0.0, high=1.0, n=50):
-    """Images of the linear model with its own answers as labels, but for every tenth."""
-    images, _ = batch(low, high, n=n)
-    labels = LINEAR(images).argmax(-1)
-    return mm.Split(images, labels.at[::10].set(1 - labels[::10]))
+    return labelled(batch(low, high, n=n)[0])
 
 
 def near_the_boundary():
     """Grey images moved to the boundary, give or take a little: far from the box, for its size."""
     noise, _ = batch(-0.01, 0.01, n=50)
     step = (0.5 - 0.5 * W.sum()) / np.abs(W).sum()
-    images = 0.5 + step * np.sign(W) + np.asarray(noise)
-    labels = LINEAR(images).argmax(-1)
-    return mm.Split(images, labels.at[::10].set(1 - labels[::10]))
-
-
-report_of = partial(mm.robustness, progress=False)
+    return labelled(0.5 + step * np.sign(W) + np.asarray(noise))
 
 
 @pytest.fixture(scope="module")
@@ -57,7 +61,7 @@ def report(curved):
     return report_of(*curved, EPS, attacks=ATTACKS, batch_size=25)
 
 
-def test_the_report_is_labelled_and_names_its_settings(report):
+def test_the_report_is_labelled_names_its_settings_and_can_be_stored(report, tmp_path):
     assert report.accuracy.dims == ("attack", "eps") and report.accuracy.dtype == float
     assert report.withstood.dims == ("attack", "eps", "image") and report.withstood.dtype == bool
     assert report.minimal_eps.dims == ("attack", "image")
@@ -78,46 +82,40 @@ def test_the_report_is_labelled_and_names_its_settings(report):
         "resamples": 1000,
         "level": 0.95,
     }
+    report.to_netcdf(tmp_path / "report.nc")
+    again = xr.load_dataset(tmp_path / "report.nc")
+    xr.testing.assert_identical(again.assign_attrs(report.attrs), report)
+    assert again.attrs["clean_accuracy"] == report.attrs["clean_accuracy"] and again.withstood.dtype == bool
 
 
-def test_without_radius_it_is_clean_accuracy(report, curved):
+def test_accuracy_withstood_and_minimal_eps_say_the_same(report, curved):
     model, data = curved
-    np.testing.assert_allclose(report.accuracy.sel(eps=0), mm.accuracy(model, data), rtol=1e-6)
     right = np.asarray(model(data.images).argmax(-1)) == data.labels
     np.testing.assert_array_equal(report.withstood.sel(eps=0, attack="worst"), right)
     np.testing.assert_array_equal(report.answer == report.label, right)
-
-
-def test_accuracy_is_the_share_withstood_and_worst_is_by_example(report):
+    np.testing.assert_allclose(report.accuracy.sel(eps=0), mm.accuracy(model, data), rtol=1e-6)
     np.testing.assert_array_equal(report.accuracy, report.withstood.mean("image"))
-    single = report.withstood.sel(attack=ATTACKS)
-    np.testing.assert_array_equal(report.withstood.sel(attack="worst"), single.all("attack"))
-    assert (report.accuracy.sel(attack="worst") <= report.accuracy).all()
+    known = report.minimal_eps > report.eps
+    np.testing.assert_array_equal(report.withstood, known.transpose(*report.withstood.dims))
+    assert set(np.unique(report.minimal_eps)) <= {*EPS, np.inf}
+    each = report.sel(attack=ATTACKS)
+    np.testing.assert_array_equal(report.withstood.sel(attack="worst"), each.withstood.all("attack"))
+    np.testing.assert_array_equal(report.minimal_eps.sel(attack="worst"), each.minimal_eps.min("attack"))
 
 
-def test_accuracy_never_rises_with_eps_and_falls_where_it_must(report):
+def test_accuracy_falls_with_eps_where_it_must(report):
     assert (report.withstood.astype(int).diff("eps") <= 0).all()
     assert report.accuracy.sel(attack="pgd", eps=0.02) > 0.5
     assert report.accuracy.sel(attack="pgd", eps=0.4) < 0.1
     assert report.accuracy.sel(attack="noise", eps=0.1) > report.accuracy.sel(attack="pgd", eps=0.1)
 
 
-def test_what_is_withstood_is_what_has_a_larger_minimal_eps(report):
-    np.testing.assert_array_equal(
-        report.withstood, (report.minimal_eps > report.eps).transpose(*report.withstood.dims)
-    )
-    assert set(np.unique(report.minimal_eps)) <= {*EPS, np.inf}
-    np.testing.assert_array_equal(
-        report.minimal_eps.sel(attack="worst"), report.minimal_eps.sel(attack=ATTACKS).min("attack")
-    )
-
-
 def test_intervals_are_bootstrap_intervals_of_the_images(report, curved):
-    np.testing.assert_array_equal(report.interval, bootstrap.interval(report.withstood.values))
+    np.testing.assert_array_equal(report.interval, bootstrap_interval(report.withstood.values))
     low, high = report.interval
     assert (low <= report.accuracy).all() and (report.accuracy <= high).all() and (low < high).any()
     other = report_of(*curved, [0.1], attacks=["fgsm"], seed=7, resamples=30)
-    np.testing.assert_array_equal(other.interval, bootstrap.interval(other.withstood.values, 30, seed=7))
+    np.testing.assert_array_equal(other.interval, bootstrap_interval(other.withstood.values, 30, seed=7))
 
 
 @pytest.mark.parametrize("batch_size", [7, 50, 200])
@@ -133,35 +131,24 @@ def test_by_linf_a_linear_model_withstands_what_its_worst_images_say(batch_size)
 
 
 def test_by_l2_a_linear_model_breaks_at_its_distance():
-    data = near_the_boundary()
-    distance = margins(data.images, data.labels, W) / np.linalg.norm(W)
-    radii = [0.002, 0.005, 0.01]
-    got = report_of(LINEAR, data, radii, attacks=["fgsm", "pgd"], norm="l2")
-    for eps in radii:
-        np.testing.assert_array_equal(got.withstood.sel(attack="worst", eps=eps), distance > eps)
-    assert got.attrs["norm"] == "l2"
-    assert 0 < float(got.accuracy.sel(attack="worst", eps=0.005)) < 0.9
-
-
-def test_an_attack_for_the_smallest_change_gives_the_distance_and_answers_for_every_eps():
-    data = near_the_boundary()
-    margin = margins(data.images, data.labels, W)
-    distance = np.maximum(margin / np.linalg.norm(W), 0)
-    got = report_of(LINEAR, data, [0.002, 0.005], attacks=["deepfool", "fgsm"], norm="l2")
-    smallest = got.minimal_eps.sel(attack="deepfool")
+    """An attack for the smallest change finds it, and so answers for every eps."""
+    data, radii = near_the_boundary(), [0.002, 0.005, 0.01]
+    distance = np.maximum(margins(data.images, data.labels, W) / np.linalg.norm(W), 0)
     right = distance > 0
-    assert (smallest >= distance * (1 - 1e-3)).all()
+    got = report_of(LINEAR, data, radii, attacks=["deepfool", "fgsm", "pgd"], norm="l2")
+    for eps in radii:
+        np.testing.assert_array_equal(got.withstood.sel(attack="pgd", eps=eps), distance > eps)
+    assert got.attrs["norm"] == "l2" and 0 < float(got.accuracy.sel(attack="pgd", eps=0.005)) < 0.9
+    smallest = got.minimal_eps.sel(attack="deepfool")
+    assert (smallest >= distance * (1 - 1e-3)).all() and (smallest[~right] == 0).all()
     assert (smallest[right] <= 1.02 * (distance[right] + NUDGE) * (1 + 1e-3)).all()  # it overshoots by 2 %
-    assert (smallest[~right] == 0).all()
     np.testing.assert_array_equal(got.withstood.sel(attack="deepfool", eps=0.002), smallest > 0.002)
-    both = got.minimal_eps.sel(attack=["deepfool", "fgsm"])
-    np.testing.assert_array_equal(got.minimal_eps.sel(attack="worst"), both.min("attack"))
-    assert set(np.unique(got.minimal_eps.sel(attack="fgsm"))) <= {0, 0.002, 0.005, np.inf}
+    each = got.minimal_eps.isel(attack=slice(-1))
+    np.testing.assert_array_equal(got.minimal_eps.sel(attack="worst"), each.min("attack"))
+    assert set(np.unique(got.minimal_eps.sel(attack="fgsm"))) <= {0, *radii, np.inf}
 
 
-def test_worst_is_by_example():
-    """Two attacks that each break another half leave nothing standing."""
-
+def test_two_attacks_that_each_break_another_half_leave_nothing_standing():
     def model(images):  # right on everything, unless the first pixel was marked
         marked = images[:, 0, 0, 0] > 0.5
         return jnp.eye(10)[jnp.where(marked, -1, 1) * images[:, 0, 1, 0].astype(int)]
@@ -183,39 +170,44 @@ def test_worst_is_by_example():
 
 
 def test_an_image_misclassified_as_it_is_never_counts():
-    """Even if an "attack" happens to mend it."""
+    """Even if an "attack" happens to mend it; and a data set is its test images, by name."""
 
-    def mend(model, x, y, eps, key):
-        return x * 0
+    def one_when_black(images):
+        return jnp.where((images.sum((1, 2, 3)) == 0)[:, None], jnp.eye(10)[1], jnp.eye(10)[7])
 
-    def answers_one_when_black(images):
-        return jnp.where((images.sum((1, 2, 3)) == 0)[:, None], jnp.eye(10)[1], jnp.eye(10)[2])
+    got = report_of(one_when_black, digits(), [1.0], attacks={"mend": lambda model, x, y, eps, key: x * 0})
+    seven, one = digits().test.labels == 7, digits().test.labels == 1
+    assert got.attrs["dataset"] == "digits" and got.sizes["image"] == 203 and one.any()
+    np.testing.assert_array_equal(got.minimal_eps.sel(attack="worst"), seven * 1.0)
+    assert (got.accuracy == 0).all()
 
-    ones = mm.Split(digits().test.images[:60], np.ones(60, np.int32))
-    got = report_of(answers_one_when_black, ones, [1.0], attacks={"mend": mend})
-    assert (got.accuracy == 0).all() and (got.minimal_eps == 0).all()
+
+class Counting(Target):
+    """A target that remembers how many images were attacked at each radius."""
+
+    rows: dict
+
+    def attacked(self, name, attack, eps, rows, *rest, **options):
+        self.rows[eps] = len(rows)
+        return super().attacked(name, attack, eps, rows, *rest, **options)
 
 
-def test_an_image_broken_at_a_radius_is_broken_at_larger_ones_and_not_attacked_again(monkeypatch):
+def test_an_image_broken_at_a_radius_is_broken_at_larger_ones_and_not_attacked_again():
     """An attack that fails at large radii: what it found at small ones lies in the larger balls too."""
-    data, rows, under = split(), {}, Victim.under
-
-    def counted(self, name, attack, eps, given, *rest, **options):
-        rows[eps] = len(given)
-        return under(self, name, attack, eps, given, *rest, **options)
 
     def only_small(model, x, y, eps, key):
         return jnp.where(eps < 0.15, mm.attacks.fgsm(model, x, y, eps), x)
 
-    monkeypatch.setattr(Victim, "under", counted)
+    data = split()
+    expected = report_of(LINEAR, data, [0, 0.02, 0.1], attacks=["fgsm"]).accuracy.values[0]
     got = report_of(LINEAR, data, [0.4, 0.1, 0.0, 0.02], attacks={"small": only_small})
-    expected = [
-        float(report_of(LINEAR, data, [eps], attacks=["fgsm"]).accuracy[0, 0]) for eps in (0, 0.02, 0.1)
-    ]
-    rows_used = {eps: rows[eps] for eps in (0.02, 0.1, 0.4)}
     np.testing.assert_allclose(got.accuracy.sel(attack="small"), [*expected, expected[-1]])
-    assert rows_used[0.4] == round(50 * expected[2]) < 45
-    assert 0 not in rows  # the ball of radius 0 holds the image alone
+    Counting.rows = {}
+    target = Counting(**vars(prepare(LINEAR, data, "linf", 50)))
+    with progress_bar(0, False) as bar:
+        minimal = eps_ladder(target, "small", NamedAttack(only_small), [0.02, 0.1, 0.4], 0, bar)
+    np.testing.assert_array_equal(minimal, got.minimal_eps.sel(attack="small"))
+    assert Counting.rows == {0.02: 45, 0.1: round(50 * expected[1]), 0.4: round(50 * expected[2])}
 
 
 def test_each_attack_is_compiled_once_whatever_the_radii_and_batches():
@@ -231,46 +223,24 @@ def test_each_attack_is_compiled_once_whatever_the_radii_and_batches():
     assert len(traces) == once
 
 
-def test_an_attack_has_its_own_random_numbers_whatever_stands_beside_it(curved):
-    alone = report_of(*curved, [0.1], attacks=["noise"], batch_size=25)
-    beside = report_of(*curved, [0.1], attacks=["fgsm", "noise"], batch_size=25)
-    np.testing.assert_array_equal(alone.withstood.sel(attack="noise"), beside.withstood.sel(attack="noise"))
+def test_an_attack_has_its_own_random_numbers_whatever_stands_beside_it(curved, report):
+    noise = report_of(*curved, [0.1], attacks=["noise"], batch_size=25).withstood.sel(attack="noise", eps=0.1)
+    np.testing.assert_array_equal(noise, report.withstood.sel(attack="noise", eps=0.1))
     other = report_of(*curved, [0.1], attacks=["noise"], batch_size=25, seed=1)
-    assert (alone.withstood != other.withstood).any()
+    assert (noise != other.withstood.sel(attack="noise", eps=0.1)).any()
 
 
-def test_a_named_attack_is_the_attack_with_its_settings():
-    data = split(n=20)
-    got = report_of(LINEAR, data, [0.05], attacks=["pgd"])
-    mine = report_of(LINEAR, data, [0.05], attacks={"pgd": NAMED["pgd"].function})
-    assert got.identical(mine)
-    found = mm.attacks.pgd(LINEAR, data.images, data.labels, 0.05, steps=40, restarts=2)
-    withstood = np.asarray(LINEAR(found).argmax(-1)) == data.labels
-    np.testing.assert_array_equal(got.withstood.sel(attack="pgd", eps=0.05), withstood)
-
-
-def test_attacks_of_the_package_with_options_of_your_own():
+def test_attacks_are_named_or_functions_with_options_of_your_own():
+    data = split()
     weak = partial(mm.attacks.pgd, steps=1, step_size=0.0, random_start=False)
-    got = report_of(LINEAR, split(), [0.1], attacks={"weak": weak, "fgsm": mm.attacks.fgsm})
+    got = report_of(LINEAR, data, [0.05], attacks={"weak": weak, "pgd": NAMED["pgd"].function})
     assert float(got.accuracy.sel(attack="weak")[0]) == got.attrs["clean_accuracy"] == 0.9
-    assert got.accuracy.sel(attack="fgsm")[0] < got.accuracy.sel(attack="weak")[0]
     assert "weak: pgd(random_start=False, step_size=0.0, steps=1)" in got.attrs["attacks"]
-
-
-def test_a_data_set_is_its_test_images_by_name():
-    def model(images):
-        return jnp.eye(10)[jnp.full(len(images), 7)]
-
-    got = report_of(model, digits(), [0.1], attacks=["fgsm"])
-    assert got.attrs["dataset"] == "digits" and got.sizes["image"] == 203
-    assert (got.accuracy == np.mean(digits().test.labels == 7)).all()  # nothing changes its mind
-
-
-def test_a_report_can_be_stored_and_opened(report, tmp_path):
-    report.to_netcdf(tmp_path / "report.nc")
-    again = xr.load_dataset(tmp_path / "report.nc")
-    xr.testing.assert_identical(again.assign_attrs(report.attrs), report)
-    assert again.attrs["clean_accuracy"] == report.attrs["clean_accuracy"] and again.withstood.dtype == bool
+    named = report_of(LINEAR, data, [0.05], attacks=["pgd"])
+    assert named.withstood.sel(attack="pgd").identical(got.withstood.sel(attack="pgd"))
+    found = mm.attacks.pgd(LINEAR, data.images, data.labels, 0.05, steps=40, restarts=2)
+    right = np.asarray(LINEAR(np.stack([data.images, found]).reshape(-1, 3, 4, 2)).argmax(-1)).reshape(2, -1)
+    np.testing.assert_array_equal(named.withstood[0, 0], (right == data.labels).all(0))
 
 
 def test_progress_names_the_attack_and_the_time_left(capsys):
@@ -301,119 +271,36 @@ def test_a_module_in_training_mode_is_attacked_in_evaluation_mode():
     assert not model.dropout.deterministic
 
 
-# What cannot be trusted is refused
+@given(st.integers(1, 40), st.integers(1, 12))
+def test_batches_are_of_one_width_and_hold_each_row_once(rows, width):
+    numbers = np.arange(rows) + 7
+    parts = list(batches(numbers, width))
+    assert {len(batch) for batch, _ in parts} == {width}
+    np.testing.assert_array_equal(np.concatenate([batch[active] for batch, active in parts]), numbers)
+    assert set(np.concatenate([batch for batch, _ in parts])) == set(numbers)
 
 
-class Noisy(nnx.Module):
-    """Random even in evaluation mode."""
-
-    def __init__(self, rngs):
-        self.rngs = rngs
-
-    def __call__(self, images):
-        return images[:, 0, 0] + jax.random.normal(self.rngs.noise(), (len(images), 2))
-
-
-class Changing:
-    """A callable that draws a new random key at every call."""
-
-    def __init__(self):
-        self.key = jax.random.key(0)
-
-    def __call__(self, images):
-        self.key, key = jax.random.split(self.key)
-        return LINEAR(images) + jax.random.normal(key, (len(images), 2))
+@pytest.mark.parametrize("width", [1, 4, 10])
+def test_predictions_are_the_largest_logits_whatever_the_width(width):
+    images = np.asarray(jax.random.uniform(jax.random.key(0), (10, 2, 2, 1)))
+    brightest = images.reshape(10, 4).argmax(1)
+    data = mm.Split(images, brightest)
+    target = prepare(lambda x: x.reshape(len(x), -1), data, "linf", width)
+    np.testing.assert_array_equal(target.predictions, brightest)
+    assert target.correct.all() and target.classes == 4
 
 
-def drifting(images):
-    return LINEAR(images) + np.random.default_rng().normal(size=(len(images), 2)).astype(np.float32)
+# One image
 
 
-@pytest.mark.parametrize("model", [Noisy(nnx.Rngs(0)), Changing(), drifting])
-def test_a_model_that_answers_at_random_is_refused(model):
-    with refuses("model answers differently when asked twice", "without randomness"):
-        report_of(model, split(), [0.1])
-
-
-def test_logits_that_are_no_numbers_are_named():
-    with refuses("model gives logits that are NaN or infinite on 5 of 5 images"):
-        report_of(lambda x: jnp.zeros((len(x), 10)).at[:, 3].set(jnp.nan), digits().test[:5], [0.1])
-
-
-def test_logits_that_are_no_numbers_in_the_ball_are_named():
-    def model(images):
-        return jnp.where(images.min((1, 2, 3))[:, None] < 0.4, jnp.nan, LINEAR(images))
-
-    with refuses("NaN or infinite on images that attack 'fgsm' found"):
-        report_of(model, split(0.5, 0.6), [0.05, 0.3], attacks=["fgsm"])
-
-
-def test_labels_that_name_no_class_are_refused():
-    with refuses("labels hold values outside 0 to 1, the classes of the model"):
-        report_of(LINEAR, mm.Split(split().images, np.full(50, 2)), [0.1])
-
-
-@pytest.mark.parametrize(
-    ("shift", "words"),
-    [
-        (0.2, ["attack 'mine' changes an image by 0.2", "at eps 0.1", "by norm 'linf'"]),
-        (np.nan, ["attack 'mine' gives images outside [0, 1] or NaN"]),
-        (-0.1, ["attack 'mine' gives images outside [0, 1] or NaN"]),
-    ],
-)
-def test_an_attack_that_leaves_the_ball_or_the_box_is_refused(shift, words):
-    def attack(model, x, y, eps, key):
-        return x + shift
-
-    with refuses(*words):
-        report_of(LINEAR, split(0.0, 0.2), [0.1], attacks={"mine": attack})
-
-
-@pytest.mark.parametrize(
-    ("options", "words"),
-    [
-        ({"eps": [0.1, 1.5]}, ["eps is 1.5", "in [0, 1]"]),
-        ({"eps": [-0.1]}, ["eps is -0.1"]),
-        ({"eps": [np.nan]}, ["eps is nan"]),
-        ({"eps": []}, ["eps is []", "one radius or more"]),
-        ({"eps": [np.inf], "norm": "l2"}, ["eps is inf", "[0, inf)"]),
-        ({"attacks": ["magic"]}, ["attacks is", "magic", "fgsm"]),
-        ({"attacks": "pgd"}, ["attacks is 'pgd'"]),
-        ({"norm": "l0"}, ["norm is 'l0'"]),
-        ({"norm": "l1", "attacks": ["deepfool"]}, ["attack 'deepfool' has no norm 'l1'"]),
-        ({"batch_size": 0}, ["batch_size is 0"]),
-        ({"resamples": 0}, ["resamples is 0"]),
-        ({"seed": -1}, ["seed is -1", "0 to 2147483647"]),
-        ({"eps": ["a"]}, ["eps is ['a']", "one radius or more"]),
-        ({"attacks": None}, ["attacks is None"]),
-        ({"attacks": [["pgd"]]}, ["attacks is [['pgd']]"]),
-    ],
-)
-def test_unfit_arguments_are_named(options, words):
-    with refuses(*words):
-        report_of(LINEAR, split(), **{"eps": [0.1]} | options)
-
-
-def test_a_model_that_was_changed_since_it_was_compiled_is_refused():
-    class Shifted:
-        shift = 0.0
-
-        def __call__(self, images):
-            return LINEAR(images) + jnp.array([[self.shift, 0.0]])
-
-    model, data = Shifted(), split()
-    report_of(model, data, [0.1])
-    model.shift = 5.0
-    with refuses("model answers differently once it is compiled", "wrap a changed model in a new function"):
-        report_of(model, data, [0.1])
-
-
-def test_data_of_another_kind_is_named():
-    with refuses("data must be a minmax_jax.data.split.Split, got a tuple", error=TypeError):
-        report_of(LINEAR, (split().images, split().labels), [0.1])
-    with refuses("model must be a callable, got a str", error=TypeError):
-        report_of("lenet", split(), [0.1])
-    with refuses("data must be a minmax_jax.data.split.Split, got a Dataset", error=TypeError):
-        mm.accuracy(LINEAR, digits())
-    with refuses("batch_size must be at least 1, got 0"):
-        mm.accuracy(LINEAR, split(), batch_size=0)
+@pytest.mark.parametrize("attack", ["fgsm", "pgd"])
+def test_one_image_is_the_named_attack_on_a_batch_of_one(attack):
+    model, test = victim("standard"), digits().test
+    image, label = test.images[5], int(test.labels[5])
+    moved, logits = attack_one(model, image, label, 0.1, attack, seed=2)
+    expected = NAMED[attack].function(model, image[None], np.array([label]), 0.1, key=jax.random.key(2))
+    np.testing.assert_allclose(moved, expected[0], atol=1e-5)
+    np.testing.assert_allclose(logits, model(np.stack([image, moved])), atol=1e-4)
+    own = int(model(image[None]).argmax())  # without a label the model's own prediction is attacked
+    without, with_own = (attack_one(model, image, given, 0.1, attack)[0] for given in (None, own))
+    np.testing.assert_array_equal(without, with_own)
