@@ -50,7 +50,7 @@ def test_bad_options_are_named(options, words, capsys):
             ["attacked must have the seeds of plain, [0, 1, 2, 3], got [7, 8, 9, 10]"],
         ),
         (lambda: robust_accuracy(BASES, 0.7), ["eps must be one of [", "], got 0.7"]),
-        (lambda: mm.study.correlates(BASES, eps=0.7), ["eps must be one of [", "], got 0.7"]),
+        (lambda: mm.study.correlates(penalties(), eps=0.7), ["eps must be one of [", "], got 0.7"]),
         *(
             (
                 lambda one=one: mm.study.adversarial_training_effect(one, one.l1),

@@ -1,6 +1,7 @@
 """The data of the study: every data set is split into a training, a validation and a test part."""
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
@@ -18,7 +19,7 @@ class StudyData:
     data: Dataset
     validation: Split
 
-    @property
+    @cached_property
     def checksum(self) -> str:
         """Checksums of all images and labels that are used."""
         parts = [self.data.train, self.data.test, self.validation]

@@ -1,13 +1,19 @@
 """A factorial experiment: its units cross all levels, and its table holds what each of them gave."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from pathlib import Path
 
 import numpy as np
+import optax
 import pytest
 
 from minmax_jax.study.design.arm import Arm
+from minmax_jax.study.design.candidate import Candidate
+from minmax_jax.study.design.condition import Condition
 from minmax_jax.study.experiments.factorial import Factorial, Plan, Variable, stored
-from minmax_jax.study.experiments.plans import PLANS
+from minmax_jax.study.experiments.observation import Observation
+from minmax_jax.study.experiments.regularisation import QUICK
+from minmax_jax.study.experiments.search import Search
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,7 +43,7 @@ class Sums(Factorial):
 
 def table(setting):
     units = setting.experiment("sums", "How much?").units
-    return setting.table([unit.work("folder", print) for unit in units])
+    return setting.table([unit.work(Path("unused"), print) for unit in units])
 
 
 def test_units_cross_all_levels_and_the_table_labels_them():
@@ -79,23 +85,48 @@ def test_a_plan_is_completed_by_what_is_in_the_folder(tmp_path):
     assert Plan("sums", "", Sums(times=5), Sums()).experiment(tmp_path).config["how often"] == 5
 
 
-def test_every_plan_of_the_study_is_in_full_as_stated():
-    counts = {
-        name: [len(plan.full.factors[one]) for one in plan.full.factors] for name, plan in PLANS.items()
-    }
-    assert counts == {
-        "observation": [10, 10],
-        "observation_attacked": [5, 10],
-        "theory": [3],
-        "regularisation_strengths": [19, 5],
-        "regularisation_readings": [14, 5],
-        "regularisation_norms": [11, 5],
-        "regularisation_weak": [9, 5],
-        "regularisation_defended": [5, 5],
-        "regularisation_defended_weak": [6, 5],
-        "confirmation": [0, 5],  # the arms are chosen by results
-        "confirmation_weak": [0, 5],
-        "robust_search": [8],
-        "robust": [3],
-    }
-    assert all(plan.quick.small and not plan.full.small for plan in PLANS.values())
+class Explosive:
+    """Trains in steps with which every network diverges."""
+
+    def training(self, steps=0):
+        return super().training(steps) | {"optimiser": optax.sgd(1e30)}
+
+
+class ExplosiveCondition(Explosive, Condition): ...
+
+
+class ExplosiveArm(Explosive, Arm): ...
+
+
+class ExplosiveCandidate(Explosive, Candidate): ...
+
+
+CASES = {
+    "observation": (Observation(conditions=(Condition(),), epochs=1, snapshots=2, small=True), Condition()),
+    "regularisation": (replace(QUICK, arms=(Arm(),)), Arm()),
+    "search": (Search(epochs=1, images=8, attack="pgd", small=True), Candidate("adversarial")),
+}
+
+
+def work(case, treatment, folder, tell=lambda share: None):
+    setting = CASES[case][0]
+    return setting.work(treatment, *((0,) if "seeds" in setting.crossed else ()), folder, tell)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("case", CASES)
+def test_a_stopped_run_is_not_taken_for_a_finished_one(case, tmp_path):
+    def press(share):
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        work(case, CASES[case][1], tmp_path, press)
+
+
+@pytest.mark.slow
+def test_a_network_that_diverges_leaves_a_hole_or_is_measured_and_marked(tmp_path):
+    assert work("observation", ExplosiveCondition(), tmp_path) == {"finished": np.array(False)}
+    found = work("regularisation", ExplosiveArm(), tmp_path)
+    assert not found["finished"] and np.isfinite(found["clean_accuracy"])
+    found = work("search", ExplosiveCandidate("adversarial"), tmp_path)
+    assert found == {"clean_accuracy": 0, "robust_accuracy": 0}

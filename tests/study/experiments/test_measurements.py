@@ -1,7 +1,5 @@
 """What is measured of a network and of its kernels, compared with other ways to the same numbers."""
 
-from functools import cache
-
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -28,33 +26,6 @@ ROWS = np.array([FIRST, MIDDLE, LAST], np.float32).reshape(3, 2, 2, 1, 1)
 def found():
     test = digits().test
     return measurements.measure(run().model, test, test[:20], 0, attacks=("fgsm",), rival=lenet())
-
-
-@cache
-def images() -> mm.Split:
-    """Test images, the first of which is classified as labelled, so that there is something to attack."""
-    test = digits().test
-    right = np.asarray(run().model(test.images).argmax(1) == test.labels)
-    return test[int(right.argmax()) :]
-
-
-@pytest.fixture(scope="module")
-def kept():
-    return example.example(run().model, images(), RADII, seed=4)
-
-
-@pytest.mark.slow
-def test_everything_is_there_and_shaped_as_said(found, kept):
-    labels = measurements.labels(("fgsm",))
-    sizes = {name: len(axis[1] if isinstance(axis, tuple) else axis) for name, axis in labels.items()}
-    assert list(found) == list(measurements.VARIABLES)
-    for name, one in measurements.VARIABLES.items():
-        assert found[name].shape == tuple(sizes[dim] for dim in one.dims), name
-        assert found[name].dtype == np.float32
-    sizes = {"row": 5, "column": 5, "filter": 6, "eps": 2, "height": 28, "width": 28}
-    assert set(kept) == set(example.VARIABLES)
-    for name, one in example.VARIABLES.items():
-        assert kept[name].shape == tuple(sizes[dim] for dim in one.dims), name
 
 
 @pytest.mark.slow
@@ -108,8 +79,10 @@ def test_weights_by_hand():
 
 
 @pytest.mark.slow
-def test_what_is_kept_to_look_at_is_pgd_on_the_first_image(kept):
-    one, model = images()[:1], run().model
+def test_what_is_kept_to_look_at_is_pgd_on_the_first_image():
+    test, model = digits().test, run().model
+    first = int(np.asarray(model(test.images).argmax(1) == test.labels).argmax())  # one that can be attacked
+    one, kept = test[first : first + 1], example.example(model, test[first:], RADII, seed=4)
     for i, eps in enumerate(RADII):
         moved = mm.attacks.pgd(model, one.images, one.labels, eps, key=jax.random.key(4))
         seen = kept["image"].astype(float) + kept["perturbation"][i]

@@ -1,7 +1,5 @@
 """Regularisation in quick mode: paired arms, each seed with its own images; and what is confirmed of it."""
 
-from dataclasses import replace
-
 import numpy as np
 import pytest
 import xarray as xr
@@ -12,17 +10,13 @@ from helpers.made_up import penalties
 from helpers.small import lenet, same_weights
 from minmax_jax.intervals import initial_bound
 from minmax_jax.study.design.arm import Arm, arms_of
-from minmax_jax.study.design.candidate import Candidate
-from minmax_jax.study.design.condition import REFERENCE
 from minmax_jax.study.design.data import study_data
 from minmax_jax.study.engine.result import about, read, write
 from minmax_jax.study.engine.runner import run
 from minmax_jax.study.experiments import regularisation
 from minmax_jax.study.experiments.confirmation import choose
 from minmax_jax.study.experiments.measurements import RADII
-from minmax_jax.study.experiments.observation import Observation
 from minmax_jax.study.experiments.plans import PLANS
-from minmax_jax.study.experiments.search import Search
 
 PARTS = ("strengths", "readings", "norms", "defended")
 BASE = Arm()
@@ -82,31 +76,6 @@ def test_results_in_a_folder_make_one_table(results, tmp_path):
         for name in ("clean_accuracy", "fuzziness", "image"):
             np.testing.assert_array_equal(same[name], one[name])
     assert all(whole[name].attrs["long_name"] for name in whole.data_vars)
-
-
-@pytest.mark.slow
-def test_a_network_that_diverges_is_measured_and_marked():
-    one = replace(regularisation.QUICK, arms=(BASE,))
-    found = one.work(Arm("fuzziness", 1e38), 0, "unused", lambda share: None)
-    assert not found["finished"] and np.isfinite(found["clean_accuracy"])
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize(
-    ("setting", "treatment"),
-    [
-        (Observation(conditions=(REFERENCE,), epochs=1, snapshots=2, small=True), REFERENCE),
-        (replace(regularisation.QUICK, arms=(BASE,)), BASE),
-        (replace(Search(), epochs=1, small=True), Candidate("adversarial")),
-    ],
-)
-def test_a_stopped_run_is_not_taken_for_a_finished_one(setting, treatment, tmp_path):
-    def press(share):
-        raise KeyboardInterrupt
-
-    cell = (treatment, 0) if len(setting.crossed) == 2 else (treatment,)
-    with pytest.raises(KeyboardInterrupt):
-        setting.work(*cell, tmp_path, press)
 
 
 @pytest.mark.slow
