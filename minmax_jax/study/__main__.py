@@ -12,8 +12,6 @@ from minmax_jax.study.engine.runner import run
 from minmax_jax.study.experiments.plans import PLANS
 
 RESULTS = Path("notebooks/results")
-
-
 STOPPED = 130  # what a shell gives for a command that Ctrl-C ended
 
 

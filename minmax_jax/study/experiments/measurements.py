@@ -20,8 +20,8 @@ from minmax_jax.kernels import RANKS, kernels
 from minmax_jax.lenet import LeNet
 from minmax_jax.minmax import near_zero
 from minmax_jax.objective import TRAINABLE_READINGS
-from minmax_jax.robustness import robustness
-from minmax_jax.robustness.masking import CHECKS, masking
+from minmax_jax.robustness import masking, robustness
+from minmax_jax.robustness.masking import CHECKS
 from minmax_jax.study.design.condition import CONVOLUTIONS, LAYERS
 from minmax_jax.study.engine.experiment import Arrays
 from minmax_jax.study.experiments.factorial import Variable
@@ -119,10 +119,10 @@ def weights(model: LeNet) -> Arrays:
 
 
 def alarms(table: "xr.Dataset") -> "xr.DataArray":
-    """Whether a check for masking alarms, by the number of ``images`` in the table's ``attrs``.
+    """Whether a check for masking raises an alarm: above 1 % of the images that were right, and above one.
 
-    That is above 1 % of the images classified as labelled, and above one image. How many those were of the
-    attacked images is taken from the accuracy on all.
+    How many of the attacked images those were is estimated by the accuracy on all images and the number of
+    ``images`` in the table's ``attrs``.
     """
     images = table.masking * table.clean_accuracy * table.attrs["images"]
     return (table.masking > 0.01) & (images > 1.5)

@@ -25,8 +25,6 @@ if TYPE_CHECKING:
 
 NAME = "robust"
 WEIGHT = "weight "  # begins the names of weights in the table
-
-
 VARIABLES = {
     "clean_accuracy": Variable((), "accuracy on all test images"),
     "accuracy": Variable(("attack", "eps"), "accuracy under attack on the first test images"),

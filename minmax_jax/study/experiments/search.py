@@ -1,7 +1,7 @@
 """The search for the most robust LeNet-5: candidates, compared on validation images.
 
-Of one seed each: it finds a good recipe, and says nothing on what fuzziness does. For that, see
-``regularisation``.
+Each is trained from one seed: this finds a good recipe, but says nothing about what fuzziness does; for
+that, see ``regularisation``.
 """
 
 from collections.abc import Sequence
