@@ -1,5 +1,5 @@
 """The benchmark: this package against PyTorch at its best, ``python -m minmax_jax.benchmark``.
 
-Both sides do the same work, which is checked before anything is timed, and take turns in separate
-processes. PyTorch comes with the extra ``peers`` and is imported in the processes of its side only.
+It may use everything but the study, the plots and the widgets; PyTorch, from the extra ``peers``, is
+imported by the files ``torch_*.py`` and ``agreement.py`` alone, in processes of their own.
 """

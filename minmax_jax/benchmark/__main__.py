@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from minmax_jax.benchmark import table
-from minmax_jax.benchmark.alternation import Measured, alternate, ask
-from minmax_jax.benchmark.ratio import ratio
+from minmax_jax.benchmark.alternation import Comparison, alternate, ask
 from minmax_jax.benchmark.rows import DEVICE, ROWS, Row, Size, choose
+from minmax_jax.benchmark.timing import ratio
 
 
 def parse(arguments: list[str] | None) -> tuple[argparse.ArgumentParser, argparse.Namespace]:
@@ -27,34 +27,31 @@ def parse(arguments: list[str] | None) -> tuple[argparse.ArgumentParser, argpars
         metavar="ROWS",
         help=f"some of {known}; the default leaves autoattack out, which takes half an hour",
     )
-    parser.add_argument("--runs", type=int, help="alternations (default 5, or 2 where cost grows)")
-    parser.add_argument("--quick", action="store_true", help="about a minute, in place of about ten")
+    parser.add_argument("--runs", type=int, help="alternations (default 5, or 2 for rows that show growth)")
+    parser.add_argument("--quick", action="store_true", help="about a minute, instead of about ten")
     parser.add_argument("--gpu", action="store_true", help="the GPU's rows, whatever device JAX finds")
     parser.add_argument("--json", metavar="FILE", type=Path, help="write all numbers to a file")
     options = parser.parse_args(arguments)
     if options.runs is not None and options.runs < 1:
-        parser.error(f"--runs is {options.runs}; it takes at least 1")
+        parser.error(f"--runs must be at least 1, got {options.runs}")
     if options.json is not None and not options.json.absolute().parent.is_dir():
-        parser.error(f"--json is {options.json}; it takes a file in a folder that exists")
+        parser.error(f"--json must be a file in an existing folder, got {options.json}")
     return parser, options
 
 
 def say(text: str) -> None:
-    """Tell how far it is, apart from the table."""
+    """Report progress, apart from the table."""
     print(text, file=sys.stderr, flush=True)
 
 
 def plan(parser: argparse.ArgumentParser, options: argparse.Namespace) -> tuple[dict[str, Row], Any]:
-    """The rows to measure on this machine, and the machine. Ends the command where a row is unknown."""
+    """The rows to measure on this machine, and the machine. Ends the command if a row is unknown."""
     machine = ask("machine")
     device = options.gpu or machine["backend"] != "cpu"
     try:
         rows = choose(options.only, quick=options.quick, device=device)
     except ValueError as error:
         parser.error(str(error))
-    if not machine["sweep"]:
-        say("this version has no mm.sweep, so its rows are left out")
-        rows = {name: row for name, row in rows.items() if row.measure not in ("sweep", "device")}
     for name, row in [*rows.items()]:
         if missing := [package for package in row.needs if find_spec(package) is None]:
             say(f"{' and '.join(missing)} is not installed, so the row {name} is left out")
@@ -63,7 +60,7 @@ def plan(parser: argparse.ArgumentParser, options: argparse.Namespace) -> tuple[
 
 
 def agree(rows: dict[str, Row]) -> dict[str, Any]:
-    """What is known of both sides computing the same. Raises RuntimeError where they do not."""
+    """How far the two sides differ, by model. Raises RuntimeError if they do not compute the same."""
     factors = [0] if set(rows) != {"channels"} else []
     factors += ROWS["channels"].cases if "channels" in rows else []
     found = {}
@@ -71,39 +68,42 @@ def agree(rows: dict[str, Row]) -> dict[str, Any]:
         model = f"two convolutions, {factor} times as many channels" if factor else "LeNet"
         say(f"checking that both sides compute the same: {model}")
         found[model] = ask("agreement", str(factor))
-        if found[model]["objections"]:
-            listing = "\n".join(found[model]["objections"])
-            raise RuntimeError(f"the two sides do not compute the same, so nothing is timed:\n{listing}")
+        refuse(found[model]["objections"], "nothing is timed")
     return found
 
 
-def all_of(rows: dict[str, Row], sizes: dict[str, Size], peer: bool) -> dict[str, list[Measured]]:
-    """The measurements of all rows; Ctrl-C ends them early, and whole rows are kept."""
-    measured: dict[str, list[Measured]] = {}
+def refuse(objections: list[str], consequence: str) -> None:
+    """Raise RuntimeError if there are objections to measuring."""
+    if objections:
+        listing = "\n".join(objections)
+        raise RuntimeError(f"the two sides do not compute the same, so {consequence}:\n{listing}")
+
+
+def measure(rows: dict[str, Row], sizes: dict[str, Size], peer: bool) -> dict[str, list[Comparison]]:
+    """The measurements of all rows; Ctrl-C ends them early and keeps the rows that are finished."""
+    measured: dict[str, list[Comparison]] = {}
     with tempfile.TemporaryDirectory(prefix="minmax_jax-benchmark-") as folder:
         try:
             for name, row in rows.items():
-                size = replace(sizes[name], victim=victim_in(Path(folder))) if row.long else sizes[name]
+                size = replace(sizes[name], target=target_in(Path(folder))) if row.long else sizes[name]
                 measured[name] = alternate(name, row, size, peer, say, ask)
         except KeyboardInterrupt:
             say("stopped; these are the rows that were finished")
     return measured
 
 
-def victim_in(folder: Path) -> str:
+def target_in(folder: Path) -> str:
     """The file of a robust model to attack, trained if it is not there yet. Raises as ``agree`` does."""
-    file = folder / "victim.npz"
+    file = folder / "target.npz"
     if not file.exists():
         say("training a robust model to attack")
-        about = ask("victim", str(file))
-        say(f"{about['clean']:.1%} of its guesses are right, and {about['robust']:.1%} under PGD")
-        if about["objections"]:
-            listing = "\n".join(about["objections"])
-            raise RuntimeError(f"the two sides do not compute the same, so it is not attacked:\n{listing}")
+        about = ask("target", str(file))
+        say(f"its accuracy is {about['clean']:.1%}, and {about['robust']:.1%} under PGD")
+        refuse(about["objections"], "it is not attacked")
     return str(file)
 
 
-def numbers(measured: list[Measured]) -> list[dict[str, Any]]:
+def numbers(measured: list[Comparison]) -> list[dict[str, Any]]:
     """All measurements of a row and their ratio, for a file."""
     found = []
     for one in measured:
@@ -122,7 +122,7 @@ def main(arguments: list[str] | None = None) -> None:
         rows, machine = plan(parser, options)
         agreement = agree(rows) if peer and rows else {}
         sizes = {name: row.size(options.quick, options.runs) for name, row in rows.items()}
-        measured = all_of(rows, sizes, peer)
+        measured = measure(rows, sizes, peer)
     except RuntimeError as error:
         parser.exit(1, f"{error}\n")
     rows = {name: rows[name] for name in measured}
@@ -136,7 +136,7 @@ def main(arguments: list[str] | None = None) -> None:
 
 def show(
     rows: dict[str, Row],
-    measured: dict[str, list[Measured]],
+    measured: dict[str, list[Comparison]],
     machine: dict[str, Any],
     runs: dict[str, int],
     peer: bool,

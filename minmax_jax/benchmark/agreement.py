@@ -1,4 +1,4 @@
-"""Both sides compute the same: seen to before anything is timed."""
+"""Both sides compute the same: this is checked before anything is timed."""
 
 from typing import Any
 
@@ -12,7 +12,7 @@ from torch.nn import functional
 from minmax_jax.benchmark.jax_side import Plain
 from minmax_jax.benchmark.rows import BATCH
 from minmax_jax.benchmark.torch_models import in_torch_form, twin_of
-from minmax_jax.benchmark.torch_side import FORMS, name_of, stepper, tensors
+from minmax_jax.benchmark.torch_step import FORMS, name_of, stepper, tensors
 from minmax_jax.data import Dataset, Split, load
 from minmax_jax.lenet import LeNet
 from minmax_jax.objective import cross_entropy
@@ -37,7 +37,7 @@ def difference(one: Any, other: Any) -> float:
 
 
 def differences(factor: int = 0) -> dict[str, dict[str, float]]:
-    """How far PyTorch's loss, gradients and training are from ours, by form of training.
+    """How far PyTorch's loss, gradients and training differ from ours, by form of training.
 
     Training is ``mm.fit`` against PyTorch's loop on the same batches, step by step.
     """
@@ -45,10 +45,10 @@ def differences(factor: int = 0) -> dict[str, dict[str, float]]:
     small = Dataset("mnist", data.train[: STEPS * BATCH], data.test[:BATCH], data.class_names)
     batch = small.train[:BATCH]
     # Where neighbouring patches of a digit are equal, max-pool has ties, and rounding decides which of them
-    # takes the gradient in the images. With noise there are none.
+    # gets the gradient in the images. With noise there are no ties.
     noise = np.random.default_rng(0).random(batch.images.shape, np.float32)
-    clear = Split(0.5 * (batch.images + noise), batch.labels)
-    ours, ours_clear = (derivatives(model, one.images, one.labels) for one in (batch, clear))
+    untied = Split(0.5 * (batch.images + noise), batch.labels)
+    ours, ours_untied = (derivatives(model, one.images, one.labels) for one in (batch, untied))
     losses = fit(model, small, batch_size=BATCH, snapshots=2, progress=False).history.loss.values
     order = np.asarray(epoch_order(jax.random.key(0), 1, len(small.train), BATCH))
     found = {}
@@ -56,15 +56,15 @@ def differences(factor: int = 0) -> dict[str, dict[str, float]]:
         images, labels = tensors(small.train, layout)
         theirs = twin_derivatives(twin_of(model), *tensors(batch, layout))
         one = {"loss": difference(ours["loss"], theirs["loss"])}
-        theirs_clear = twin_derivatives(twin_of(model), *tensors(clear, layout))
+        theirs_untied = twin_derivatives(twin_of(model), *tensors(untied, layout))
         name = "gradient in the images"
-        one[name] = difference(ours_clear[name], theirs_clear[name])
+        one[name] = difference(ours_untied[name], theirs_untied[name])
         pairs = zip(ours["gradient"].items(), theirs["gradient"].items(), strict=True)
         one["gradient"] = max(difference(a, b) for (_, a), (_, b) in pairs)
-        course = twin_course(
+        losses_there = twin_losses(
             twin_of(model), images, labels, torch.from_numpy(order.astype(np.int64)), layout, fused
         )
-        one["losses of training"] = difference(losses, course)
+        one["losses of training"] = difference(losses, losses_there)
         found[name_of(layout, fused)] = one
     return found
 
@@ -94,7 +94,7 @@ def twin_derivatives(net: Any, images: Any, labels: Any) -> dict[str, Any]:
     return {"loss": loss.detach().numpy(), "gradient": tree, "gradient in the images": images.grad.numpy()}
 
 
-def twin_course(net: Any, images: Any, labels: Any, order: Any, layout: str, fused: bool) -> list[float]:
+def twin_losses(net: Any, images: Any, labels: Any, order: Any, layout: str, fused: bool) -> list[float]:
     """PyTorch's loss on each batch, before its training step."""
     step, losses = stepper(net, layout, fused), []
     for rows in order:
@@ -105,9 +105,9 @@ def twin_course(net: Any, images: Any, labels: Any, order: Any, layout: str, fus
 
 
 def objections(found: dict[str, dict[str, float]]) -> list[str]:
-    """What is too far apart, one line each; NaN is."""
+    """What differs by too much, one line each; NaN does."""
     return [
-        f"{form}: {name} differs by {value:.2g} of its size, and may by {LIMITS[name]:g}"
+        f"{form}: {name} differs by {value:.2g} of its size, and may differ by {LIMITS[name]:g}"
         for form, one in found.items()
         for name, value in one.items()
         if not value <= LIMITS[name]

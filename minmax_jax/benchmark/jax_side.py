@@ -1,9 +1,6 @@
 """Our side: the work as a user of the package has it done."""
 
 from collections.abc import Callable
-from importlib import import_module
-from statistics import median
-from time import perf_counter
 from typing import Any
 
 import jax
@@ -11,14 +8,16 @@ import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 
-from minmax_jax.attacks.pgd import pgd as attack
-from minmax_jax.benchmark.rows import BATCH, EPS, PGD_STEPS, RESTARTS, Result, Size
+from minmax_jax import attacks
+from minmax_jax.benchmark.rows import BATCH, EPS, PGD_STEPS, RESTARTS, Size
+from minmax_jax.benchmark.timing import Result, per_step, repeated
 from minmax_jax.convolution import Conv
 from minmax_jax.data import Dataset, Split, load
 from minmax_jax.evaluation import accuracy
 from minmax_jax.lenet import LeNet
 from minmax_jax.objective import Objective
-from minmax_jax.robustness import robustness as under_attack
+from minmax_jax.robustness import robustness as accuracy_under_attack
+from minmax_jax.sweeps import sweep as train_many
 from minmax_jax.training import fit
 
 
@@ -39,38 +38,18 @@ class Plain(nnx.Module):
 
 
 def digits(images: int) -> Dataset:
-    """The first training images of MNIST, and so few test images that testing them takes no time."""
+    """The first training images of MNIST, with so few test images that testing takes no time."""
     data = load("mnist")
     return Dataset("mnist", data.train[:images], data.test[:BATCH], data.class_names)
 
 
-def timed(call: Callable[[], Any]) -> float:
-    """Seconds that a call takes, the arrays it returns computed."""
-    start = perf_counter()
-    jax.block_until_ready(call())
-    return perf_counter() - start
+def as_predicted(model: nnx.Module, images: int) -> Split:
+    """The first test images, labelled as the model predicts.
 
-
-def repeated(call: Callable[[], Any], repeats: int) -> Result:
-    """Median of repeated calls after a first one."""
-    first = timed(call)
-    later = median(timed(call) for _ in range(repeats))
-    return Result(later, first - later)
-
-
-def per_step(run: Callable[[int], Any], epochs: int, steps: int) -> Result:
-    """One step of ``run(epochs)``, which takes ``steps`` in an epoch, without what a run costs once.
-
-    That is the difference between a run of some epochs and a run of one, after a first run of one.
+    No image is misclassified before the attack, so all of them are attacked, on both sides.
     """
-
-    def seconds(epochs: int) -> float:
-        start = perf_counter()
-        run(epochs)
-        return perf_counter() - start
-
-    first, short, long = seconds(1), seconds(1), seconds(epochs)
-    return Result((long - short) / ((epochs - 1) * steps), first - short)
+    pixels = load("mnist").test.images[:images]
+    return Split(pixels, np.asarray(model(pixels).argmax(1)))
 
 
 def fitted(model: nnx.Module, images: int, batch: int, epochs: int) -> Result:
@@ -94,30 +73,27 @@ def channels(factor: int, size: Size) -> Result:
 
 
 def pgd(batch: int, size: Size) -> Result:
-    """One step of PGD, its start and its end counted in."""
+    """One step of PGD, with its share of the attack's start and end."""
     data = load("mnist").test[:batch]
     images, labels = jnp.asarray(data.images), jnp.asarray(data.labels)
     definition, weights = nnx.split(LeNet(rngs=nnx.Rngs(0)))
 
     @jax.jit
     def attacked(weights: Any, images: jax.Array, labels: jax.Array) -> jax.Array:
-        return attack(nnx.merge(definition, weights), images, labels, EPS, steps=PGD_STEPS)
+        return attacks.pgd(nnx.merge(definition, weights), images, labels, EPS, steps=PGD_STEPS)
 
-    whole = repeated(lambda: attacked(weights, images, labels), size.repeats)
+    whole = repeated(lambda: attacked(weights, images, labels).block_until_ready(), size.repeats)
     return whole._replace(seconds=whole.seconds / PGD_STEPS)
 
 
 def robustness(batch: int, size: Size) -> Result:
-    """One step of the PGD that ``mm.robustness`` does by itself, all else that it does counted in.
-
-    Labels are the model's own answers: images that are misclassified as they are would not be attacked.
-    """
+    """One step of the PGD in ``mm.robustness``, with its share of all else that the call does."""
     batches = 5
-    model, images = LeNet(rngs=nnx.Rngs(0)), load("mnist").test.images[: batches * batch]
-    data = Split(images, model(images).argmax(1))
+    model = LeNet(rngs=nnx.Rngs(0))
+    data = as_predicted(model, batches * batch)
 
     def run() -> Any:
-        return under_attack(model, data, [EPS], attacks=["pgd"], batch_size=batch, progress=False)
+        return accuracy_under_attack(model, data, [EPS], attacks=["pgd"], batch_size=batch, progress=False)
 
     whole = repeated(run, size.repeats)
     return whole._replace(seconds=whole.seconds / (batches * RESTARTS * PGD_STEPS))
@@ -127,11 +103,6 @@ def evaluation(images: int, size: Size) -> Result:
     """The accuracy on test images."""
     model, data = LeNet(rngs=nnx.Rngs(0)), load("mnist").test[:images]
     return repeated(lambda: accuracy(model, data), size.repeats)
-
-
-def can_sweep() -> bool:
-    """Whether this version of the package has ``mm.sweep``."""
-    return callable(getattr(import_module("minmax_jax"), "sweep", None))
 
 
 def grid(models: int) -> tuple[list[Objective], list[int]]:
@@ -147,8 +118,7 @@ def sweep(models: int, size: Size) -> Result:
     data, (objectives, seeds) = digits(images), grid(models)
 
     def run(epochs: int) -> Any:
-        many = import_module("minmax_jax").sweep
-        return many(LeNet, data, objectives, seeds, epochs=epochs, batch_size=BATCH, progress=False)
+        return train_many(LeNet, data, objectives, seeds, epochs=epochs, batch_size=BATCH, progress=False)
 
     return per_step(run, size.epochs, models * (images // BATCH))
 

@@ -1,4 +1,4 @@
-"""The machine and the versions that numbers were measured on."""
+"""The machine and the versions that numbers were measured with."""
 
 import os
 import platform
@@ -12,7 +12,7 @@ PACKAGES = ("minmax_jax", "jax", "jaxlib", "flax", "optax", "torch")
 
 
 def processor(listing: Path = Path("/proc/cpuinfo")) -> str:
-    """The CPU's name, as far as the system tells it."""
+    """The CPU's name, if the system tells it."""
     if listing.exists():
         for line in listing.read_text("utf-8", errors="replace").splitlines():
             if line.startswith("model name"):
@@ -21,7 +21,7 @@ def processor(listing: Path = Path("/proc/cpuinfo")) -> str:
 
 
 def memory() -> float | None:
-    """Main memory in GiB, where the system tells it."""
+    """Main memory in GiB, or None if the system does not tell it."""
     try:
         return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
     except (AttributeError, ValueError, OSError):
@@ -29,7 +29,7 @@ def memory() -> float | None:
 
 
 def versions() -> dict[str, str]:
-    """Versions of Python and of the packages measured; those not installed are left out."""
+    """Versions of Python and of the packages measured, as far as they are installed."""
     found = {"python": platform.python_version()}
     for package in PACKAGES:
         try:
@@ -40,7 +40,7 @@ def versions() -> dict[str, str]:
 
 
 def describe() -> dict[str, Any]:
-    """Machine and versions. Starts JAX, so it is called in a process of its own."""
+    """Machine and versions. It starts JAX, so it runs in a process of its own."""
     import jax
 
     backend = jax.default_backend()

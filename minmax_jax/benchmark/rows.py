@@ -1,8 +1,6 @@
 """The rows of the benchmark: which work is timed, and how much of it."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any, NamedTuple
 
 BATCH = 128
 PGD_STEPS = 40
@@ -12,29 +10,18 @@ ATTACKED = 1000  # images, of a whole attack
 NEEDS = ("torch", "torchattacks")
 
 
-class Result(NamedTuple):
-    """One measurement: seconds for one unit of work, and what the first call took on top of a later one.
-
-    ``choice`` says which of several ways of doing the work was the fastest.
-    """
-
-    seconds: float
-    first: float = 0.0
-    choice: str = ""
-
-
 @dataclass(frozen=True)
 class Size:
     """How much is measured: alternations, images of an epoch, epochs of the longer run, repeated calls.
 
-    ``victim`` is the file of the model that is attacked, where a row attacks a trained one.
+    ``target`` is the file of the model to attack, where a row attacks a trained one.
     """
 
     runs: int
     images: int
     epochs: int
     repeats: int
-    victim: str = ""
+    target: str = ""
 
 
 MAIN = Size(runs=5, images=25_600, epochs=3, repeats=5)
@@ -48,9 +35,9 @@ LONG = Size(runs=1, images=3_200, epochs=2, repeats=1)  # of work that takes man
 class Row:
     """Work that is timed, once for each case: ``measure`` names its function, on each side.
 
-    ``axis`` says what the cases count where the row shows how cost grows. A row that ``needs`` packages
-    compares with what they hold, and is left out where they are missing. One that is ``long`` takes up to an
-    hour, so it is measured only where it is named; it attacks a trained model.
+    ``axis`` says what the cases count, in a row that shows how cost grows. A row that ``needs`` packages
+    compares with their code, and is left out where one is missing. A ``long`` row takes up to an hour and
+    attacks a trained model; it is measured only when it is named.
     """
 
     work: str
@@ -63,9 +50,8 @@ class Row:
 
     def size(self, quick: bool, runs: int | None) -> Size:
         """How much of this row is measured."""
-        size = (
-            LONG if self.long else WHOLE if self.needs else QUICK if quick else GROWTH if self.axis else MAIN
-        )
+        usual = QUICK if quick else GROWTH if self.axis else MAIN
+        size = LONG if self.long else WHOLE if self.needs else usual
         return replace(size, runs=runs or size.runs)
 
 
@@ -84,7 +70,7 @@ ROWS = {
     ),
     "sweep": Row("one training step of one model of a sweep of 16", "sweep", (16,)),
     "batch": Row("one training step", "train", (32, 64, 128, 256, 512, 1024), "batch size"),
-    # A process of PyTorch's trains one model, however many there are: the row sweep has its time.
+    # In PyTorch each process trains one model, however many there are: the row sweep has that time.
     "models": Row(
         "one training step of one model", "sweep", (1, 2, 4, 8, 16, 64), "models in the sweep", False
     ),
@@ -98,9 +84,10 @@ DEVICE = {
 
 
 def choose(only: str | None, *, quick: bool, device: bool) -> dict[str, Row]:
-    """The rows to measure: those named in ``only``, separated by commas, else all that fit and are not long.
+    """The rows to measure: those named in ``only``, separated by commas, or by default all but long ones.
 
-    On a device other than a CPU these are other rows. Raises ValueError for an unknown name.
+    ``quick`` leaves growth and whole attacks out of the default. On a ``device`` other than a CPU there are
+    other rows. Raises ValueError for an unknown name.
     """
     known = DEVICE if device else ROWS
     if only is None:
@@ -108,12 +95,7 @@ def choose(only: str | None, *, quick: bool, device: bool) -> dict[str, Row]:
         return {n: row for n, row in usual.items() if device or not (quick and (row.axis or row.needs))}
     names = [name.strip() for name in only.split(",") if name.strip()]
     if unknown := [name for name in names if name not in known]:
-        raise ValueError(f"unknown row {', '.join(unknown)}; --only takes some of {', '.join(known)}")
+        raise ValueError(f"unknown row {', '.join(unknown)}: --only must name some of {', '.join(known)}")
     if not names:
-        raise ValueError(f"--only is empty; it takes some of {', '.join(known)}")
+        raise ValueError(f"--only is empty: it must name some of {', '.join(known)}")
     return {name: known[name] for name in names}
-
-
-def from_json(results: Sequence[Sequence[Any]]) -> list[Result]:
-    """Results as a worker printed them."""
-    return [Result(*fields) for fields in results]

@@ -1,20 +1,20 @@
-"""The benchmark's numbers as Markdown, ready for the README."""
+"""The benchmark's numbers as Markdown tables, as they stand in its README."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from statistics import median
 from typing import Any
 
-from minmax_jax.benchmark.alternation import Measured
-from minmax_jax.benchmark.ratio import Spread, ratio, spread
+from minmax_jax.benchmark.alternation import Comparison
 from minmax_jax.benchmark.rows import Row
+from minmax_jax.benchmark.timing import Result, Spread, ratio, spread
 
 NONE = "–"
 INSTALL = "PyTorch is not installed, so this is our side alone: `pip install 'minmax_jax[peers]'` adds it."
 
 
 def figure(number: float) -> str:
-    """Three digits, and no exponent."""
+    """Three significant digits, and no exponent."""
     return f"{number:.0f}" if number >= 100 else f"{number:#.3g}"
 
 
@@ -23,8 +23,8 @@ def figures(values: Spread, unit: str = "") -> str:
     return f"{figure(values.middle)}{unit} ({figure(values.low)}–{figure(values.high)})"
 
 
-def durations(results: Sequence[Any]) -> str:
-    """Median and range of some measurements, in milliseconds or, from ten seconds on, in seconds."""
+def durations(results: Sequence[Result]) -> str:
+    """Median and range of some measurements, in milliseconds below ten seconds and in seconds above."""
     if not results:
         return NONE
     found = spread([one.seconds for one in results])
@@ -33,36 +33,36 @@ def durations(results: Sequence[Any]) -> str:
     return figures(Spread(*(1000 * value for value in found)), " ms")
 
 
-def times(measured: Measured) -> str:
+def times(measured: Comparison) -> str:
     """How many times as fast as PyTorch."""
     ours, theirs = ([one.seconds for one in side] for side in (measured.ours, measured.theirs))
     return figures(ratio(ours, theirs)) if theirs else NONE
 
 
-def per_second(results: Sequence[Any]) -> str:
+def per_second(results: Sequence[Result]) -> str:
     """Median and range of steps per second."""
     return figures(spread([1 / one.seconds for one in results])) if results else NONE
 
 
-def choice(results: Sequence[Any]) -> str:
-    """PyTorch's best way of doing the work, in most runs."""
+def choice(results: Sequence[Result]) -> str:
+    """The way of doing the work that was PyTorch's fastest in most runs."""
     return Counter(one.choice for one in results).most_common(1)[0][0] if results else NONE
 
 
-def first(measured: Measured) -> str:
-    """What the first call took on top of a later one, with an empty cache and with a filled one."""
+def first(measured: Comparison) -> str:
+    """What the first call took on top of a later one, with an empty cache and with a full one."""
     filled = f"{figure(max(0, median(measured.filled)))} s" if measured.filled else NONE
     return f"{figure(max(0, measured.empty))} s / {filled}"
 
 
 def lines(header: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
-    """A Markdown table; all columns but the first and those of words are aligned to the right."""
+    """A Markdown table; columns of numbers are aligned to the right."""
     rule = ["---" if name in ("", "work", "PyTorch's best") else "---:" for name in header]
     return ["| " + " | ".join(cells) + " |" for cells in (header, rule, *rows)]
 
 
-def summary(rows: dict[str, Row], measured: dict[str, list[Measured]]) -> list[str]:
-    """One line for each row that has one case."""
+def summary(rows: dict[str, Row], measured: dict[str, list[Comparison]]) -> list[str]:
+    """One line for each row that does not show growth."""
     header = (
         "work",
         "minmax_jax",
@@ -87,24 +87,25 @@ def summary(rows: dict[str, Row], measured: dict[str, list[Measured]]) -> list[s
     return lines(header, table) if table else []
 
 
-def growth(row: Row, measured: list[Measured]) -> list[str]:
-    """How the cost of one row grows, a line for each case."""
+def by_case(row: Row, measured: list[Comparison], show: Callable[[Sequence[Result]], str]) -> list[str]:
+    """A line for each case of a row."""
     header = (row.axis, "minmax_jax", "PyTorch", "times as fast", "PyTorch's best")
     table = [
-        (f"{one.case:,}", durations(one.ours), durations(one.theirs), times(one), choice(one.theirs))
+        (f"{one.case:,}", show(one.ours), show(one.theirs), times(one), choice(one.theirs))
         for one in measured
     ]
-    return [f"{row.work[0].upper()}{row.work[1:]}, by {row.axis}:", "", *lines(header, table)]
+    return lines(header, table)
 
 
-def rates(row: Row, measured: list[Measured]) -> list[str]:
-    """Training steps per second of all models together, a line for each number of models."""
-    header = (row.axis, "minmax_jax", "PyTorch", "times as fast", "PyTorch's best")
-    table = [
-        (f"{one.case:,}", per_second(one.ours), per_second(one.theirs), times(one), choice(one.theirs))
-        for one in measured
-    ]
-    return ["Training steps per second, of all models together:", "", *lines(header, table)]
+def growth(row: Row, measured: list[Comparison]) -> list[str]:
+    """How the cost of one row grows: a line for each case."""
+    title = f"{row.work[0].upper()}{row.work[1:]}, by {row.axis}:"
+    return [title, "", *by_case(row, measured, durations)]
+
+
+def rates(row: Row, measured: list[Comparison]) -> list[str]:
+    """Training steps per second of all models together: a line for each number of models."""
+    return ["Training steps per second, of all models together:", "", *by_case(row, measured, per_second)]
 
 
 def place(machine: dict[str, Any]) -> str:

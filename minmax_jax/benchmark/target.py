@@ -1,61 +1,30 @@
-"""A robust model to attack: the same weights for both sides, trained in under a minute or two."""
+"""A robust model to attack: the same weights for both sides, adversarially trained in a minute or two."""
 
 from importlib.util import find_spec
-from typing import Any
+from typing import Any, cast
 
-import jax
-import jax.numpy as jnp
 import numpy as np
-import optax
 from flax import nnx
-from jax import lax
-from jaxtyping import Array
 
-from minmax_jax.attacks.pgd import pgd
-from minmax_jax.benchmark.rows import ATTACKED, BATCH, EPS
-from minmax_jax.data import Split, load
-from minmax_jax.evaluation import accuracy
+from minmax_jax.benchmark.rows import ATTACKED, EPS
+from minmax_jax.data import Dataset, load
+from minmax_jax.defences import recipe
 from minmax_jax.lenet import LeNet
-from minmax_jax.objective import cross_entropy
-from minmax_jax.train_step import epoch_order
-from minmax_jax.training import saved
+from minmax_jax.robustness import robustness
+from minmax_jax.training import fit, saved
 
-EPOCHS, WARM = 4, 3  # the radius grows to EPS over the first three: at once, LeNet would learn nothing
-STEPS = 5
+EPOCHS = 2
 LIMIT = 1e-4  # of the largest logit: what another order of sums can do
 
 
-def trained(images: Any, labels: Any, epochs: int = EPOCHS) -> LeNet:
-    """Adversarial training (Madry et al. 2018): each batch is replaced by the end of PGD on it.
-
-    PGD takes 5 steps from a random start, in a radius that grows evenly to ``EPS``; Adam's rate of 2e-3 falls
-    to zero by a cosine.
-    """
-    pixels, numbers = jnp.asarray(images), jnp.asarray(labels)
-    definition, params = nnx.split(LeNet(rngs=nnx.Rngs(0)))
-    each = len(pixels) // BATCH
-    optimiser = optax.adam(optax.cosine_decay_schedule(2e-3, epochs * each))
-
-    def step(state: tuple[Any, Any], work: tuple[Array, Array, Array]) -> tuple[tuple[Any, Any], None]:
-        (params, memory), (rows, eps, key) = state, work
-        x, y = pixels[rows], numbers[rows]
-        attacked = pgd(nnx.merge(definition, params), x, y, eps, steps=STEPS, key=key)
-        gradient = jax.grad(lambda p: cross_entropy(nnx.merge(definition, p)(attacked), y))(params)
-        updates, memory = optimiser.update(gradient, memory, params)
-        return (optax.apply_updates(params, updates), memory), None
-
-    @jax.jit
-    def run(params: Any, work: tuple[Array, Array, Array]) -> Any:
-        (params, _), _ = lax.scan(step, (params, optimiser.init(params)), work)
-        return params
-
-    orders = [epoch_order(jax.random.key(0), epoch, len(pixels), BATCH) for epoch in range(1, epochs + 1)]
-    rows = jnp.concatenate([jnp.asarray(order) for order in orders])
-    radii = EPS * jnp.minimum(1, jnp.arange(len(rows)) / (len(rows) * WARM / EPOCHS))
-    return nnx.merge(definition, run(params, (rows, radii, jax.random.split(jax.random.key(1), len(rows)))))
+def trained(data: Dataset) -> LeNet:
+    """A LeNet after adversarial training at ``EPS``."""
+    options = recipe("adversarial", data, EPS, epochs=EPOCHS)
+    run = fit(LeNet(rngs=nnx.Rngs(0)), data, **options, snapshots=2, progress=False)
+    return cast(LeNet, run.model)
 
 
-def difference(model: LeNet, images: Any) -> float:
+def difference(model: nnx.Module, images: Any) -> float:
     """How far PyTorch's logits are from ours, as a share of the largest."""
     import torch
 
@@ -63,25 +32,22 @@ def difference(model: LeNet, images: Any) -> float:
 
     with torch.inference_mode():
         theirs = twin_of(model)(torch.from_numpy(images.transpose(0, 3, 1, 2).copy())).numpy()
-    ours = np.asarray(model(jnp.asarray(images)))
+    ours = np.asarray(model(images))
     return float(np.abs(ours - theirs).max() / np.abs(ours).max())
 
 
-def prepare(file: str, train: int | None = None) -> dict[str, Any]:
-    """Train a model on the first ``train`` images (None: all), write it, and say how good it is.
+def prepare(file: str) -> dict[str, Any]:
+    """Train a model, write it to a file, and say how good it is.
 
     "objections" are what keeps it from being attacked by both sides, one line each.
     """
     data = load("mnist")
-    part = data.train[:train] if train else data.train
-    model = trained(part.images, part.labels)
+    model = trained(data)
     saved.save(model, file)
     test = data.test[:ATTACKED]
-    definition, weights = nnx.split(model)
-    attack = jax.jit(lambda w, x, y: pgd(nnx.merge(definition, w), x, y, EPS))
-    attacked = attack(weights, jnp.asarray(test.images), jnp.asarray(test.labels))
-    robust = accuracy(model, Split(np.asarray(attacked), test.labels))
+    report = robustness(model, test, [0, EPS], attacks=["pgd"], progress=False)
+    clean, robust = report.accuracy.sel(attack="pgd").values.tolist()
     found = difference(model, test.images) if find_spec("torch") else 0.0
-    wrong = f"logits differ by {found:.2g} of their size, and may by {LIMIT:g}"
+    wrong = f"logits differ by {found:.2g} of their size, and may differ by {LIMIT:g}"
     objections = [] if found <= LIMIT else [wrong]
-    return {"clean": accuracy(model, test), "robust": robust, "difference": found, "objections": objections}
+    return {"clean": clean, "robust": robust, "difference": found, "objections": objections}

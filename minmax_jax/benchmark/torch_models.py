@@ -44,8 +44,8 @@ def in_torch_form(params: Mapping[str, Mapping[str, Any]]) -> dict[str, np.ndarr
     """Our parameters, or a gradient in them, by PyTorch's names and in its order of axes.
 
     Convolution kernels go from (row, column, in, out) to (out, in, row, column), dense ones from
-    (in, out) to (out, in). What the first dense layer takes was flattened from (row, column, channel)
-    with us and is from (channel, row, column) there.
+    (in, out) to (out, in). The first dense layer's input is flattened from (row, column, channel) here
+    and from (channel, row, column) there.
     """
     features = np.shape(params["conv2"]["kernel"])[-1]
     found = {}
@@ -67,6 +67,6 @@ def twin_of(model: nnx.Module) -> Twin:
     channels = [len(arrays[f"{conv}.bias"]) for conv in ("conv1", "conv2")]
     dense = sorted(name for name in arrays if name.startswith("dense") and name.endswith("bias"))
     twin = Twin(channels, [len(arrays[name]) for name in dense[:-1]])
-    # PyTorch takes no arrays that are read-only or strided backwards: a copy is neither.
+    # PyTorch refuses arrays that are read-only or have negative strides: a copy is neither.
     twin.load_state_dict({name: torch.from_numpy(array.copy()) for name, array in arrays.items()})
     return twin

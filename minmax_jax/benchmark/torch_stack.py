@@ -1,16 +1,17 @@
 """PyTorch on an accelerator: one model, or many stacked along an axis and trained at once."""
 
-from collections.abc import Callable
-from time import perf_counter
+from collections.abc import Iterator
+from functools import partial
 from typing import Any
 
 import torch
 from torch.func import functional_call, grad, vmap
 from torch.nn import functional
 
-from minmax_jax.benchmark.rows import BATCH, Result, Size
+from minmax_jax.benchmark.rows import BATCH, Size
+from minmax_jax.benchmark.timing import Result, best
 from minmax_jax.benchmark.torch_models import Twin
-from minmax_jax.benchmark.torch_side import WARM, best, finish, mean_step, stepper, tensors, trained
+from minmax_jax.benchmark.torch_step import Step, batches, mean_step, stepper, tensors, trained
 from minmax_jax.data import load
 
 STEPS = 20  # of many models at once
@@ -21,11 +22,11 @@ def alone(size: Size, device: str) -> Result:
     """One training step of one model, in the fastest of the ways that work on this device."""
     found, failed = [trained(Twin, size.images, BATCH, device)], []
     ways = {"torch.compile": compiled, "CUDA graph": captured} if device == "cuda" else {}
-    data = tensors(load("mnist").train[: size.images], "contiguous", device)
+    draw = partial(batches, *tensors(load("mnist").train[: size.images], "contiguous", device), BATCH)
     for name, make in ways.items():
         try:
-            seconds = mean_step(make(device), *data, BATCH, size.images // BATCH, device)
-        except Exception:  # no compiler or an old driver, say: then this way is none
+            seconds = mean_step(make(device), draw, size.images // BATCH, device)
+        except Exception:  # whatever the reason, such as no compiler or an old driver: the others remain
             failed.append(name)
         else:
             found.append(Result(seconds, choice=name))
@@ -34,13 +35,13 @@ def alone(size: Size, device: str) -> Result:
     return fastest._replace(choice=fastest.choice + note)
 
 
-def compiled(device: str) -> Callable[[Any, Any], None]:
+def compiled(device: str) -> Step:
     """A training step through ``torch.compile``, with CUDA graphs of its own where there are any."""
     net = torch.compile(Twin().to(device), mode="reduce-overhead")
     return stepper(net, "contiguous", True, device)
 
 
-def captured(device: str) -> Callable[[Any, Any], None]:
+def captured(device: str) -> Step:
     """A training step recorded once as a CUDA graph and replayed on each batch."""
     net = Twin().to(device)
     optimiser = torch.optim.Adam(net.parameters(), lr=1e-3, fused=True, capturable=True)
@@ -54,7 +55,7 @@ def captured(device: str) -> Callable[[Any, Any], None]:
 
     side = torch.cuda.Stream()
     side.wait_stream(torch.cuda.current_stream())
-    with torch.cuda.stream(side):  # PyTorch asks for some steps on a side stream before the capture
+    with torch.cuda.stream(side):  # PyTorch wants a few steps on a side stream before the capture
         for _ in range(3):
             step()
     torch.cuda.current_stream().wait_stream(side)
@@ -70,10 +71,10 @@ def captured(device: str) -> Callable[[Any, Any], None]:
     return replay
 
 
-def stack_step(stack: dict[str, Any], chunk: int | None) -> Callable[[Any, Any], None]:
+def stack_step(stack: dict[str, Any], chunk: int | None) -> Step:
     """A training step of all models of a stack, each on its own batch: (model, batch, ...).
 
-    Adam works weight by weight, so one over the stack is one over each of its models.
+    Adam works weight by weight, so one Adam over the stack is one over each of its models.
     """
     net = Twin().to("meta")  # its structure alone
 
@@ -98,9 +99,17 @@ def stack_of(nets: list[Any], device: str) -> dict[str, Any]:
     return {name: weights.to(device).requires_grad_(True) for name, weights in stacked.items()}
 
 
+def stack_batches(images: Any, labels: Any, models: int, steps: int) -> Iterator[tuple[Any, Any]]:
+    """Batches of a stack, (model, batch, ...): each model's images are drawn at random."""
+    for _ in range(steps):
+        rows = torch.randint(len(labels), (models * BATCH,), device=labels.device)
+        batch = images.index_select(0, rows), labels.index_select(0, rows)
+        yield tuple(one.unflatten(0, (models, BATCH)) for one in batch)
+
+
 def stacked(models: int, size: Size, device: str) -> Result:
     """One training step of one model of a stack, by the fastest of some chunk sizes that fit in memory."""
-    images, labels = tensors(load("mnist").train[: size.images], "contiguous", device)
+    draw = partial(stack_batches, *tensors(load("mnist").train[: size.images], "contiguous", device), models)
     found = []
     for chunk in CHUNKS:
         if chunk is not None and chunk >= models:
@@ -108,26 +117,8 @@ def stacked(models: int, size: Size, device: str) -> Result:
         choice = "torch.func.vmap" + ("" if chunk is None else f" in chunks of {chunk}")
         try:
             step = stack_step(stack_of([Twin() for _ in range(models)], device), chunk)
-            seconds = mean_stack_step(step, images, labels, models, device) / models
+            seconds = mean_step(step, draw, STEPS, device) / models
         except torch.cuda.OutOfMemoryError:
             continue
         found.append(Result(seconds, choice=choice))
     return best(found)
-
-
-def mean_stack_step(
-    step: Callable[[Any, Any], None], images: Any, labels: Any, models: int, device: str
-) -> float:
-    """Seconds of a step of all models, the mean of some after a few to warm up; each draws its batches."""
-
-    def run(steps: int) -> None:
-        for _ in range(steps):
-            rows = torch.randint(len(labels), (models * BATCH,), device=device)
-            batch = images.index_select(0, rows), labels.index_select(0, rows)
-            step(*(one.unflatten(0, (models, BATCH)) for one in batch))
-        finish(device)
-
-    run(WARM)
-    start = perf_counter()
-    run(STEPS)
-    return (perf_counter() - start) / STEPS

@@ -2,27 +2,24 @@
 
 import subprocess
 import sys
-from time import perf_counter
 from typing import Any
 
+import torch
+
 from minmax_jax.benchmark.rows import BATCH, Size
+from minmax_jax.benchmark.timing import clock
+from minmax_jax.benchmark.torch_models import Twin
+from minmax_jax.benchmark.torch_step import FORMS, WARM, batches, stepper, tensors
+from minmax_jax.data import load
 
-MEMBER = "from minmax_jax.benchmark.crew import work; work({images}, {steps})"
 
-
-def steps(size: Size) -> int:
+def steps_each(size: Size) -> int:
     """Steps that each process takes in each form of training."""
     return size.images // BATCH // 2
 
 
 def work(images: int, steps: int) -> None:
-    """What a process does: get ready for each form of training, say so, wait for a line, train, say so."""
-    import torch
-
-    from minmax_jax.benchmark.torch_models import Twin
-    from minmax_jax.benchmark.torch_side import FORMS, WARM, batches, stepper, tensors
-    from minmax_jax.data import load
-
+    """What a process does, in each form: warm up, print "ready", wait for a line, train, print "done"."""
     torch.set_num_threads(1)
     split = load("mnist").train[:images]
     for layout, fused in FORMS:
@@ -36,33 +33,37 @@ def work(images: int, steps: int) -> None:
         print("done", flush=True)
 
 
-def hear(process: Any, word: str) -> None:
-    """Wait until a process says a word. Raises RuntimeError where it says something else, or ends."""
-    if (said := process.stdout.readline().strip()) != word:
-        raise RuntimeError(f"a training process said {said!r} in place of {word!r}")
+def expect(processes: list[Any], word: str) -> None:
+    """Wait until every process has printed a word. Raises RuntimeError if one prints another, or ends."""
+    for process in processes:
+        if (said := process.stdout.readline().strip()) != word:
+            raise RuntimeError(f"a training process printed {said!r} instead of {word!r}")
 
 
-def walls(processes: int, size: Size) -> list[float]:
-    """Seconds from the start of all processes to the end of the last, for each form of training."""
-    from minmax_jax.benchmark.torch_side import FORMS
+def train_together(processes: list[Any]) -> None:
+    """Start all processes at once and wait for the last."""
+    for process in processes:
+        process.stdin.write("\n")
+        process.stdin.flush()
+    expect(processes, "done")
 
-    command = [sys.executable, "-c", MEMBER.format(images=size.images, steps=steps(size))]
+
+def walls(number: int, size: Size) -> list[float]:
+    """Seconds from the start of so many processes to the end of the last, for each form of training."""
+    command = [sys.executable, "-m", __name__, str(size.images), str(steps_each(size))]
     pipes: dict[str, Any] = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
-    crew = [subprocess.Popen(command, **pipes) for _ in range(processes)]
+    processes = [subprocess.Popen(command, **pipes) for _ in range(number)]
     times = []
     try:
         for _ in FORMS:
-            for one in crew:
-                hear(one, "ready")
-            start = perf_counter()
-            for one in crew:
-                one.stdin.write("\n")  # type: ignore[union-attr]
-                one.stdin.flush()  # type: ignore[union-attr]
-            for one in crew:
-                hear(one, "done")
-            times.append(perf_counter() - start)
+            expect(processes, "ready")
+            times.append(clock(lambda: train_together(processes)))
     finally:
-        for one in crew:
-            one.kill()  # those that are done have ended, or are about to
-            one.communicate()
+        for process in processes:
+            process.kill()  # if it has not ended by itself
+            process.communicate()
     return times
+
+
+if __name__ == "__main__":
+    work(*map(int, sys.argv[1:]))

@@ -1,6 +1,7 @@
-"""One measurement in a process of its own: ``python -m minmax_jax.benchmark.worker SIDE ROW SIZE``.
+"""One task in a process of its own: ``python -m minmax_jax.benchmark.worker TASK DETAILS``.
 
-Prints one line of JSON, the last line it prints.
+The last line it prints is the answer, as JSON. Each task imports what it needs itself: PyTorch may not be
+installed, and the process of one side is not slowed down by the other's threads.
 """
 
 import json
@@ -14,37 +15,35 @@ def measure(side: str, name: str, size: Size) -> list[Any]:
     """All cases of a row on one side, "ours" or "torch"."""
     row = (ROWS | DEVICE)[name]
     if side == "ours":
-        from minmax_jax.benchmark import jax_side as ours
-        from minmax_jax.benchmark import whole
+        from minmax_jax.benchmark import jax_attacks, jax_side
 
-        functions = ours.MEASURES | whole.MEASURES
+        functions = jax_side.MEASURES | jax_attacks.MEASURES
+    elif row.needs:
+        from minmax_jax.benchmark import torch_attacks
+
+        functions = torch_attacks.MEASURES
     else:
-        from minmax_jax.benchmark import torch_side as peer
+        from minmax_jax.benchmark import torch_side
 
-        functions = peer.MEASURES
-        if row.needs:
-            from minmax_jax.benchmark import torch_attacks as peer_attacks
-
-            functions = peer_attacks.MEASURES
+        functions = torch_side.MEASURES
     return [functions[row.measure](case, size) for case in row.cases]
 
 
 def answer(task: str, *details: str) -> Any:
-    """What is asked for: "machine", "agreement" of a model, a "victim" in a file, or a measurement."""
+    """The answer to "machine", "agreement" of a model, "target" in a file, or a side's row and size."""
     if task == "machine":
-        from minmax_jax.benchmark import jax_side as ours
         from minmax_jax.benchmark import machine
 
-        return machine.describe() | {"sweep": ours.can_sweep()}
+        return machine.describe()
     if task == "agreement":
         from minmax_jax.benchmark import agreement
 
         found = agreement.differences(int(details[0]))
         return {"differences": found, "objections": agreement.objections(found)}
-    if task == "victim":
-        from minmax_jax.benchmark import target as victim
+    if task == "target":
+        from minmax_jax.benchmark import target
 
-        return victim.prepare(details[0])
+        return target.prepare(details[0])
     name, size = details
     return measure(task, name, Size(**json.loads(size)))
 

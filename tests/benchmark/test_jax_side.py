@@ -1,50 +1,126 @@
-"""What our side times is the difference that it says it is."""
+"""What our side times is the work that it says it is."""
 
 import jax.numpy as jnp
 import numpy as np
 import pytest
 from flax import nnx
 
-from minmax_jax.benchmark import jax_side as ours
-from minmax_jax.benchmark.rows import Size
-from minmax_jax.kernels import kernels
+import minmax_jax as mm
+from helpers.peers import NEEDED
+from helpers.small import digits, lenet, same_weights, train
+from minmax_jax.benchmark import jax_attacks, jax_side, target
+from minmax_jax.benchmark.rows import EPS, Size
+
+SIZE = Size(runs=1, images=256, epochs=2, repeats=1)
 
 
-@pytest.fixture
-def clock(monkeypatch):
-    """A clock that goes on only where a test says so."""
-    now = [0.0]
-    monkeypatch.setattr(ours, "perf_counter", lambda: now[0])
-
-    def pass_(seconds):
-        now[0] += seconds
-
-    return pass_
-
-
-def test_a_step_is_timed_without_what_a_run_costs_once(clock):
-    starts = iter([9.0, 2.0, 2.0])  # compilation, and what every run costs
-    result = ours.per_step(lambda epochs: clock(next(starts) + epochs * 50 * 0.25), epochs=3, steps=50)
-    assert result.seconds == pytest.approx(0.25) and result.first == pytest.approx(7)
-
-
-def test_a_call_is_the_median_of_those_after_the_first(clock):
-    calls = iter([5.0, 1.0, 3.0, 2.0])
-    result = ours.repeated(lambda: clock(next(calls)), 3)
-    assert result == (2.0, 3.0, "")
+@pytest.fixture(scope="module")
+def model():
+    return train(epochs=6).model
 
 
 def test_two_convolutions_have_so_many_times_the_channels():
-    model = ours.Plain(2, rngs=nnx.Rngs(0))
-    assert {n: k.shape for n, k in kernels(model).items()} == {
-        "conv1": (5, 5, 1, 12),
-        "conv2": (5, 5, 12, 32),
-    }
+    model = jax_side.Plain(2, rngs=nnx.Rngs(0))
+    shapes = {name: kernel.shape for name, kernel in mm.kernels(model).items()}
+    assert shapes == {"conv1": (5, 5, 1, 12), "conv2": (5, 5, 12, 32)}
     assert model(jnp.zeros((3, 28, 28, 1))).shape == (3, 10)
 
 
-def test_calls_take_some_time_and_the_first_more():
-    size = Size(runs=1, images=256, epochs=2, repeats=1)
-    for name, case in {"evaluation": 300, "pgd": 16}.items():
-        result = ours.MEASURES[name](case, size)
-        assert np.isfinite(result.seconds) and result.first > 0
+@pytest.mark.parametrize(("name", "case"), [("evaluation", 300), ("pgd", 16)])
+def test_calls_take_some_time_and_the_first_takes_more(name, case):
+    result = jax_side.MEASURES[name](case, SIZE)
+    assert np.isfinite(result.seconds) and result.seconds > 0 and result.first > 0
+
+
+# Whole attacks
+
+
+@pytest.mark.parametrize("batch", [20, 7])
+def test_what_withstands_is_counted_over_all_batches(model, batch):
+    def harmless(model, images, labels, eps, key):
+        assert np.shape(images)[1:] == (28, 28, 1)
+        return images
+
+    def blackened(model, images, labels, eps, key):
+        return jnp.clip(images - eps, 0, 1)
+
+    data = mm.load("mnist").test[:20]
+    right = np.asarray(model(data.images).argmax(-1)) == data.labels
+    assert jax_attacks.withstood(harmless, model, data, batch) == right.sum()
+    darker = np.asarray(model(jnp.clip(data.images - EPS, 0, 1)).argmax(-1)) == data.labels
+    assert jax_attacks.withstood(blackened, model, data, batch) == (right & darker).sum()
+
+
+def test_an_attack_is_timed_with_the_count_of_what_withstands(model):
+    data = jax_side.as_predicted(model, 20)
+    assert len(data) == 20 and (model(data.images).argmax(-1) == data.labels).all()
+    result = jax_attacks.timed(mm.attacks.pgd, model, data, (20, 10), 1)
+    batch, left = result.choice.removeprefix("batch ").split("; ")
+    assert int(batch) in (20, 10)
+    assert left == f"{jax_attacks.withstood(mm.attacks.pgd, model, data, int(batch))} withstand"
+    assert result.seconds > 0 and result.first > 0
+
+
+def test_pgd_takes_forty_steps_in_two_batch_sizes(monkeypatch):
+    seen = []
+
+    def pgd(model, images, labels, eps, steps, key=None):
+        seen.append((len(images), steps))
+        return images
+
+    monkeypatch.setattr(mm.attacks, "pgd", pgd)
+    result = jax_attacks.pgd40(8, SIZE)
+    assert {*seen} == {(2, 40), (4, 40)}
+    assert result.choice.endswith("; 8 withstand")
+
+
+def test_autoattack_attacks_the_model_in_the_file(tmp_path, monkeypatch):
+    seen = []
+
+    def attack(model, images, labels, eps, norm="linf", key=None):
+        seen.append(np.shape(model(images)))
+        return images
+
+    monkeypatch.setattr(mm.attacks, "autoattack", attack)
+    file = mm.save(lenet(3), tmp_path / "target.npz")
+    result = jax_attacks.autoattack(80, Size(runs=1, images=1, epochs=2, repeats=1, target=str(file)))
+    assert {*seen} == {(20, 10)}
+    data = mm.load("mnist").test[:80]
+    right = (lenet(3)(data.images).argmax(-1) == data.labels).sum()
+    assert result.choice == f"batch 20; {right} withstand" and right > 0
+
+
+# The model that is attacked
+
+
+@pytest.mark.slow
+def test_the_target_is_trained_adversarially(monkeypatch):
+    monkeypatch.setattr(target, "EPOCHS", 20)
+    trained, test = target.trained(digits()), digits().test
+    report = mm.robustness(trained, test, [0, 0.1], attacks=["pgd"], progress=False)
+    assert report.accuracy.values.min() > 0.3  # a guess is right one time in ten
+
+
+@pytest.mark.parametrize(
+    ("torch", "found", "objections"),
+    [(True, 0.5, 1), (True, float("nan"), 1), (True, 1e-4, 0), (False, 0.5, 0)],
+)
+def test_the_target_is_written_and_described(model, tmp_path, monkeypatch, torch, found, objections):
+    monkeypatch.setattr(target, "load", lambda name: digits())
+    monkeypatch.setattr(target, "trained", lambda data: model)
+    monkeypatch.setattr(target, "find_spec", lambda name: object() if torch else None)
+    monkeypatch.setattr(target, "difference", lambda model, images: found)
+    about = target.prepare(str(tmp_path / "target.npz"))
+    assert about["clean"] == pytest.approx(mm.accuracy(model, digits().test))
+    assert about["robust"] < about["clean"] and about["clean"] > 0.3
+    assert [f"logits differ by {found:.2g}" in one for one in about["objections"]] == [True] * objections
+    assert same_weights(mm.open(tmp_path / "target.npz"), model)
+
+
+@pytest.mark.parametrize("same", [pytest.param(same, marks=NEEDED) for same in (True, False)])
+def test_logits_of_the_same_weights_agree_and_of_others_do_not(model, monkeypatch, same):
+    from minmax_jax.benchmark import torch_models
+
+    twin_of = torch_models.twin_of
+    monkeypatch.setattr(torch_models, "twin_of", lambda one: twin_of(one if same else lenet(3)))
+    assert (target.difference(model, digits().test.images) <= target.LIMIT) == same

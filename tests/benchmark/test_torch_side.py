@@ -1,38 +1,68 @@
-"""PyTorch's side does the work that it says it does."""
+"""PyTorch's side is our network, in another order of axes, and does the work that it says it does."""
 
 import numpy as np
 import pytest
+from flax import nnx
 
 from helpers.peers import NEEDED
-from helpers.small import digits
+from helpers.small import digits, lenet, train
+from minmax_jax.benchmark.jax_side import Plain
 from minmax_jax.benchmark.rows import BATCH, DEVICE, EPS, ROWS, Size
 
-pytestmark = NEEDED
+pytestmark = [*NEEDED, pytest.mark.slow]
 
 SIZE = Size(runs=1, images=256, epochs=2, repeats=1)
 
 
-@pytest.fixture
-def net():
-    from helpers.small import train
-    from minmax_jax.benchmark.torch_models import twin_of
+@pytest.mark.parametrize("make", [lenet, lambda seed: Plain(2, rngs=nnx.Rngs(seed))], ids=["lenet", "plain"])
+def test_its_network_has_our_parameters_and_logits(make):
+    import torch
 
-    return twin_of(train(epochs=2, snapshots=2).model)
+    from minmax_jax.benchmark.torch_models import Twin, plain, twin_of
+
+    model, images = make(1), digits().test.images
+    with torch.no_grad():
+        theirs = twin_of(model)(torch.from_numpy(images.transpose(0, 3, 1, 2).copy()))
+    np.testing.assert_allclose(theirs.numpy(), model(images), atol=1e-5)
+    fresh = plain(2) if isinstance(model, Plain) else Twin()
+    assert [one.shape for one in twin_of(model).parameters()] == [one.shape for one in fresh.parameters()]
 
 
-def test_it_measures_every_row_that_has_a_peer():
-    from minmax_jax.benchmark import torch_attacks as peer_attacks
-    from minmax_jax.benchmark import torch_side as peer
+# Agreement
 
-    for row in (ROWS | DEVICE).values():
-        if row.peer:
-            assert row.measure in (peer_attacks if row.needs else peer).MEASURES
+
+def test_both_sides_agree_in_every_form_and_what_differs_is_named():
+    from minmax_jax.benchmark.agreement import LIMITS, differences, objections
+
+    found = differences()
+    assert objections(found) == []
+    assert len(found) == 4 and all({*one} == {*LIMITS} for one in found.values())
+    form, *_ = found
+    for value in (0.5, float("nan")):
+        (objection,) = objections(found | {form: found[form] | {"gradient": value}})
+        assert form in objection and f"gradient differs by {value:g}" in objection
+
+
+def test_weights_in_the_wrong_order_are_noticed(monkeypatch):
+    from minmax_jax.benchmark import agreement
+
+    def flattened_as_ours(params):
+        right = form(params)
+        return right | {"dense1.weight": np.asarray(params["dense1"]["kernel"]).T}
+
+    form = agreement.in_torch_form
+    monkeypatch.setattr("minmax_jax.benchmark.torch_models.in_torch_form", flattened_as_ours)
+    found = agreement.objections(agreement.differences())
+    assert any("gradient in the images" in one for one in found) and any("losses" in one for one in found)
+
+
+# Work on a CPU
 
 
 def test_batches_are_whole_and_hold_every_image_once_an_epoch():
     import torch
 
-    from minmax_jax.benchmark.torch_side import batches
+    from minmax_jax.benchmark.torch_step import batches
 
     numbers = torch.arange(650)
     epoch = [int(y) for _, labels in batches(numbers[:, None].float(), numbers, 128, 5) for y in labels]
@@ -41,91 +71,69 @@ def test_batches_are_whole_and_hold_every_image_once_an_epoch():
     assert (images[:, 0] == labels).all()
 
 
-def test_training_lowers_the_loss(net):
+def test_the_attack_stays_in_its_ball_and_is_never_worse_than_none():
     import torch
 
-    from minmax_jax.benchmark.torch_side import FORMS, stepper, tensors
-
-    for layout, fused in FORMS:
-        images, labels = tensors(digits().train[:BATCH], layout)
-        step, loss = stepper(net, layout, fused), torch.nn.functional.cross_entropy
-        before = loss(net(images), labels)
-        for _ in range(5):
-            step(images, labels)
-        assert bool(loss(net(images), labels) < before)
-
-
-def test_the_attack_stays_in_its_ball_and_is_never_worse_than_none(net):
-    import torch
-
-    from minmax_jax.benchmark.torch_side import project_gradient, tensors
+    from minmax_jax.benchmark.torch_models import twin_of
+    from minmax_jax.benchmark.torch_side import correct, project_gradient
+    from minmax_jax.benchmark.torch_step import tensors
 
     images, labels = tensors(digits().test[:50], "contiguous")
+    net = twin_of(train(epochs=6).model)
     attacked = project_gradient(net.requires_grad_(False), images, labels, images.clone())
     assert float((attacked - images).abs().max()) <= EPS + 1e-6
     assert float(attacked.min()) >= 0 and float(attacked.max()) <= 1
     right, still = ((net(x).argmax(1) == labels) for x in (images, attacked))
-    assert not (still & ~right).any() and float(still.float().mean()) < float(right.float().mean())
-    assert torch.equal(images, tensors(digits().test[:50], "contiguous")[0])
+    assert not (still & ~right).any() and int(still.sum()) < int(right.sum()) == correct(
+        net, images, labels, 15
+    )
+    assert torch.equal(images, tensors(digits().test[:50], "contiguous")[0]) and torch.is_grad_enabled()
 
 
-def test_it_counts_what_we_count(net):
-    import torch
+def test_every_row_with_a_peer_is_measured_in_its_fastest_form():
+    from minmax_jax.benchmark import torch_side
+    from minmax_jax.benchmark.torch_step import FORMS, name_of
 
-    from helpers.small import train
-    from minmax_jax.benchmark.torch_side import correct, tensors
-    from minmax_jax.evaluation import accuracy
-
-    images, labels = tensors(digits().test, "contiguous")
-    share = correct(net, images, labels, 50) / len(labels)
-    assert share == pytest.approx(accuracy(train(epochs=2, snapshots=2).model, digits().test), abs=0.01)
-    assert torch.is_grad_enabled()
+    rows = [row for row in (ROWS | DEVICE).values() if row.peer and not row.needs]
+    assert {row.measure for row in rows} <= {*torch_side.MEASURES}
+    result = torch_side.train(BATCH, SIZE)
+    assert result.seconds > 0 and result.choice in [name_of(*form) for form in FORMS]
 
 
-def test_the_fastest_form_is_named():
-    from minmax_jax.benchmark import torch_side as peer
+@pytest.mark.processes
+def test_processes_train_at_the_same_time_and_one_that_fails_is_an_error():
+    from minmax_jax.benchmark.torch_step import FORMS
+    from minmax_jax.benchmark.torch_workers import steps_each, walls
 
-    assert peer.best([peer.Result(2.0, choice="slow"), peer.Result(1.0, choice="fast")]).choice == "fast"
-    result = peer.train(BATCH, SIZE)
-    assert result.seconds > 0 and result.choice in [peer.name_of(*form) for form in peer.FORMS]
-
-
-def test_a_crew_trains_at_the_same_time():
-    from minmax_jax.benchmark import torch_side as peer
-    from minmax_jax.benchmark import torch_workers as crew
-
-    walls = crew.walls(2, SIZE)
-    assert len(walls) == len(peer.FORMS) and min(walls) > 0 and crew.steps(SIZE) == 1
+    found = walls(2, SIZE)
+    assert len(found) == len(FORMS) and min(found) > 0 and steps_each(SIZE) == 1
+    with pytest.raises(RuntimeError, match="printed '' instead of 'ready'"):
+        walls(1, Size(runs=1, images=BATCH - 1, epochs=1, repeats=1))  # too few images for a batch
 
 
-def test_a_crew_that_fails_is_an_error(monkeypatch):
-    from minmax_jax.benchmark import torch_workers as crew
-
-    monkeypatch.setattr(crew, "MEMBER", "print('what?')")
-    with pytest.raises(RuntimeError, match="'what\\?' in place of 'ready'"):
-        crew.walls(1, SIZE)
+# Work on an accelerator
 
 
 def test_models_of_a_stack_train_as_each_does_alone():
     import torch
 
-    from minmax_jax.benchmark import torch_side as peer
-    from minmax_jax.benchmark import torch_stack as stack
     from minmax_jax.benchmark.torch_models import Twin
+    from minmax_jax.benchmark.torch_stack import stack_of, stack_step
+    from minmax_jax.benchmark.torch_step import stepper, tensors
 
     # In doubles: Adam's first steps are of the size 1e-3 whatever the gradient, so they show its rounding.
     nets = [Twin().double() for _ in range(3)]
-    images, labels = peer.tensors(digits().train[: 3 * BATCH], "contiguous")
+    images, labels = tensors(digits().train[: 3 * BATCH], "contiguous")
     images = images.double()
     for chunk in (None, 2):
-        weights = stack.stack_of(nets, "cpu")
-        step = stack.stack_step(weights, chunk)
+        weights = stack_of(nets, "cpu")
+        step = stack_step(weights, chunk)
         for _ in range(2):
             step(images.unflatten(0, (3, BATCH)), labels.unflatten(0, (3, BATCH)))
         for i in range(3):
             alone = Twin().double()
             alone.load_state_dict(nets[i].state_dict())
-            one = peer.stepper(alone, "contiguous", True)
+            one = stepper(alone, "contiguous", True)
             for _ in range(2):
                 one(images[i * BATCH :][:BATCH], labels[i * BATCH :][:BATCH])
             for name, parameter in alone.named_parameters():
@@ -136,10 +144,10 @@ def test_models_of_a_stack_train_as_each_does_alone():
 
 
 def test_an_accelerators_rows_run_on_a_cpu_too(monkeypatch):
-    from minmax_jax.benchmark import torch_stack as stack
+    from minmax_jax.benchmark import torch_stack
 
-    monkeypatch.setattr(stack, "STEPS", 1)
-    monkeypatch.setattr(stack, "CHUNKS", (None, 2, 256))
-    assert stack.alone(SIZE, "cpu").seconds > 0
-    result = stack.stacked(3, SIZE, "cpu")
+    monkeypatch.setattr(torch_stack, "STEPS", 1)
+    monkeypatch.setattr(torch_stack, "CHUNKS", (None, 2, 256))
+    assert torch_stack.alone(SIZE, "cpu").seconds > 0
+    result = torch_stack.stacked(3, SIZE, "cpu")
     assert np.isfinite(result.seconds) and result.choice.startswith("torch.func.vmap")
