@@ -127,7 +127,7 @@ for reading in ("layer", "filter", "fixed"):
 mm.widgets.TimeExplorer(run.history)
 
 # %% [markdown]
-# The same as pictures drawn ahead, which slide without Python too, on a web page for example:
+# The same, as pictures drawn in advance: this slider also works without Python, on a web page for example.
 
 # %%
 mm.widgets.TimeFrames(
@@ -144,21 +144,23 @@ mm.widgets.TimeFrames(
 mm.plots.fuzziness(run.history, membership="signed")
 
 # %% [markdown]
-# In this run (seed 0, 3 epochs) it depends on the reading. By **fixed**, fuzziness falls in both layers:
-# weights grow, about a tenth of them beyond the range in which they began. By **layer** and **filter** it
-# hardly changes in `conv1` and rises in `conv2`: the largest weights stretch the interval, and in the
-# longer interval most are nearer the centre. By **trajectory** it goes up and then down for a plain reason:
-# a weight that drifts steadily starts at one end of its path, passes the middle and arrives at the other.
+# In this run (seed 0, 3 epochs) it depends on the reading. In the **fixed** interval, fuzziness falls in
+# both layers: weights grow, about a tenth of them beyond the range in which they began. In the intervals of
+# **layer** and **filter** it hardly changes in `conv1` and rises in `conv2`: the largest weights stretch
+# the interval, and in the longer interval most are nearer the centre. In that of **trajectory** it rises
+# and then falls, for a simple reason: a weight that drifts steadily starts at one end of its path, passes
+# the middle and arrives at the other.
 
 # %%
 mm.plots.fuzziness(run.history, membership="magnitude")
 
 # %% [markdown]
-# By magnitude, the stretched interval works the other way: next to a few large weights most are close to
-# zero, and zero is an end, so by **layer** `conv2` becomes less fuzzy.
+# By magnitude, the stretched interval works the other way: beside a few large weights most are close to
+# zero, and zero is an end. So in the interval of the **layer**, `conv2` becomes less fuzzy.
 #
 # The table counts weights: `moved_away` is the share that is farther from the centre than at the start.
-# Read it with care. Weights that wander without direction in a fixed interval also end above one half.
+# Read it with care: weights that wander without direction in a fixed interval also end with a share above
+# one half.
 
 # %%
 table = mm.minmax.summary(run.history, measure="entropy")
@@ -167,7 +169,7 @@ table.to_dataframe().round(3)
 # %% [markdown]
 # Single weights show the drift; the 60 that moved most are drawn. A later paper of the same group (arXiv
 # 2101.12372) says that most weights approach zero while a few grow. Relative to the largest weight that is
-# so here, in absolute size it is not: most weights of `conv2` end larger than they began.
+# true here; in absolute size it is not: most weights of `conv2` end larger than they began.
 
 # %%
 mm.plots.trajectories(
@@ -180,20 +182,21 @@ mm.plots.trajectories(
 # ## Not one run, but many
 #
 # One seed is an anecdote. The study trained ten seeds under nine conditions: MNIST and Fashion-MNIST, ReLU
-# and tanh, Adam, SGD and weight decay. A mark is a condition; it is full where fuzziness fell, and by more
-# than random steps of the same sizes would lower it.
+# and tanh, Adam, SGD and weight decay. Each mark is a condition; it is filled where fuzziness fell, and by
+# more than random steps of the same sizes would lower it.
 
 # %%
 result = mm.study.read("results/observation.nc")
 mm.plots.conditions(result, measure="entropy")
 
 # %% [markdown]
-# By **fixed** with signed membership the property holds everywhere; by **layer** and **filter**, signed, in
-# no condition for both layers. By magnitude **layer** and **filter** have it in `conv2` all but once and in
-# `conv1` hardly ever, **fixed** and **trajectory** in nearly all conditions for both.
+# Signed, the property holds everywhere in the **fixed** interval, but in no condition for both layers in
+# those of **layer** and **filter**. By magnitude it holds in the intervals of **layer** and **filter** in
+# `conv2` with one exception and in `conv1` hardly ever; in **fixed** and **trajectory** in nearly all
+# conditions for both.
 #
 # Is it learning that does this, and is it convolution? Changes of fuzziness in the fixed interval with true
-# labels, with labels in random order, and with weights that decay, in all five layers:
+# labels, with labels in random order, and with weight decay, in all five layers:
 
 # %%
 effects = mm.study.minmax_effects(result, measure="entropy")
@@ -202,24 +205,24 @@ controls = ["mnist modern adam", "mnist modern adam random labels", "mnist moder
 fixed.sel(condition=controls).to_pandas().round(3)
 
 # %% [markdown]
-# Dense layers do the same, so it is not convolution's own. With random labels a tenth (`dense3`) to nearly
-# all (`dense1`) of the fall is left, much of it what random steps do, too: beyond those 19 % are left in
-# `conv1`, 32 % in `conv2`. Weight decay shortens the fall, in `dense2` to a rise.
+# Dense layers do the same, so it is not peculiar to convolutions. With random labels a tenth (`dense3`) to
+# nearly all (`dense1`) of the fall remains. Random steps explain much of that: beyond them, 19 % remain in
+# `conv1` and 32 % in `conv2`. Weight decay reduces the fall, and in `dense2` turns it into a rise.
 #
 # ## Trained under attack
 #
-# Adversarial training feeds each batch after PGD has changed it by at most eps in each pixel. Five conditions
-# of ten seeds, eps 0.1 and, once, 0.3:
+# In adversarial training the network sees each batch after PGD has changed it by at most eps in each pixel.
+# Here are five conditions with ten seeds each, four at eps 0.1 and one at 0.3:
 
 # %%
 attacked = mm.study.read("results/observation_attacked.nc")
 mm.plots.conditions(attacked, measure="entropy")
 
 # %% [markdown]
-# By magnitude it holds in the layer's interval in all five; signed, in the fixed
-# interval, it now holds in one alone.
+# By magnitude, the property holds in the layer's interval in all five; signed, in the fixed interval, it
+# now holds in only one.
 #
-# Against plain training from the same start, final fuzziness differs by:
+# Compared with plain training from the same start, final fuzziness differs by:
 
 # %%
 change = mm.study.attack_effects(result, attacked, measure="entropy")
@@ -231,8 +234,9 @@ shown = change.sel(
 shown[["mean", "low", "high"]].drop_vars("condition").to_dataframe().round(3)
 
 # %% [markdown]
-# **The reading decides, again.** By magnitude in the layer's interval training under attack leaves weights
-# less fuzzy, in all five conditions; signed in the fixed interval more fuzzy, in all five.
+# **Again, the reading decides.** By magnitude, in the layer's interval, training under attack leaves
+# weights less fuzzy in all five conditions; signed, in the fixed interval, it leaves them more fuzzy in all
+# five.
 
 # %% [markdown]
 # ## Ask for the property
@@ -252,7 +256,7 @@ mm.widgets.StrengthExplorer(
 )
 
 # %% [markdown]
-# Without the slider, three strengths with one epoch each:
+# Three strengths without the slider, one epoch each:
 
 # %%
 runs = {}
@@ -268,8 +272,8 @@ mm.plots.minmax(
 )
 
 # %% [markdown]
-# The term does what it asks for: at $\lambda = 30$ the memberships of `conv2` part into two heaps near the
-# ends, at a small price in accuracy. The paper expects such a network to be more robust:
+# The term does what it should: at $\lambda = 30$ the memberships of `conv2` split into two heaps near the
+# ends, at a small cost in accuracy. The paper expects such a network to be more robust:
 
 # %%
 under_attack = {}

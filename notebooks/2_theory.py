@@ -74,7 +74,7 @@ mm.widgets.Frames(
 )
 
 # %% [markdown]
-# Slide it: 36 products make the whole answer, and no pixel outside the frame has a say in its tile. Every
+# Slide it: 36 products give the whole output, and no pixel outside the frame influences its tile. Every
 # output is linear in weights that lie between bounds, which is all that the argument needs.
 #
 # ## Fuzziness
@@ -111,7 +111,7 @@ for measure in ("entropy", "quadratic", "linear", "yager"):
 # %% [markdown]
 # ## The flow of fuzziness
 #
-# **Statement 2.** Lower nothing but fuzziness: $d\mu/dt = -f'(\mu)$. For the quadratic measure $f' = -8(\mu
+# **Statement 2.** Descend on fuzziness alone: $d\mu/dt = -f'(\mu)$. For the quadratic measure $f' = -8(\mu
 # - \tfrac12)$, so the distance from the centre grows as $e^{8t}$ until it meets an end. The centre is an
 # unstable fixed point.
 
@@ -123,7 +123,7 @@ mm.plots.flow(
 
 # %% [markdown]
 # Descent in 60 steps (lines) lags a little behind the flow (dots). Entropy has $d\mu/dt = \log_2 (\mu / (1 -
-# \mu))$ and no elementary solution; it is slower near the centre and faster near the ends:
+# \mu))$ and no elementary solution; its flow is slower near the centre and faster near the ends:
 
 # %%
 mm.plots.flow(
@@ -147,12 +147,13 @@ print("seeds", notes["config"]["seeds"])
 mm.plots.explained(result)
 
 # %% [markdown]
-# $R^2$ is 1 where the loss does not matter. At $\lambda = 10$ `conv1` goes its own way; at 100 and more
-# fuzziness decides (by plain descent, for 100 steps, in the fixed interval).
+# $R^2$ is 1 where the loss does not matter. At $\lambda = 10$ `conv1` goes its own way; from 100 on,
+# fuzziness decides (in 100 steps of plain descent, in the fixed interval).
 #
 # **Statement 3.** Without the term, the loss moves weights: $y = a \sum x + (b - a) \langle \mu, x \rangle$
-# has the gradient $(b - a)\, E[\delta\, x_i]$ in $\mu_i$. While its sign keeps, $\mu_i$ goes one way, and $F$
-# falls once it has passed 1/2. Each dot is a weight; to the right, its gradient asked for growth more often.
+# has the gradient $(b - a)\, E[\delta\, x_i]$ in $\mu_i$. While its sign stays the same, $\mu_i$ moves one
+# way, and $F$ falls once it has passed 1/2. Each dot is a weight; the farther right, the more often its
+# gradient asked for growth.
 
 # %%
 mm.plots.drift(
@@ -162,25 +163,25 @@ mm.plots.drift(
 
 # %% [markdown]
 # In `conv1` weights go where a steady gradient sends them. In `conv2` many end up on the other side. In
-# numbers: the share of weights that `agree` with their gradient, of all and of the tenth with the `steadiest`
-# sign. `steadiness` is the absolute mean of a gradient's sign, 1 where it never changed: the median over
-# weights. Means over three seeds:
+# numbers: the share of weights that `agree` with their gradient, among all and among the tenth with the
+# `steadiest` sign. `steadiness` is the median over weights of the absolute mean of the gradient's sign,
+# which is 1 where the sign never changed. Means over three seeds:
 
 # %%
 shares = mm.study.agreement(result)
 shares.mean("seed").to_dataframe().round(2)
 
 # %% [markdown]
-# At equal steadiness, too, fewer agree in `conv2`. Adam divides every step by the size of recent gradients,
-# so that their mean need not say where a weight goes: a possible reason, not tested here. The mechanism fits
-# one layer, and part of the other.
+# Even at equal steadiness, fewer agree in `conv2`. Adam divides every step by the size of recent gradients,
+# so that their mean need not say where a weight goes: a possible reason, not tested here. The mechanism
+# fits one layer, and part of the other.
 #
 # ## A kernel in your hands
 #
-# Slide the taps. Left, the kernel and its answer $y$ to a patch that rises from dark to bright; middle, each
-# tap's membership on the curve $f$; right, how far $y$ moves if every pixel may change by eps. That worst
-# case is $\varepsilon \|w\|_1$: each pixel moves by eps towards the sign of its tap. (The bar's $F$ is always
-# the quadratic one, by magnitude.)
+# Slide the taps. Left, the kernel and its output $y$ for a patch that rises from dark to bright; middle,
+# each tap's membership on the curve $f$; right, how far $y$ moves if every pixel may change by eps. That
+# worst case is $\varepsilon \|w\|_1$: each pixel moves by eps towards the sign of its tap. (The bar's $F$
+# is always the quadratic one, by magnitude.)
 
 # %%
 explorer = mm.widgets.KernelExplorer(
@@ -190,7 +191,8 @@ explorer
 
 # %% [markdown]
 # Move all taps to $\pm 1$: signed fuzziness is 0, and the worst case is the largest possible. Move small
-# taps to 0 instead: fuzziness by magnitude falls, and so does the worst case. The start, without sliders:
+# taps to 0 instead: fuzziness by magnitude falls, and so does the worst case. The starting kernel, without
+# sliders:
 
 # %%
 explorer.wait()
@@ -221,14 +223,14 @@ print(f"signed F  {signed:.4f} and {1 - (w**2).sum() / (n * m**2):.4f}")
 mm.plots.amplification(model, eps=0.1)
 
 # %% [markdown]
-# In a fresh LeNet about two fifths of the worst case is fuzziness.
+# In a fresh LeNet about two fifths of the worst case is due to fuzziness.
 #
 # ## Adversarial training is an L1 penalty
 #
 # **Statement 5.** An attack of radius $\varepsilon$ lowers the margin of a linear read-out by exactly
 # $\varepsilon \|w\|_1$. Training against it penalises the L1 norm, which sends small weights to zero:
-# robustness may cause the property, rather than follow from it. That the margin falls so, away from the edges
-# of the pixels' range, is soon shown:
+# robustness may cause the property, rather than follow from it. Here is a check that the margin falls by
+# that much, away from the ends of the pixels' range:
 
 # %%
 read_out = nnx.Linear(28 * 28, 2, rngs=nnx.Rngs(0))
@@ -242,8 +244,8 @@ lost = (linear(grey) - linear(attacked)) @ np.array([1, -1])
 print(f"the margin fell by {lost[0]:.3f}; eps times the L1 norm: {0.1 * np.abs(w).sum():.3f}")
 
 # %% [markdown]
-# And LeNet? By which factors PGD at eps 0.1 in training changed the L1 norms of convolutions, over five
-# paired seeds:
+# And LeNet? These are the factors by which training under PGD at eps 0.1 changed the L1 norms of its
+# convolutions, over five paired seeds:
 
 # %%
 table = mm.study.regularised("results")
@@ -257,7 +259,7 @@ factor.squeeze("arm", drop=True).to_dataframe().round(2)
 # ## In practice
 #
 # All of this takes the kernels of any Flax model. Look at the identity in your own network first: where
-# fuzziness makes little of the worst case, lowering it cannot buy much.
+# fuzziness makes up little of the worst case, lowering it cannot gain much.
 
 # %%
 own = nnx.Conv(3, 4, (3, 3), rngs=nnx.Rngs(0))

@@ -21,25 +21,24 @@
 # property to the loss. Here you see what that does, under strong attacks.
 #
 # **What you'll do.** Slide the strength of the term over the networks of the study, compare it with other
-# penalties, look for signs of a false sense of robustness, and attack a network by hand.
+# penalties, look for signs of a false sense of robustness, train several networks at once, and attack one
+# by hand.
 #
 # **What you'll learn.** What less fuzziness does to accuracy under attack, whether it is the cause, and
 # what a weak attack would have hidden.
 #
-# **What you'll need.** Notebooks 1 and 2, and an idea of adversarial examples: images changed by at most eps
-# in each pixel, so that a network errs. All cells run in about a minute.
+# **What you'll need.** Notebooks 1 and 2, and an idea of adversarial examples: images changed by at most
+# eps in each pixel so that a network misclassifies them. All cells run in about a minute.
 
 # %%
-from flax import nnx
-
 import minmax_jax as mm
 
 # %% [markdown]
 # ## The networks of the study
 #
-# Each *arm* is a penalty with its strength, on LeNet after three epochs of MNIST. Networks of one seed start
-# from the same weights and see the same batches, so that arms are compared in pairs, on validation images
-# that no training saw; every seed attacks images of its own.
+# Each *arm* is a penalty with its strength, on LeNet after three epochs of MNIST. Networks of one seed
+# start from the same weights and see the same batches, so that arms are compared in pairs, on validation
+# images that no training saw; each seed has its own attacked images.
 
 # %%
 table = mm.study.regularised("results")
@@ -50,8 +49,8 @@ print(table.attack.values.tolist(), table.eps.values.tolist())
 # %% [markdown]
 # ## Slide the strength
 #
-# Above 0 the term asks for less fuzziness, below for more. The pictures were drawn ahead: the slider answers
-# at once, and works with the kernel stopped.
+# Above 0 the term asks for less fuzziness, below for more. The pictures were drawn in advance: the slider
+# responds at once, and works even with the kernel stopped.
 
 # %%
 mm.widgets.PenaltyExplorer(
@@ -62,9 +61,9 @@ mm.widgets.PenaltyExplorer(
 )
 
 # %% [markdown]
-# Left the filters, in the middle accuracy by radius, beside that of networks without the term (grey),
-# right the fuzziness that the term left. Below, one image under PGD: where its answer turns orange, the
-# network is fooled.
+# Left: the filters. Middle: accuracy by radius, beside that of networks without the term (grey). Right: the
+# fuzziness that the term left. Below: one image under PGD; where the answer turns orange, the network is
+# fooled.
 #
 # ## Over all strengths
 
@@ -75,13 +74,13 @@ mm.plots.strength_curves(
 )
 
 # %% [markdown]
-# **The paper's claim, by signed membership, is turned round.** With a strong term for less fuzziness
+# **By signed membership, the paper's claim is reversed.** With a strong term for less fuzziness
 # ($\lambda \ge 10$) the networks withstand nothing at eps 0.1, where a third of the images withstand
 # without it. Pushed weakly to the *centre* they gain: 13 points at $\lambda = -0.3$ with clean accuracy as
-# it was, and 22 at $\lambda = -3$ for 0.4 points. Stronger terms cost more and give less.
+# it was, and 22 at $\lambda = -3$ for 0.4 points. Stronger terms cost more and gain less.
 #
-# By magnitude, strong terms of *either* sign take robustness away. The gain of the signed
-# term at $\lambda = -10$, by hand:
+# By magnitude, strong terms of *either* sign destroy robustness. The gain of the signed term at
+# $\lambda = -10$, by hand:
 
 # %%
 worst = table.accuracy.sel(attack="worst").sel(eps=0.1, method="nearest")
@@ -101,8 +100,8 @@ mm.plots.arms(
 )
 
 # %% [markdown]
-# **Other intervals and measures say much the same.** The worst case, in percent, for one strength to each
-# side (without a term 33, projected into the fixed interval 36):
+# **Other intervals and measures say much the same.** The worst case, in percent, for one strength of each
+# sign (33 without a term; 36 without a term but with weights projected into the fixed interval):
 
 # %%
 arm = table.arm.sel(arm=table.trained_penalty == "fuzziness")
@@ -117,8 +116,8 @@ frame = (100 * worst.mean("seed").sel(arm=pair)).astype(float).to_dataframe()
 frame.set_index(names).accuracy.unstack().round(1)
 
 # %% [markdown]
-# What is gained has to be held against what it costs. The stars are no penalty, free and projected; to their
-# upper right would be a network that is better in both.
+# A gain has to be weighed against its cost. The stars are networks without a penalty, free and projected; a
+# network to their upper right would be better in both.
 
 # %%
 mm.plots.trade_off(
@@ -127,13 +126,13 @@ mm.plots.trade_off(
 )
 
 # %% [markdown]
-# The dots above the stars are terms towards the centre, by signed membership: weak ones give much for little,
-# as penalties on the size of weights do.
+# The dots above the stars are terms towards the centre, by signed membership: weak ones gain much at little
+# cost, as penalties on the size of weights do.
 #
 # ## Cause or companion?
 #
-# If fuzziness were the cause, arms that lower it more would gain more: marks would fall on a line from the
-# upper left to the lower right. Here are both memberships, for all arms.
+# If fuzziness were the cause, arms that lower it more would gain more: the marks would lie on a line from
+# the upper left to the lower right. Here are both memberships, for all arms.
 
 # %%
 mm.plots.cause(
@@ -143,7 +142,7 @@ mm.plots.cause(
 
 # %% [markdown]
 # They do not. Left: of the 15 arms with clearly lower fuzziness (by more than 0.1), 11 keep at most 3 %;
-# the signed terms among them made weights large, and large weights amplify what an attacker adds. Right,
+# the signed terms among them made weights large, and large weights amplify what an attacker adds. Right:
 # the same fall goes with every outcome. Does size explain more? Rank correlations with the change of
 # accuracy, over arms:
 
@@ -151,14 +150,15 @@ mm.plots.cause(
 mm.study.correlates(table, eps=0.1).to_series().round(2)
 
 # %% [markdown]
-# It does, and so do the largest gain and the sensitivity to pixels (which, with the margin, nearly is
-# robustness). Not the L1 norm alone, though: under `fuzziness 30 fixed magnitude` that is a third smaller,
-# and 4 % withstand.
+# It does, and so do the largest gain and the sensitivity to pixels (which, together with the margin, is
+# nearly robustness itself). It is not the L1 norm alone, though: under `fuzziness 30 fixed magnitude` the
+# norm is a third smaller, yet only 4 % of images withstand.
 #
 # ## The size of weights alone
 #
-# Penalties on absolute (L1) or squared (L2) weights know nothing of fuzziness. Their changes of accuracy in
-# the worst case, with intervals, and of clean accuracy, in points, and of fuzziness by both memberships:
+# Penalties on absolute (L1) or squared (L2) weights know nothing of fuzziness. Here is how they change
+# accuracy in the worst case (with intervals) and clean accuracy, in points, and fuzziness by both
+# memberships:
 
 # %%
 effect = mm.study.paired_effect(table, worst)
@@ -172,18 +172,18 @@ norms = shown.index.str.startswith(("l1", "l2"))
 shown[norms & ~shown.index.str.contains("eps")]
 
 # %% [markdown]
-# **They do what a weak term towards the centre does.** An L2 penalty of 0.003 gives 21 points for
-# a tenth of a point of clean accuracy, and changes neither fuzziness by more than about 0.04. So a fall of
-# fuzziness is not *needed*. L1 drives weights to zero, which lowers it much by magnitude. Is that enough? The
-# same falls, by the fuzziness term itself:
+# **They do what a weak term towards the centre does.** An L2 penalty of 0.003 gains 21 points for a tenth
+# of a point of clean accuracy, and changes neither kind of fuzziness by more than about 0.04. So a fall of
+# fuzziness is not *needed*. L1 drives weights to zero, which lowers fuzziness by magnitude a lot. Is that
+# enough? Here the fuzziness term itself brings such falls:
 
 # %%
 strengths = (0.1, 1, 10, 30, 100)
 shown.loc[[f"fuzziness {one} layer magnitude entropy" for one in strengths]]
 
 # %% [markdown]
-# At 0.1 it falls by 0.27 and nothing is gained; at 1 by 0.51, and seven points are lost; from 10 on all
-# are. So it is not *enough* either.
+# At 0.1 it falls by 0.27 and nothing is gained; at 1 it falls by 0.51, and seven points are lost; from 10
+# on, all are lost. So a fall is not *enough* either.
 #
 # ## On top of adversarial training
 #
@@ -193,9 +193,8 @@ shown.loc[[f"fuzziness {one} layer magnitude entropy" for one in strengths]]
 shown[shown.index.str.endswith("eps 0.1")]
 
 # %% [markdown]
-# Nothing. Strong terms take accuracy away; weak ones and penalties on norms, which gain so much by
-# themselves, change it little (-3 may cost 2.5 points). And at twice that radius, where 25 % withstand
-# without a term?
+# Nothing. Strong terms reduce accuracy; weak ones and penalties on norms, which gain so much by themselves,
+# change it little (-3 may cost 2.5 points). And at twice that radius, where 25 % withstand without a term?
 
 # %%
 farther = table.accuracy.sel(attack="worst").sel(eps=0.2, method="nearest")
@@ -204,8 +203,9 @@ gain = (100 * gain.to_dataframe()).round(1)
 gain[gain.index.str.endswith("eps 0.1")]
 
 # %% [markdown]
-# L2 gains four points there, a weak term towards the centre perhaps two, neither confirmed on other images.
-# And what does training under attack do to fuzziness, with no term at all? Its change, by convolution:
+# L2 gains four points there, and a weak term towards the centre perhaps two; neither is confirmed on other
+# images. And what does training under attack do to fuzziness, with no term at all? The change in each
+# convolution:
 
 # %%
 fuzziness = table.fuzziness.sel(reading=["layer", "fixed"], measure="entropy")
@@ -213,14 +213,14 @@ change = mm.study.adversarial_training_effect(table, fuzziness)[["mean", "low", 
 change.squeeze("arm", drop=True).to_dataframe().round(3)
 
 # %% [markdown]
-# In the layer's interval it falls by magnitude, and signed does not; in the fixed one, signed, it rises.
-# **Training under attack brings the property by some meanings only.**
+# In the layer's interval it falls by magnitude but not signed; in the fixed one, signed, it rises.
+# **Training under attack brings the property in some of its meanings only.**
 #
 # ## Confirmed on other images
 #
-# The best of many looks better than it is. So of every penalty the most robust arm that costs at most half a
-# point of clean accuracy was trained once more, from other seeds, and attacked on test images. Weak terms
-# towards the centre were tried later, and their best confirmed apart:
+# The best of many looks better than it is. So, for every penalty, the most robust arm that costs at most
+# half a point of clean accuracy was trained again, from other seeds, and attacked on test images. Weak
+# terms towards the centre were tried later, and the best of them confirmed separately:
 
 # %%
 for name in ("confirmation", "confirmation_weak"):
@@ -230,38 +230,38 @@ for name in ("confirmation", "confirmation_weak"):
     print((100 * kept.to_dataframe()).round(1).to_string())
 
 # %% [markdown]
-# Penalties on size and the term for *more* fuzziness keep most of their gain; that for less has none.
+# Penalties on size and the term for *more* fuzziness keep most of their gain; the term for less has none.
 #
 # ## A false sense of robustness?
 #
-# A defence may only blind attacks: no gradient to follow, say. Seven checks look for that; one alarms where
-# it finds more than one image. Seeds that raise an alarm, by arm:
+# A defence may merely blind attacks, for example by leaving them no gradient to follow. Seven checks look
+# for that; each raises an alarm if it finds more than one image. The number of seeds with alarms, by arm:
 
 # %%
 alarms = mm.study.alarms(table).sum("seed").to_dataframe("alarms").alarms.unstack()
 alarms[alarms.any(axis=1)]
 
 # %% [markdown]
-# 18 of 2,065 checks alarm (at least 375 could not, as PGD left one image at most), most because another
-# scale of the logits lets an attack find a little more. In seven networks Square finds what gradients miss;
-# AutoAttack includes Square, so the worst case counts it.
+# 18 of 2,065 checks raise an alarm (at least 375 could not, as PGD left at most one image), most because
+# another scale of the logits lets an attack find a little more. In seven networks Square finds what
+# gradients miss; AutoAttack includes Square, so the worst case counts it.
 #
-# What no attack at all can do is certified, by bounds on what the network computes:
+# What no attack whatever can do is certified by bounds on what the network computes:
 
 # %%
 mm.plots.certified(table)
 
 # %% [markdown]
-# Bounds certify nothing from eps 0.05 on. At far smaller radii they rank networks otherwise than attacks do:
-# on top of adversarial training, terms that cost robustness bring certificates. At 0.01, in percent:
+# Bounds certify nothing from eps 0.05 on. At far smaller radii they rank networks differently from attacks:
+# on top of adversarial training, terms that cost robustness bring certificates. The percentages at 0.01:
 
 # %%
 certain = 100 * table.verified.sel(radius=0.01, method="nearest").mean("seed")
 certain.sel(arm=table.arm.str.endswith("eps 0.1")).to_series().round()
 
 # %% [markdown]
-# That says how tight the bounds are, not how strong the network is: the two with most certificates withstand
-# less at eps 0.1.
+# That shows how tight the bounds are, not how strong the network is: the two arms with the most
+# certificates withstand less at eps 0.1.
 #
 # ## Weak and strong attacks
 #
@@ -277,26 +277,36 @@ percent.to_dataframe().accuracy.unstack().round(1)
 # By FGSM alone the network at $\lambda = 10$ would keep nearly half of the images, and -10 would gain
 # nothing.
 #
-# ## Attack one yourself
+# ## Many networks at once
 #
-# Networks trained here on a tenth of the data, under the same attack:
+# `mm.sweep` trains one network for every pair of a strength and a seed, side by side on all cores. The
+# networks of a seed begin with the same weights and see the same batches, as in the study; here, on a tenth
+# of the data. Its results are labelled: signed fuzziness of each layer after the last epoch, the mean of two
+# seeds.
 
 # %%
 data = mm.load("mnist")
 few = mm.Dataset("mnist-6400", data.train[:6400], data.test[:500], data.class_names)
-model = mm.LeNet(rngs=nnx.Rngs(0))
-runs = {}
-for strength in (-10, 0, 30):
-    objective = mm.Objective(strength=strength)
-    runs[strength] = mm.fit(model, few, objective, epochs=3, progress=False)
-    report = mm.robustness(runs[strength].model, few, [0.1], attacks=["pgd"], progress=False)
+sweep = mm.sweep(mm.LeNet, few, [-10, 0, 30], range(2), epochs=3, progress=False)
+shown = {"epoch": 3, "reading": "layer", "membership": "signed", "measure": "entropy"}
+sweep.results.fuzziness.sel(shown).mean("seed").to_pandas().round(3)
+
+# %% [markdown]
+# The first seed's networks under the same attack:
+
+# %%
+networks = {strength: sweep.model(strength=strength, seed=0) for strength in (-10, 0, 30)}
+for strength, network in networks.items():
+    report = mm.robustness(network, few, [0.1], attacks=["pgd"], progress=False)
     print(f"λ = {strength}: {float(report.accuracy.sel(attack='pgd').squeeze()):.0%} under PGD")
 
 # %% [markdown]
+# ## Attack one yourself
+#
 # Take the last one; choose an image, or draw one:
 
 # %%
-explorer = mm.widgets.AttackExplorer(runs[30].model, few)
+explorer = mm.widgets.AttackExplorer(networks[30], few)
 explorer
 
 # %%
@@ -307,16 +317,17 @@ explorer.figure.figure
 # ## The most robust LeNet-5
 #
 # What protects, then? The study compared eight kinds of adversarial training on 512 validation images, one
-# seed each, two with a fuzziness term. Accuracy, and what withstands AutoAttack at eps 0.3, in percent:
+# seed each, two with a fuzziness term. Here are accuracy and the share that withstands AutoAttack at eps
+# 0.3, in percent:
 
 # %%
 search = mm.study.read("results/robust_search.nc")
 (100 * search.to_dataframe().astype(float)).round(1)
 
 # %% [markdown]
-# Nine images of ten, by TRADES with a radius somewhat above 0.3 or a larger beta; with either term it is no
-# better than without. The winner was trained anew for 30 epochs, from three seeds. Of 1,000 test images, in
-# percent by radius, these withstand PGD and AutoAttack:
+# Nine images in ten withstand it, by TRADES with a radius somewhat above 0.3 or a larger beta; neither term
+# improves on that. The winner was trained anew for 30 epochs, from three seeds. The share of 1,000 test
+# images that withstands PGD and AutoAttack, in percent by radius:
 
 # %%
 best = mm.study.read("results/robust.nc")
@@ -324,8 +335,9 @@ left = 100 * best.accuracy.sel(attack="worst", drop=True).astype(float)
 left.to_series().unstack().round(1)
 
 # %% [markdown]
-# 90.2 % at eps 0.3, on average; PGD alone would say 93, and no bound certifies any. The trained weights come
-# with the result. Here is the first network, under PGD as the three above, but at three times their radius:
+# At eps 0.3 it is 90.2 % on average; PGD alone would say 93, and no bound certifies any. The trained
+# weights come with the result. Here is the first network under PGD, like the three above, but at three
+# times their radius:
 
 # %%
 lenet = mm.study.robust_lenet(best, seed=0)
@@ -337,16 +349,16 @@ print(f"clean {clean:.1%}, {float(report.accuracy.sel(attack='pgd').squeeze()):.
 # ## In practice
 #
 # Do not ask for less fuzziness to protect a network: a weak term for more, or a penalty on squared weights,
-# gives some robustness, and adversarial training gives more. Report the strongest attack that you tried, over
-# several seeds, with intervals; and look for masking before you believe a gain.
+# gives some robustness, and adversarial training gives more. Report the strongest attack that you tried,
+# over several seeds, with intervals, and look for masking before you believe a gain.
 #
 # ## Exercises
 #
 # Alter one knob at a time.
 #
-# 1. Draw `mm.plots.strength_curves(table, eps=0.05)`. Which strengths gain at one radius alone?
+# 1. Draw `mm.plots.strength_curves(table, eps=0.05)`. Which strengths gain at only one radius?
 # 2. `mm.plots.network(table, "fuzziness -100 layer signed entropy")`: what became of the filters?
-# 3. `explorer.use(runs[-10].model, few)`: is it harder to fool? And `explorer.use(lenet, few)`, at eps 0.3?
+# 3. `explorer.use(networks[-10], few)`: is it harder to fool? And `explorer.use(lenet, few)`, at eps 0.3?
 #
 # ## Further reading
 #

@@ -17,10 +17,10 @@
 # %% [markdown]
 # # Playground: train it, compare it, break it
 #
-# **What you'll do.** Choose data, network, optimiser and what the loss asks for; press *Train*, watch it
-# learn, stop it when you like; then attack what it has learned, on a test image or on a digit that you draw.
+# **What you'll do.** Choose data, network, optimiser and the terms of the loss; press *Train*, watch the
+# network learn, stop it when you like; then attack it on a test image or on a digit that you draw.
 #
-# **What you'll learn.** How far the answers of the other notebooks are true for settings of your own.
+# **What you'll learn.** How far the answers of the other notebooks hold for settings of your own.
 #
 # **What you'll need.** Nothing but this page; an epoch of MNIST takes some seconds. Adversarial training
 # takes about four times as long.
@@ -35,12 +35,12 @@ playground = mm.widgets.Playground()
 playground
 
 # %% [markdown]
-# *Keep* sets a run aside, to be drawn beside the next one. *Save* offers the figure, the run's history
-# (netCDF) and its weights (which `mm.open` reads). Change a control, and the page says that the figure is of
-# another choice.
+# *Keep* sets a run aside, to be drawn beside later ones. *Save* offers the figure, the run's history
+# (netCDF) and its weights (which `mm.open` reads). If you change a control, the page says that the figure
+# shows another choice.
 #
-# The same begins in a program, here with a tenth of the training images. Its figures, as they are after one
-# epoch with a strong term for the property:
+# The same can be started by a program, here with a tenth of the training images. Its figure after one epoch
+# with a strong term for the property:
 
 # %%
 start = mm.widgets.Play(epochs=1, images=6400, strength=30)
@@ -50,7 +50,8 @@ small.wait()
 small.figure.figure
 
 # %% [markdown]
-# Solid and broken lines are the two convolutions; fuzziness falls from the first steps on. Under attack:
+# Solid and dashed lines are the two convolutions; fuzziness falls from the first steps on. The network
+# under attack:
 
 # %%
 small.attack.figure.figure
@@ -58,8 +59,8 @@ small.attack.figure.figure
 # %% [markdown]
 # ## Use it on your model
 #
-# The explorers take any Flax model with convolutions, and any data set of images. Here a small network that
-# is no LeNet, attacked by hand:
+# The explorers take any Flax model with convolutions, and any data set of images. Here is a small network
+# other than LeNet, to be attacked by hand:
 
 # %%
 rngs = nnx.Rngs(0)
@@ -86,7 +87,7 @@ explorer.wait()
 explorer.figure.figure
 
 # %% [markdown]
-# Its training, with a slider that works on a page without Python, too:
+# Its training, with a slider that also works on a page without Python:
 
 # %%
 mm.widgets.TimeFrames(run.history, reading="layer", membership="magnitude")
@@ -104,11 +105,12 @@ mm.widgets.TimeFrames(run.history, reading="layer", membership="magnitude")
 #
 # Alter one knob at a time.
 #
-# 1. *strength*: which is the smallest that lowers fuzziness visibly? Which costs a point of accuracy?
+# 1. *strength*: which is the smallest that visibly lowers fuzziness? Which costs a point of accuracy?
 # 2. *adversarial training*: train with eps 0.2 and without, and compare the filters. Which of them look like
 #    strokes?
 # 3. *image*: draw, at eps 0, a digit that is taken for another.
-# 4. *number*: slide to an image that withstands PGD at eps 0.1 after plain training. What is special in it?
+# 4. *number*: slide to an image that withstands PGD at eps 0.1 after plain training. What is special
+#    about it?
 #
 # ## Further reading
 #
