@@ -1,4 +1,4 @@
-"""What is kept in files: archives written whole or not at all, the cache, folders of work that is resumed.
+"""What is kept in files: archives, the cache, folders of work that can be resumed, pytrees as named arrays.
 
-It uses nothing of this package but the checks of arguments.
+It may use nothing of this package but the checks of arguments.
 """

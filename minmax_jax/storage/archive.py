@@ -17,13 +17,13 @@ class Unreadable(ValueError):
 
 
 def write(file: Path, arrays: Mapping[str, np.ndarray], about: str = "") -> None:
-    """Write ``arrays`` and the text ``about`` to ``file``, wholly or not at all, even if killed.
+    """Write ``arrays`` and the text ``about`` to ``file``, atomically: whole or not at all, even if killed.
 
-    What the file held before stays until the new one is whole. Raises TypeError for arrays of Python
+    Until the new file is complete, the old one stays. Raises TypeError for arrays of Python
     objects, which only pickle could store, and OSError where the folder is missing or cannot be written to.
     """
     if unfit := [name for name, array in arrays.items() if array.dtype.hasobject]:
-        raise TypeError(f"arrays {unfit} hold Python objects; an archive takes plain numbers only")
+        raise TypeError(f"arrays must hold plain numbers, got Python objects in {unfit}")
     with (
         replacing(file) as temporary,
         temporary.open("xb") as stream,
@@ -39,10 +39,10 @@ def write(file: Path, arrays: Mapping[str, np.ndarray], about: str = "") -> None
 
 @contextmanager
 def replacing(file: Path) -> Iterator[Path]:
-    """The name of a temporary file, which takes the place of ``file`` at the end of the body.
+    """The name of a temporary file, which replaces ``file`` at the end of the body.
 
-    If the body fails, ``file`` stays what it was, and the temporary file is removed; if the process is
-    killed, ``file`` stays what it was.
+    If the body fails or the process is killed, ``file`` stays as it was; after a failure, the temporary file
+    is removed.
     """
     temporary = file.with_name(f"{file.name}.{secrets.token_hex(4)}.tmp")
     try:
@@ -57,7 +57,7 @@ def read(file: Path) -> tuple[dict[str, np.ndarray], str]:
     """The arrays and the text of a file written by ``write``, each checked by its CRC-32, without pickle.
 
     Identity: after ``write(file, arrays, about)``, ``read(file)`` equals ``(arrays, about)``. Raises
-    Unreadable for a file that is cut off, damaged or from elsewhere, FileNotFoundError for none.
+    Unreadable for a file that is cut off, damaged or from elsewhere, FileNotFoundError if there is none.
     """
     arrays, about, names, comment = _contents(file)
     if comment != _listing(names):
@@ -81,8 +81,8 @@ def _contents(file: Path) -> tuple[dict[str, np.ndarray], str, list[str], bytes]
     arrays, about = {}, ""
     try:
         with zipfile.ZipFile(file) as archive:
-            names = archive.namelist()  # one after the other: zipfile is not safe in threads
-            for name in names:  # the message below tells where reading failed
+            names = archive.namelist()
+            for name in names:  # one after the other, as zipfile is not thread-safe; an error names the last
                 if name == TEXT:
                     about = archive.read(name).decode()
                 elif name.endswith(ARRAY):
@@ -98,12 +98,12 @@ def _array(archive: zipfile.ZipFile, name: str) -> np.ndarray:
     with archive.open(name) as member:
         array = np.lib.format.read_array(member, allow_pickle=False)
         if member.read(1):  # zipfile compares the checksum only at the end of the stream
-            raise ValueError("it goes on after its array")
+            raise ValueError("it continues after its array")
         return array
 
 
 def _wrong(file: Path, name: str, error: Exception) -> str:
-    """In words, what the error of a reader tells about the file."""
+    """In words, what is wrong with a file that raised ``error`` on reading."""
     with file.open("rb") as stream:
         start = stream.read(2)
     if not start:

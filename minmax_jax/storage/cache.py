@@ -32,7 +32,7 @@ def folder() -> Path | None:
 
 
 def path(key: str) -> Path | None:
-    """The file of a key, another one for every key; None where the cache is turned off."""
+    """The file of a key, different for every key; None where the cache is turned off."""
     cache = folder()
     if cache is None:
         return None
@@ -41,9 +41,9 @@ def path(key: str) -> Path | None:
 
 
 def read(key: str) -> dict[str, np.ndarray] | None:
-    """The arrays written under ``key``, or None where there are none that can be read whole.
+    """The arrays written under ``key``, or None if there are none that can be read whole.
 
-    A damaged file counts as none: the caller makes the arrays anew and writes over it. Identity:
+    A damaged file counts as none: the caller makes the arrays again and overwrites it. Identity:
     after ``write(key, arrays)``, ``read(key)`` equals ``arrays``, unless the cache is off.
     """
     file = path(key)
@@ -56,7 +56,7 @@ def read(key: str) -> dict[str, np.ndarray] | None:
 
 
 def write(key: str, arrays: Mapping[str, np.ndarray]) -> None:
-    """Keep ``arrays`` under ``key``, wholly or not at all, even if killed or raced by another.
+    """Write ``arrays`` under ``key``, atomically: whole or not at all, even if killed or raced by another.
 
     A folder that cannot be written to is a warning, not an error: the cache is only a convenience.
     Raises TypeError for arrays of Python objects, which only pickle could store.
@@ -77,10 +77,10 @@ def write(key: str, arrays: Mapping[str, np.ndarray]) -> None:
 
 
 def _sweep(cache: Path) -> None:
-    """Remove what writers killed long ago left behind; a fresh one may still be at work."""
+    """Remove the temporary files of writers killed long ago; a recent one may still be in use."""
     for temporary in cache.glob("*.tmp"):
         try:
             if time.time() - temporary.stat().st_mtime > DAY:
                 temporary.unlink()
-        except OSError:  # another process was quicker, or still holds it
+        except OSError:  # another process removed it first, or still has it open
             continue

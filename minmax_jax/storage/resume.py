@@ -67,8 +67,7 @@ class Store:
 
     def read(self, number: int) -> dict[str, np.ndarray] | None:
         """The arrays of a finished part, or None; a damaged file is a warning, and counts as none."""
-        file = self._file(number)
-        if file is None or not file.exists():
+        if self.folder is None or not (file := self._file(self.folder, number)).exists():
             return None
         try:
             return archive.read(file)[0]
@@ -78,21 +77,20 @@ class Store:
 
     def write(self, number: int, arrays: dict[str, np.ndarray]) -> None:
         """Write a finished part, whole or not at all, and remove what it makes superfluous."""
-        file = self._file(number)
-        if self.folder is None or file is None:
+        if self.folder is None:
             return
         if self.newest is not None:
             self._claim(self.folder)
-        archive.write(file, arrays)
+        archive.write(self._file(self.folder, number), arrays)
         if self.newest is not None:
-            superfluous = [one for one in self.numbers() if one <= number][: -self.newest]
-            left = [self._file(one) for one in superfluous] + list(self.folder.glob("*.tmp"))
-            for path in left:  # a temporary file is what a killed writer left, as there is no other writer
-                if path is not None:
-                    path.unlink(missing_ok=True)
+            earlier = [one for one in self.numbers() if one <= number]  # later ones are damaged
+            superfluous = [self._file(self.folder, one) for one in earlier[: -self.newest]]
+            left = self.folder.glob("*.tmp")  # by a killed process, as there is only one writer
+            for path in [*superfluous, *left]:
+                path.unlink(missing_ok=True)
 
-    def _file(self, number: int) -> Path | None:
-        return None if self.folder is None else self.folder / f"{self.part}-{number:05d}.npz"
+    def _file(self, folder: Path, number: int) -> Path:
+        return folder / f"{self.part}-{number:05d}.npz"
 
     def _note(self, folder: Path) -> Path:
         return folder / f"{self.work}.json"
@@ -150,6 +148,3 @@ class Store:
     @property
     def _cure(self) -> str:
         return f"name another folder for this {self.work}"
-
-
-Shelf = Store

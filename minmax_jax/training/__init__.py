@@ -1,6 +1,6 @@
-"""Training one model: ``fit``, its history, its checkpoints and the file of a trained LeNet.
+"""Training one model: ``fit``, its history, its checkpoints, optimisers, and the file of a trained LeNet.
 
-It uses the core, data, jobs and storage.
+It may use the core of the package (the files at its root), data, jobs and storage.
 """
 
 from minmax_jax.training.fit import Diverged as Diverged

@@ -4,7 +4,6 @@ import os
 from pathlib import Path
 from typing import Any
 
-import jax
 import numpy as np
 
 from minmax_jax.jobs.interrupts import uninterrupted
@@ -69,7 +68,8 @@ class Checkpoints:
 
     def save(self, later: bool = True) -> None:
         """Write the state, unless that is done; Ctrl-C is held off, and counts ``later`` or is forgotten."""
-        if self.trainer.steps == self.saved or jax.process_index() > 0:
+        writes = self.store.folder is not None and self.trainer.placement.is_first
+        if self.trainer.steps == self.saved or not writes:
             return
         with uninterrupted(later):
             measured = self.trainer.measured | {TEST_ACCURACY: np.array(self.trainer.test_accuracy)}

@@ -30,11 +30,20 @@ def fingerprint(
     optimiser: optax.GradientTransformation,
     counts: dict[str, Any],
 ) -> dict[str, Any]:
-    """Names and plain values (as JSON has them) of the arguments of a run, of its start and its versions.
+    """All that the bits of a run depend on, as names and plain values (as JSON has them).
 
-    Two runs with equal fingerprints go the same way on the same machine, as far as can be told: functions
+    Two runs with equal fingerprints give the same bits on the same machine, as far as can be told: functions
     count by their names, and an optimiser by its state and by its first two updates, for which the weights
-    themselves serve as gradients. So another learning rate is noticed, another schedule later on is not.
+    themselves serve as gradients. So a different learning rate is noticed, a schedule that differs later on
+    is not.
+
+    Args:
+        definition: the model's structure.
+        start: weights and the optimiser's state before the first step.
+        data: images and labels; they count by their checksums.
+        objective: what is minimised.
+        optimiser: the optimiser itself.
+        counts: further numbers of the run, such as its epochs and seed, by name.
     """
     named = dict(counts)
     named |= {f"objective.{name}": value for name, value in objective.facts().items()}

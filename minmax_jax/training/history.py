@@ -12,7 +12,7 @@ from minmax_jax.intervals import MEMBERSHIPS, READINGS, Interval
 if TYPE_CHECKING:
     import xarray as xr
 
-KERNEL_AXES = ("depth", "row", "column", "in", "out")  # the last of them for kernels of fewer
+KERNEL_AXES = ("depth", "row", "column", "in", "out")  # kernels of lower rank take the last of them
 
 
 def recording_steps(steps: int, points: int) -> np.ndarray:
@@ -46,8 +46,14 @@ def build_history(
 ) -> "xr.Dataset":
     """Assemble what ``fit`` recorded; see there for the variables.
 
-    ``measured`` holds loss, cross_entropy and accuracy of each step; ``snapshots`` the kernels after the
-    steps ``recorded``, by layer.
+    Args:
+        measured: loss, cross_entropy and accuracy of each step.
+        test_accuracy: accuracy on all test images after each epoch, in [0, 1].
+        steps_per_epoch: number of steps in an epoch.
+        recorded: numbers of the steps after which kernels were recorded, 0 for the start.
+        snapshots: the kernels after these steps, by layer.
+        extremes: each weight's minimum and maximum over all steps, by layer.
+        attributes: what the history says of the run as a whole.
     """
     import xarray as xr  # heavy to import, so only where it is used
 

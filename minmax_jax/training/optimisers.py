@@ -25,10 +25,10 @@ def keep_in_interval(
 ) -> optax.GradientTransformation:
     """Clips every convolution weight to [-c, c] after each step: ``W <- clip(W + update, -c, c)``.
 
-    It goes last: ``optax.chain(optax.adam(1e-3), mm.keep_in_interval())`` trains by projected steps, and so
-    makes the interval of the reading "fixed" one that weights cannot leave. c is ``bound``, by default the
-    support of Flax's initialiser for the kernel's shape (``initial_bound``), and the same as the objective's
-    ``bound`` if that is given. ``rank`` is that of the kernels, as in ``mm.kernels``.
+    It goes last: ``optax.chain(optax.adam(1e-3), mm.keep_in_interval())`` trains by projected steps, so that
+    weights cannot leave the interval of the reading "fixed". c is ``bound``, by default the support of Flax's
+    initialiser for the kernel's shape (``initial_bound``); give the objective's ``bound`` if it has one.
+    ``rank`` is that of the kernels, as in ``mm.kernels``.
     Raises ValueError for a bound <= 0 or infinite, and where the optimiser is called without parameters.
     Source: this study. Identity: ``optax.projections.projection_box`` of the new weights, up to rounding.
     """

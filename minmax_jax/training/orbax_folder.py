@@ -11,8 +11,11 @@ UNFINISHED = ".orbax-checkpoint-tmp"  # in the names of folders that a killed sa
 
 
 def holds_orbax(folder: Path) -> bool:
-    """True for a folder of orbax's, which holds one folder for each checkpoint, named by its step."""
-    names = [path.name for path in folder.glob("*") if path.is_dir()]
+    """True for a folder of orbax's, which holds one folder for each checkpoint, named by its step.
+
+    It may have been claimed since, and hold the note of the run.
+    """
+    names = {path.name for path in folder.glob("*") if path.suffix != ".tmp"} - {"run.json"}
     return bool(names) and all(name.isdecimal() or UNFINISHED in name for name in names)
 
 

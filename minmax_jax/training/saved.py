@@ -22,9 +22,9 @@ VERSION = 1  # of the format; a program reads its own and older ones
 def save(model: LeNet, path: str | os.PathLike[str]) -> Path:
     """Write a LeNet to one file, such as "lenet.npz", and return the file's path.
 
-    The file is written wholly or not at all; what it held before stays until then. Identity: ``open(path)``
-    has the same parameters, bit for bit. Raises TypeError for another kind of model, ValueError for a LeNet
-    whose parameters were replaced by others or are not finite, OSError where the file cannot be written.
+    The file is written whole or not at all; until then, the old one stays. Identity: ``open(path)`` has the
+    same parameters, bit for bit. Raises TypeError for another kind of model, ValueError for a LeNet whose
+    parameters were replaced by others or are not finite, OSError if the file cannot be written.
     """
     if type(model) is not LeNet:  # a subclass would come back without what it changed
         raise TypeError(f"model must be a minmax_jax.lenet.LeNet, got a {type(model).__name__}")
@@ -48,8 +48,8 @@ def save(model: LeNet, path: str | os.PathLike[str]) -> Path:
 def open(path: str | os.PathLike[str]) -> LeNet:
     """The LeNet that ``save`` wrote to a file, in evaluation mode.
 
-    Raises FileNotFoundError where there is no file, and ValueError for one that is cut off, damaged, of
-    another kind, of a newer format, or whose parameters are not those of the LeNet it describes.
+    Raises FileNotFoundError if there is no file, and ValueError for one that is cut off, damaged, of another
+    kind, of a newer format, or whose parameters are not those of the LeNet it describes.
     """
     file = _path(path)
     arrays, text = archive.read(file)
@@ -82,7 +82,7 @@ def _path(path: str | os.PathLike[str]) -> Path:
 
 
 def _options(file: Path, text: str) -> dict[str, Any]:
-    """What ``LeNet`` was called with, from the file's own description."""
+    """The arguments of ``LeNet``, from the file's own description."""
     try:
         about = json.loads(text or "{}")
     except ValueError:
@@ -108,7 +108,7 @@ def _abstract(options: dict[str, Any]) -> LeNet:
 
 
 def _mismatch(arrays: dict[str, np.ndarray], options: dict[str, Any]) -> str | None:
-    """In words, the first thing that keeps ``arrays`` from being the parameters of such a LeNet."""
+    """In words, the first reason why ``arrays`` are not the parameters of such a LeNet; None if they are."""
     wanted = parameters(_abstract(options))
     if missing := [name for name in wanted if name not in arrays]:
         return f"it lacks {', '.join(missing)}"

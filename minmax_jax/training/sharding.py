@@ -30,6 +30,11 @@ class Placement:
                 raise TypeError(f"devices must be a sequence such as jax.devices(), or None, got {devices!r}")
             self.mesh = Mesh(np.array(devices), ("batch",), axis_types=(AxisType.Auto,))
 
+    @property
+    def is_first(self) -> bool:
+        """True in the process of the first device, which alone writes files."""
+        return self.mesh is None or self.mesh.devices.flat[0].process_index == jax.process_index()
+
     def check(self, batch_size: int) -> None:
         """Raise ValueError for a batch that cannot be divided evenly."""
         if self.mesh is not None and batch_size % self.mesh.size:

@@ -1,4 +1,4 @@
-"""A run in the making: its state and its measurements, whole at every moment."""
+"""A run under way: its state and its measurements, consistent at every moment."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
@@ -35,11 +35,18 @@ def first_bad(measured: Measured, after: Measured, classes: int) -> int | None:
 
 
 class Trainer:
-    """Trains a copy of a model a few batches at a time and records it.
+    """Trains a copy of a model, a few batches at a time, and records its kernels.
 
-    ``points`` are the numbers of the steps after which the kernels are recorded, 0 the first of them;
-    ``seed`` and ``total``, the number of steps of the whole run, are for the objective's defence. ``record``
-    names the layers that are recorded, None all convolutions.
+    Args:
+        model: the model, which stays as it is.
+        data: images to train on, and those to test on.
+        objective: what is minimised.
+        optimiser: any of optax.
+        points: numbers of the steps after which the kernels are recorded, 0 the first of them.
+        placement: the devices.
+        seed: seed of the objective's defence.
+        total: number of steps of the whole run, over which the schedule of a defence runs.
+        record: names of the layers that are recorded, None for all convolutions.
     """
 
     def __init__(
@@ -60,7 +67,7 @@ class Trainer:
         self.images, self.labels = placement.everywhere(pictures)
         self.definition, state = initial_state(model, optimiser, len(points), record)
         self.test_accuracy: list[float] = []
-        # State and measurements change together, by one assignment: an interrupt finds both or neither.
+        # State and measurements change by one assignment, so that Ctrl-C never finds one without the other.
         self._now: tuple[State, tuple[Measured, ...]] = (placement.everywhere(state), ())
 
     @property
@@ -75,12 +82,12 @@ class Trainer:
 
     @property
     def state(self) -> State:
-        """All that training changes, after the last step."""
+        """All that training changes, as it is after the last step."""
         return self.placement.here(self._now[0])
 
     @property
     def measured(self) -> dict[str, np.ndarray]:
-        """What each step so far measured on its batch."""
+        """Loss, cross-entropy and accuracy of each step so far, on its batch."""
         parts = self._now[1]
         return {
             name: np.concatenate([np.zeros(0, np.float32), *(getattr(part, name) for part in parts)])
@@ -88,7 +95,7 @@ class Trainer:
         }
 
     def resume(self, state: State, measured: dict[str, Any], test_accuracy: list[float]) -> None:
-        """Go on from where another trainer with the same arguments was."""
+        """Continue from the state of another trainer with the same arguments."""
         self._now = (self.placement.everywhere(state), (Measured(**measured),))
         self.test_accuracy = test_accuracy
 
@@ -132,7 +139,7 @@ class Trainer:
         return trained
 
     def history(self, steps_per_epoch: int, attributes: dict[str, Any]) -> "xr.Dataset":
-        """The history so far, see ``fit``; the kernels as they are now are always in it."""
+        """The history so far, see ``fit``; its last snapshot is always the present kernels."""
         state = self.state
         recorded = self.points[self.points <= self.steps]
         rows = np.arange(len(recorded))
@@ -150,7 +157,7 @@ class Trainer:
         )
 
     def _course(self) -> Course | None:
-        """Where the next steps lie; without a defence nobody asks."""
+        """Where in the run the next steps are, which only a defence needs to know."""
         if self.objective.defence is None:
             return None
         course = Course(jax.random.key(self.seed), jnp.asarray(self.steps), jnp.asarray(self.total))

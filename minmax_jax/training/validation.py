@@ -51,9 +51,9 @@ def check_objective(model: nnx.Module, data: Dataset, objective: Objective) -> N
 
 
 def _check_defence(model: nnx.Module, data: Dataset, objective: Objective) -> None:
-    """Raise the error that the objective's defence would meet in training, without computing it.
+    """Raise the error that the defence would meet in training, or TypeError unless it gives three numbers.
 
-    Raises TypeError unless it gives three numbers.
+    Only shapes are computed.
     """
     if objective.defence is None:
         return

@@ -4,14 +4,12 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
-from flax import nnx
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 import minmax_jax as mm
-from helpers.refusal import refuses
-from helpers.small import digits, lenet, same_weights, train
+from helpers.small import train
 from minmax_jax.intervals import initial_bound
 
 KERNEL = arrays(np.float32, (2, 2, 1, 3), elements=st.floats(-3, 3, width=32))
@@ -57,25 +55,3 @@ def test_a_network_is_trained_inside():
         float(jnp.abs(kernel).max()) > initial_bound(kernel.shape)
         for kernel in mm.kernels(free.model).values()
     )
-
-
-def test_a_wide_interval_changes_nothing():
-    wide = train(optimiser=optax.chain(optax.sgd(0.01), mm.keep_in_interval(100.0)), epochs=1)
-    free = train(optimiser=optax.sgd(0.01), epochs=1)
-    for one, other in zip(
-        nnx.to_flat_state(nnx.state(wide.model)), nnx.to_flat_state(nnx.state(free.model)), strict=True
-    ):
-        np.testing.assert_allclose(one[1][...], other[1][...], atol=1e-5)
-    assert not same_weights(free.model, lenet()) and len(digits().train) == 650
-
-
-@pytest.mark.parametrize("bound", [0, -1.0, float("inf"), float("nan")])
-def test_bad_bounds(bound):
-    with refuses(f"bound is {bound}", "finite number > 0"):
-        mm.keep_in_interval(bound)
-
-
-def test_without_weights():
-    link = mm.keep_in_interval()
-    with refuses("params is None"):
-        link.update({"k": jnp.zeros((1, 1, 1, 1))}, link.init({}))

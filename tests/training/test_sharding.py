@@ -25,7 +25,7 @@ import numpy as np
 import optax
 from flax import nnx
 
-address, count, rank, devices, file = sys.argv[1:]
+address, count, rank, devices, file, folder = sys.argv[1:]
 jax.config.update("jax_num_cpu_devices", int(devices))
 if int(count) > 1:
     jax.distributed.initialize(address, int(count), int(rank))
@@ -36,7 +36,8 @@ data = mm.load("mnist")
 data = mm.Dataset("digits", data.train[:650], data.test[:203], data.class_names)
 model = mm.LeNet(variant="classic", rngs=nnx.Rngs(0))
 sgd = optax.sgd(0.02, momentum=0.9)
-run = mm.fit(model, data, epochs=1, batch_size=64, optimiser=sgd, progress=False, devices=jax.devices())
+shared = {"devices": jax.devices(), "checkpoint": folder}
+run = mm.fit(model, data, epochs=1, batch_size=64, optimiser=sgd, progress=False, **shared)
 assert len(jax.devices()) == int(count) * int(devices)
 weights = [np.asarray(leaf) for leaf in jax.tree.leaves(nnx.state(run.model, nnx.Param))]
 np.savez(file, *weights, loss=run.history.loss.values, accuracy=run.history.test_accuracy.values)
@@ -51,7 +52,13 @@ def divided(folder: Path, processes: int, devices: int) -> list[dict[str, np.nda
     files = [folder / f"{rank}.npz" for rank in range(processes)]
     started = [
         subprocess.Popen(
-            [sys.executable, "-c", SCRIPT, address, str(processes), str(rank), str(devices), str(file)],
+            [
+                sys.executable,
+                "-c",
+                SCRIPT,
+                address,
+                *map(str, (processes, rank, devices, file, folder / "run")),
+            ],
             env=os.environ | {"JAX_PLATFORMS": "cpu"},
             stderr=subprocess.PIPE,
             text=True,
@@ -63,6 +70,7 @@ def divided(folder: Path, processes: int, devices: int) -> list[dict[str, np.nda
     return [dict(np.load(file)) for file in files]
 
 
+@pytest.mark.slow
 @pytest.mark.processes
 @pytest.mark.parametrize(("processes", "devices"), [(1, 8), (2, 1)])
 def test_divided_batches_train_to_the_same_model(tmp_path: Path, processes: int, devices: int) -> None:
@@ -78,6 +86,7 @@ def test_divided_batches_train_to_the_same_model(tmp_path: Path, processes: int,
         np.testing.assert_allclose(found["accuracy"], alone.history.test_accuracy, atol=0.01)
         for i, weight in enumerate(weights):
             np.testing.assert_allclose(found[f"arr_{i}"], weight, atol=1e-4)
+    assert sorted(path.name for path in (tmp_path / "run").iterdir()) == ["run.json", "step-00010.npz"]
 
 
 def test_one_device_by_name_gives_the_same_bits() -> None:
@@ -93,14 +102,8 @@ def test_random_keys_come_back_from_the_devices() -> None:
     assert (jax.random.key_data(back) == jax.random.key_data(keys)).all()
 
 
-@pytest.mark.parametrize("devices", [[], ["cpu"], jax.devices])
-def test_only_devices_are_devices(devices) -> None:
-    with refuses("devices", "jax.devices()", error=TypeError):
-        small.train(devices=devices)
-
-
 def test_a_batch_that_cannot_be_divided_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     placement = Placement(jax.devices()[:1])
     monkeypatch.setattr(placement, "mesh", type("Mesh", (), {"size": 3}))
-    with refuses("batch_size", "64", "3 devices"):
+    with refuses("batch_size must be a multiple of the 3 devices, got 64"):
         placement.check(64)

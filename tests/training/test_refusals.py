@@ -1,0 +1,75 @@
+"""What nothing can be trained with is refused by name."""
+
+import jax.numpy as jnp
+import optax
+import pytest
+from flax import nnx
+
+import minmax_jax as mm
+from helpers.refusal import refuses
+from helpers.small import lenet, train
+
+
+def broken() -> mm.LeNet:
+    model = lenet()
+    model.dense1.bias[...] = model.dense1.bias[...].at[3].set(jnp.nan)
+    return model
+
+
+def flat() -> nnx.Module:
+    return nnx.Sequential(lambda x: x.reshape(len(x), -1), nnx.Linear(784, 10, rngs=nnx.Rngs(0)))
+
+
+def two_numbers(model, images, labels, progress, key):
+    return jnp.zeros(()), jnp.zeros(())
+
+
+LAYERS = "record must be names out of ['conv1', 'conv2', 'dense1', 'dense2', 'dense3']"
+NO_LAYERS = [], ["conv9"], ["conv1", "conv1"], "conv1", ["dense1.bias"]
+REFUSED = [
+    ({"epochs": 0}, ValueError, "epochs must be at least 1, got 0"),
+    ({"epochs": 1.5}, TypeError, "epochs must be an int, got 1.5"),
+    ({"snapshots": 0}, ValueError, "snapshots must be at least 1, got 0"),
+    ({"segments": 0}, ValueError, "segments must be at least 1, got 0"),
+    ({"seed": -1}, ValueError, "seed must be in [0, 2147483647], got -1"),
+    ({"seed": 2**31}, ValueError, "seed must be in [0, 2147483647], got 2147483648"),
+    ({"seed": None}, TypeError, "seed must be an int, got None"),
+    ({"batch_size": 651}, ValueError, "batch_size must be at most the 650 training images, got 651"),
+    ({"model": mm.LeNet(classes=7, rngs=nnx.Rngs(0))}, ValueError, "model must give one logit for each"),
+    ({"model": nnx.Linear(1, 10, rngs=nnx.Rngs(0))}, ValueError, "got logits of shape"),
+    ({"model": mm.LeNet((32, 32, 3), rngs=nnx.Rngs(0))}, ValueError, "images"),
+    ({"model": len}, TypeError, "model must be a flax.nnx.module.Module, got a builtin_function"),
+    ({"model": broken()}, ValueError, "finite weights, got NaN or infinite ones in dense1.bias"),
+    ({"model": flat()}, ValueError, "no convolution kernel"),
+    ({"data": 3}, TypeError, "data must be a minmax_jax.data.dataset.Dataset, got a int"),
+    ({"objective": 0.1}, TypeError, "objective must be a minmax_jax.objective.Objective, got a float"),
+    ({"objective": mm.Objective(layers=("conv9",))}, ValueError, "conv9"),
+    ({"objective": mm.Objective(defence=two_numbers)}, TypeError, "defence must give three numbers"),
+    ({"optimiser": 0.1}, TypeError, "optimiser must be a optax._src.base.GradientTransformation"),
+    *[({"record": one}, ValueError, LAYERS) for one in NO_LAYERS],
+    ({"checkpoint": 3}, TypeError, "checkpoint must be the name of a folder, or None, got 3"),
+    ({"checkpoint": __file__}, ValueError, "checkpoint must be a folder, got the file"),
+    *[({"devices": one}, TypeError, "devices must be a sequence such as") for one in ([], ["cpu"], len)],
+]
+
+
+@pytest.mark.parametrize(("options", "error", "words"), REFUSED)
+def test_unfit_arguments_are_named(options, error, words):
+    with refuses(words, error=error):
+        train(**options)
+
+
+def test_a_folder_of_something_else_is_left_alone(tmp_path):
+    (tmp_path / "15").mkdir()
+    (tmp_path / "thesis.tex").touch()
+    with refuses("checkpoint must be new, empty, or that of a run", "'15'"):
+        train(checkpoint=tmp_path)
+    assert len(list(tmp_path.iterdir())) == 2
+
+
+def test_projection_takes_a_bound_and_weights():
+    for bound in (0, -1.0, float("inf"), float("nan")):
+        with refuses(f"bound must be a finite number > 0, got {bound}"):
+            mm.keep_in_interval(bound)
+    with refuses("params must be the weights"):
+        mm.keep_in_interval().update({}, optax.EmptyState())
