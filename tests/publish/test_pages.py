@@ -7,7 +7,6 @@ import nbformat
 import pytest
 
 from helpers.offline import asked
-from helpers.refusal import refuses
 from minmax_jax.publish import pages
 
 CELLS = """# %% [markdown]
@@ -33,44 +32,46 @@ def made(tmp_path_factory):
     folder = tmp_path_factory.mktemp("pages")
     for name, text in {"small": CELLS, "other": "# %% [markdown]\n# no heading"}.items():
         jupytext.write(jupytext.reads(text, "py:percent"), folder / f"{name}.ipynb")
-    sources = [folder / "small.ipynb", folder / "other.ipynb"]
-    return pages.export(sources, folder / "out")
+    files = pages.export([folder / "small.ipynb", folder / "other.ipynb"], folder / "out")
+    assert [file.name for file in files] == ["small.html", "other.html", "index.html"]
+    return {file.stem: file.read_text("utf-8") for file in files}
 
 
-def test_a_page_asks_nobody_for_anything(made):
-    page = made[0].read_text("utf-8")
-    assert asked(page) == []
-    assert "cdn" not in page.lower()
-    assert asked('<script async src="https://x.org/a.js"></script><p style="background: url(b.png)">') == [
-        "https://x.org/a.js",
-        "b.png",
-    ]
-
-
-def test_formulas_links_frames_and_widgets_are_seen_to(made):
-    page = made[0].read_text("utf-8")
+@pytest.mark.slow
+@pytest.mark.processes
+def test_a_page_asks_nobody_and_shows_all_there_is(made):
+    page = made["small"]
+    assert asked(page) == [] and "cdn" not in page.lower()
     assert page.count("<math") == 2 and "$" not in re.sub(r"(?s)<(script|style).*?</\1>", "", page)
     assert 'href="other.html"' in page
     assert 'type="range"' in page and "minmax-frames" in page
-    assert page.count("explorer that needs a running notebook") == 1
-    assert "widget-state" not in page
+    assert page.count("explorer that needs a running notebook") == 1 and "widget-state" not in page
+    assert '<a href="small.html">A *small* notebook</a>' in made["index"]
+    assert '<a href="other.html">other</a>' in made["index"]
 
 
-def test_the_index_leads_to_all(made):
-    assert [file.name for file in made] == ["small.html", "other.html", "index.html"]
-    index = made[-1].read_text("utf-8")
-    assert (
-        '<a href="small.html">A *small* notebook</a>' in index and '<a href="other.html">other</a>' in index
-    )
+def test_what_is_asked_elsewhere_is_found():
+    page = '<script async src="https://x.org/a.js"></script><p style="background: url(b.png)">'
+    assert asked(page) == ["https://x.org/a.js", "b.png"]
 
 
-def test_what_is_not_there_is_told(tmp_path, capsys, monkeypatch):
+@pytest.mark.parametrize(
+    ("names", "words"),
+    [
+        ((), "sources must be one notebook or more"),
+        (("nothing",), "nothing.ipynb does not exist"),
+        (("broken", "broken"), "of different names"),
+        (("index",), "none 'index', got ['index']"),
+    ],
+)
+def test_unfit_sources_are_named(tmp_path, capsys, monkeypatch, names, words):
     monkeypatch.chdir(tmp_path)
-    with pytest.raises(FileNotFoundError, match="is not there; sources take notebooks"):
-        pages.export([tmp_path / "nothing.ipynb"], tmp_path)
-    with refuses("of different names"):
-        pages.export([], tmp_path)
-    assert pages.main([]) == 1 and "one notebook or more" in capsys.readouterr().err
+    for name in ("broken", "index"):
+        nbformat.write(nbformat.v4.new_notebook(), f"{name}.ipynb")
+    if not names:
+        monkeypatch.chdir("/")
+    assert pages.main([f"{name}.ipynb" for name in names]) == 1
+    assert words in capsys.readouterr().err and not (tmp_path / "pages").exists()
 
 
 def test_pages_of_notebooks_as_they_are(tmp_path, capsys):
