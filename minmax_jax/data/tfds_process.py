@@ -38,7 +38,7 @@ Arrays = dict[str, np.ndarray]
 def run_apart(task: Task, name: str, folder: Path) -> Arrays | None:
     """``perform`` in a process of its own: returns what it returns, raises what it raises."""
     with TemporaryDirectory(prefix="minmax_jax-") as temporary:
-        arrays, refusal = (Path(temporary) / file for file in ("arrays.npz", "refusal.json"))
+        arrays, refusal = Path(temporary) / "arrays.npz", Path(temporary) / "refusal.json"
         # -P: this file's folder must not hide other packages. No GPU: its memory is for JAX.
         command = [sys.executable, "-P", __file__, task, name, str(folder), temporary]
         environment = os.environ | {"CUDA_VISIBLE_DEVICES": "-1", "TF_CPP_MIN_LOG_LEVEL": "2"}
@@ -49,10 +49,7 @@ def run_apart(task: Task, name: str, folder: Path) -> Arrays | None:
         if done.returncode:
             said = done.stderr.strip()[-2000:]
             raise RuntimeError(f"tensorflow-datasets could not {task} {name!r} in {folder}:\n{said}")
-        if not arrays.is_file():
-            return None
-        with np.load(arrays, allow_pickle=False) as loaded:
-            return dict(loaded)
+        return dict(np.load(arrays, allow_pickle=False)) if arrays.is_file() else None
 
 
 def perform(task: Task, name: str, folder: Path) -> Arrays | None:
@@ -152,13 +149,18 @@ def unreachable(url: str, patience: float = PATIENCE) -> str | None:
             status = requests.head(url, timeout=patience, allow_redirects=True).status_code
             answers.append(f"HTTP status {status}" if status in GATEWAY else None)
         except Exception as error:  # of requests, urllib3, sockets and encodings
-            answers.append(str(error) or type(error).__name__)
+            answers.append(_cause(error))
 
     # In a thread, since looking up a host's name has no time limit of its own.
     asking = threading.Thread(target=ask, daemon=True)
     asking.start()
     asking.join(patience)
     return answers[0] if answers else f"no answer in {patience:g} seconds"
+
+
+def _cause(error: BaseException) -> str:
+    """What lies at the bottom of an error: "Name or service not known", without all that wraps it."""
+    return _cause(error.__context__) if error.__context__ else str(error) or type(error).__name__
 
 
 def build(name: str, folder: Path) -> Any:

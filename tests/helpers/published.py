@@ -58,11 +58,6 @@ def fashion_archive(name: str) -> bytes:
     return packed[:3] + b"\x08" + time + packed[8:10] + named + packed[10:]
 
 
-def gzip_file(file: Path, content: bytes) -> None:
-    """Write ``content`` packed by gzip."""
-    file.write_bytes(gzip.compress(content, 1))
-
-
 def mnist_files(bundle: dict[str, np.ndarray]) -> dict[str, bytes]:
     """MNIST's idx files from the bundle, by undoing tensorflow-datasets' order."""
     files = {}
