@@ -1,5 +1,7 @@
 """What our side times is the work that it says it is."""
 
+from dataclasses import replace
+
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -61,33 +63,22 @@ def test_an_attack_is_timed_with_the_count_of_what_withstands(model):
     assert result.seconds > 0 and result.first > 0
 
 
-def test_pgd_takes_forty_steps_in_two_batch_sizes(monkeypatch):
+@pytest.mark.parametrize(
+    ("name", "attack", "calls"),
+    [("pgd40", "pgd", {(20, 40), (40, 40)}), ("autoattack", "autoattack", {(20, None)})],
+)
+def test_whole_attacks_are_ours_in_batches(tmp_path, monkeypatch, name, attack, calls):
     seen = []
 
-    def pgd(model, images, labels, eps, steps, key=None):
-        seen.append((len(images), steps))
+    def harmless(model, images, labels, eps, norm="linf", key=None, steps=None):
+        seen.append((len(model(images)), steps))
         return images
 
-    monkeypatch.setattr(mm.attacks, "pgd", pgd)
-    result = jax_attacks.pgd40(8, SIZE)
-    assert {*seen} == {(2, 40), (4, 40)}
-    assert result.choice.endswith("; 8 withstand")
-
-
-def test_autoattack_attacks_the_model_in_the_file(tmp_path, monkeypatch):
-    seen = []
-
-    def attack(model, images, labels, eps, norm="linf", key=None):
-        seen.append(np.shape(model(images)))
-        return images
-
-    monkeypatch.setattr(mm.attacks, "autoattack", attack)
-    file = mm.save(lenet(3), tmp_path / "target.npz")
-    result = jax_attacks.autoattack(80, Size(runs=1, images=1, epochs=2, repeats=1, target=str(file)))
-    assert {*seen} == {(20, 10)}
-    data = mm.load("mnist").test[:80]
-    right = (lenet(3)(data.images).argmax(-1) == data.labels).sum()
-    assert result.choice == f"batch 20; {right} withstand" and right > 0
+    monkeypatch.setattr(mm.attacks, attack, harmless)
+    file, data = mm.save(lenet(3), tmp_path / "target.npz"), mm.load("mnist").test[:80]
+    result = jax_attacks.MEASURES[name](80, replace(SIZE, target=str(file)))
+    right = 80 if name == "pgd40" else (lenet(3)(data.images).argmax(-1) == data.labels).sum()
+    assert {*seen} == calls and result.choice.endswith(f"; {right} withstand") and right > 0
 
 
 # The model that is attacked

@@ -10,18 +10,7 @@ from hypothesis import strategies as st
 from minmax_jax.attacks import NAMED
 from minmax_jax.benchmark import jax_attacks, jax_side, machine, table, timing
 from minmax_jax.benchmark.alternation import Comparison
-from minmax_jax.benchmark.rows import (
-    DEVICE,
-    GROWTH,
-    LONG,
-    MAIN,
-    PGD_STEPS,
-    QUICK,
-    RESTARTS,
-    ROWS,
-    WHOLE,
-    choose,
-)
+from minmax_jax.benchmark.rows import DEVICE, PGD_STEPS, RESTARTS, ROWS, choose
 from minmax_jax.benchmark.timing import Result, ratio, spread
 
 OURS = [Result(0.002, 1.5), Result(0.001, 1.6), Result(0.004, 0.1)]
@@ -43,11 +32,10 @@ def test_by_default_all_rows_but_long_ones_and_quick_is_short():
 
 
 def test_longer_work_is_measured_less_often():
-    assert ROWS["train"].size(False, None) == MAIN and ROWS["batch"].size(False, None) == GROWTH
-    assert ROWS["batch"].size(True, None) == QUICK and ROWS["train"].size(True, 7).runs == 7
-    for quick in (True, False):
-        assert ROWS["autoattack"].size(quick, None) == LONG and ROWS["pgd40"].size(quick, None) == WHOLE
-    assert LONG.repeats == LONG.runs == 1 and WHOLE.repeats < MAIN.repeats
+    sizes = [ROWS[name].size(False, None) for name in ("train", "batch", "pgd40", "autoattack")]
+    assert [size.runs for size in sizes] == [5, 2, 3, 1] and [size.repeats for size in sizes] == [5, 3, 2, 1]
+    quick = [ROWS[name].size(True, 7) for name in ("train", "batch", "pgd40")]
+    assert [size.images for size in quick] == [3_200] * 3 and {size.runs for size in quick} == {7}
 
 
 def test_our_side_measures_every_row_with_the_steps_it_counts():
