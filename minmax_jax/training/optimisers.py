@@ -8,6 +8,7 @@ import optax
 from jax.tree_util import tree_map
 from jaxtyping import Array
 
+from minmax_jax.checks import check_positive
 from minmax_jax.intervals import initial_bound
 
 ADAM = optax.adam(1e-3)  # one object, so that all runs with the default share one compilation
@@ -32,8 +33,8 @@ def keep_in_interval(
     Raises ValueError for a bound <= 0 or infinite, and where the optimiser is called without parameters.
     Source: this study. Identity: ``optax.projections.projection_box`` of the new weights, up to rounding.
     """
-    if bound is not None and not 0 < bound < float("inf"):
-        raise ValueError(f"bound must be a finite number > 0, got {bound}")
+    if bound is not None:
+        check_positive("bound", bound)
     ranks = (rank,) if isinstance(rank, int) else tuple(rank)
 
     def kept(update: Array, weights: Array) -> Array:

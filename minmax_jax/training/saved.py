@@ -27,7 +27,7 @@ def save(model: LeNet, path: str | os.PathLike[str]) -> Path:
     parameters were replaced by others or are not finite, OSError if the file cannot be written.
     """
     if type(model) is not LeNet:  # a subclass would come back without what it changed
-        raise TypeError(f"model must be a minmax_jax.lenet.LeNet, got a {type(model).__name__}")
+        raise TypeError(f"model must be a minmax_jax.lenet.LeNet, got an instance of {type(model).__name__}")
     file = _path(path)
     if file.is_dir():
         raise IsADirectoryError(f"path must be the name of a file, got the folder {file}")

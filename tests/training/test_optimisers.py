@@ -45,6 +45,7 @@ def test_other_ranks():
 OPTIMISER = optax.chain(optax.adam(0.02), mm.keep_in_interval())
 
 
+@pytest.mark.slow
 def test_a_network_is_trained_inside():
     run = train(optimiser=OPTIMISER)
     for name, kernel in mm.kernels(run.model).items():

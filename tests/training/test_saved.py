@@ -68,9 +68,14 @@ def infinite() -> mm.LeNet:
 @pytest.mark.parametrize(
     ("model", "path", "error", "words"),
     [
-        (Norm(nnx.Rngs(0)), "file", TypeError, "model must be a minmax_jax.lenet.LeNet, got a Norm"),
-        (Own(rngs=nnx.Rngs(0)), "file", TypeError, "got a Own"),
-        (3, "file", TypeError, "got a int"),
+        (
+            Norm(nnx.Rngs(0)),
+            "file",
+            TypeError,
+            "model must be a minmax_jax.lenet.LeNet, got an instance of Norm",
+        ),
+        (Own(rngs=nnx.Rngs(0)), "file", TypeError, "got an instance of Own"),
+        (3, "file", TypeError, "got an instance of int"),
         (unbiased(), "file", ValueError, "lacks dense2.bias"),
         (infinite(), "file", ValueError, "conv2.bias has NaN or infinite"),
         (lenet(), ".", IsADirectoryError, "path must be the name of a file, got the folder"),
