@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 
 import numpy as np
-from jaxtyping import Bool
+from jaxtyping import Bool, Int
 
 from minmax_jax.attacks.losses import Loss
 from minmax_jax.attacks.pgd import pgd
@@ -73,7 +73,7 @@ class Attacker:
         found = other.attacked(name, NAMED[name], self.eps, rows, self.seed, keep=True, done=self.bar.did)
         return self._of_all(among, self.target.predict(found.images) != self.target.labels[rows])
 
-    def _begin(self, what: str, attack: NamedAttack, among: Among) -> Rows:
+    def _begin(self, what: str, attack: NamedAttack, among: Among) -> Int[np.ndarray, " some"]:
         self.bar.begin(what, attack.passes)
         self.bar.spared(int((~among).sum()))
         return self.rows[among]

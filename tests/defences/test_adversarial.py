@@ -55,16 +55,8 @@ def test_on_a_linear_model_it_is_an_l1_penalty_on_the_margin(defence, norm, eps)
     measured, got = graded(mm.Objective(defence=defence), model, images, labels)
     assert float(measured.loss) == pytest.approx(float(value), rel=1e-5)
     assert float(value) > float(graded(PLAIN, model, images, labels)[0].loss) + 0.01
-    assert_close(got, gradient, rtol=1e-3, atol=1e-5)
-
-
-def test_fast_training_is_one_step_from_a_random_start():
     assert fast_adversarial(0.3) == Adversarial(0.3, steps=1, stride=1.25)
-    model, images, labels = straight()
-    fast, _ = graded(mm.Objective(defence=fast_adversarial(0.1)), model, images, labels)
-    plain, _ = graded(PLAIN, model, images, labels)
-    worst, _ = graded(adversarial(0.1, steps=4), model, images, labels)
-    assert plain.loss < fast.loss <= worst.loss + 1e-6
+    assert_close(got, gradient, rtol=1e-3, atol=1e-5)
 
 
 def seen_by(defence, model, images, labels, progress=0.0):
@@ -144,10 +136,3 @@ def test_it_combines_with_strength_and_penalties():
     assert float(got.loss) == pytest.approx(float(alone.loss + penalty), rel=1e-5)
     assert (got.cross_entropy, got.accuracy) == (alone.cross_entropy, alone.accuracy)
     assert_close(of_both, jax.tree.map(jnp.add, gradient, of_penalty), rtol=1e-4, atol=1e-5)
-
-
-def test_it_is_deterministic_for_a_key_and_draws_anew_for_another():
-    model, images, labels = curved()
-    one, same = (graded(adversarial(0.1, steps=1), model, images, labels)[0].loss for _ in range(2))
-    other = graded(adversarial(0.1, steps=1), model, images, labels, key=jax.random.key(6))[0].loss
-    assert one == same != other

@@ -34,12 +34,6 @@ def test_the_divergence_is_that_of_the_definition(one, other):
     np.testing.assert_allclose(divergence(jnp.asarray(one), jnp.asarray(one) + 1), 0, atol=1e-5)
 
 
-def test_the_divergence_by_hand():
-    half, three_to_one = jnp.zeros((1, 2)), jnp.log(jnp.array([[3.0, 1.0]]))
-    assert float(divergence(half, three_to_one)[0]) == pytest.approx(0.5 * np.log(4 / 3))
-    assert float(divergence(three_to_one, half)[0]) == pytest.approx(0.75 * np.log(1.5) + 0.25 * np.log(0.5))
-
-
 @pytest.mark.parametrize("make", [curved, straight])
 @pytest.mark.parametrize("objective", [trades(0.0), trades(0.1, beta=0.0)])
 def test_a_radius_or_a_beta_of_zero_is_plain_training(make, objective):
