@@ -16,7 +16,11 @@ from minmax_jax.publish import pages
 NOTEBOOKS = Path(__file__).parents[1] / "notebooks"
 NAMES = sorted(path.stem for path in NOTEBOOKS.glob("*.ipynb"))
 
+FASTEST = "2_theory"  # which a newcomer's test run goes through, too
+
 every_notebook = pytest.mark.parametrize("name", NAMES)
+# (The slow tests in the browser run every notebook, too, and look for complaints.)
+run_by_everybody = [pytest.param(name, marks=[] if name == FASTEST else pytest.mark.slow) for name in NAMES]
 
 
 def read(name: str, suffix: str) -> nbformat.NotebookNode:
@@ -118,8 +122,8 @@ def test_functions_live_in_the_package(name: str) -> None:
 # Running
 
 
-@pytest.mark.long  # the tests in the browser run every notebook, too, and look for complaints
-@every_notebook
+@pytest.mark.notebook
+@pytest.mark.parametrize("name", run_by_everybody)
 def test_runs_from_top_to_bottom(name: str, tmp_path: Path) -> None:
     folder = shutil.copytree(NOTEBOOKS, tmp_path / "notebooks")
     notebook = pages.execute(jupytext.read(folder / f"{name}.py"), folder)  # raises where a cell raises

@@ -91,7 +91,7 @@ def arms(table: "xr.Dataset", eps: float = CLAIMED) -> Figure:
 
 
 def trade_off(table: "xr.Dataset", eps: float = CLAIMED) -> Figure:
-    """Worst-case accuracy at ``eps`` against clean accuracy, a mark an arm, without adversarial training."""
+    """Worst-case accuracy at ``eps`` over clean accuracy, for each arm without adversarial training."""
     figure, (ax,) = new_figure(5.6, 3.8, 1)
     plain = [arm for arm in arms_of(table) if not arm.eps]
     for penalty, (marker, colour) in LOOKS.items():
@@ -110,7 +110,7 @@ def trade_off(table: "xr.Dataset", eps: float = CLAIMED) -> Figure:
 
 
 def cause(table: "xr.Dataset", eps: float = CLAIMED) -> Figure:
-    """Change of worst-case accuracy at ``eps`` against change of fuzziness, an arm a mark, with intervals.
+    """Change of worst-case accuracy at ``eps`` over change of fuzziness, a mark for each arm, with intervals.
 
     Fuzziness is by layer and entropy over the weights of both convolutions, left signed, right by magnitude.
     """

@@ -16,7 +16,7 @@ from matplotlib.layout_engine import ConstrainedLayoutEngine
 if TYPE_CHECKING:
     import xarray as xr
 
-# Okabe and Ito's palette, told apart with any colour vision; line styles repeat what colour says.
+# Okabe and Ito's palette, distinguishable with any colour vision; line styles repeat what colours say.
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 STYLES = ("-", "--", "-.", ":")
 CREDIT: dict[str, Any] = {"x": 0.99, "ha": "right", "fontsize": "x-small", "color": "0.4"}
@@ -92,9 +92,9 @@ class View:
 
     @contextlib.contextmanager
     def _artists(self, of: Any) -> Iterator[bool]:
-        """Whether the artists have to be made anew, for other things than the last time; then laid out, too.
+        """Whether the artists must be made anew, being ``of`` other things than the last time.
 
-        After an error in the middle they are made anew the next time.
+        If so, the figure is laid out after the body. After an error in the body they are made anew next time.
         """
         fresh, self._drawn = of != self._drawn, None
         yield fresh

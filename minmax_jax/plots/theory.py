@@ -46,9 +46,9 @@ def tile(
     tile: Tile = (4, 4),
     place: int = 0,
 ) -> Figure:
-    """How a tile of outputs comes about, ``y = patches_t(x) @ toeplitz_t(W)``: patch, matrix and outputs.
+    """How a tile of outputs is computed, ``y = patches_t(x) @ toeplitz_t(W)``: patch, matrix and outputs.
 
-    ``place`` counts the tiles row by row; outputs are shown up to it, and of images and outputs the first
+    ``place`` counts the tiles row by row. Outputs are shown up to it, images and outputs by their first
     channel. Raises ValueError for a place that has no tile.
     """
     window, channels = kernel.shape[:2], kernel.shape[3]
@@ -124,7 +124,7 @@ def flow(
 ) -> Figure:
     """Memberships over time in the gradient flow of fuzziness: descent in steps, and the closed form.
 
-    ``time`` is the number of steps times their rate. Entropy and yager have descent alone.
+    ``time`` is the number of steps times their rate. For entropy and yager only descent is drawn.
     """
     mu, steps = np.array(starts), 60
     paths = [mu]

@@ -1,4 +1,4 @@
-"""Figures of what trained networks do of what the theory says, from the study's result ``theory``."""
+"""Figures that compare trained networks with the theory, from the study's result ``theory``."""
 
 from typing import TYPE_CHECKING
 
@@ -11,10 +11,10 @@ if TYPE_CHECKING:
 
 
 def drift(table: "xr.Dataset", seed: int = 0) -> Figure:
-    """Where weights went against how steadily their loss gradient pointed, for both convolutions.
+    """Where weights went, over how steadily their loss gradient pointed, for both convolutions.
 
-    To the right, the gradient called for growth at most looks; up, the weight grew. Raises ValueError for a
-    seed that the table does not hold.
+    Right of the centre the gradient mostly called for a larger weight; above it the weight grew. Raises
+    ValueError for a seed that the table does not hold.
     """
     if seed not in table.seed.values:
         raise ValueError(f"seed must be one of {table.seed.values.tolist()}, got {seed}")

@@ -1,6 +1,6 @@
 """Explorers for notebooks: figures that follow sliders, train, attack, and show errors in place.
 
-It uses all that comes before it in a reader's day: plots, the study, robustness, training, data, the core.
+It uses plots, the study, robustness, attacks, training, data and the core.
 """
 
 from minmax_jax.widgets.attack import AttackExplorer as AttackExplorer

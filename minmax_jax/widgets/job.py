@@ -15,7 +15,7 @@ Report = Callable[[int, int, str], bool]
 
 
 def stop_at_exit(job: "weakref.ref[Job]") -> None:
-    """End a job's thread before Python goes: work in jax that is cut off would crash it."""
+    """Stop a job before Python exits: a thread cut off inside jax would crash it."""
     running = job()
     if running is not None:
         running.stop()
@@ -26,9 +26,9 @@ def stop_at_exit(job: "weakref.ref[Job]") -> None:
 class Job(ipywidgets.VBox):
     """Buttons, a bar and a status line around ``work(report)``, which runs in a daemon thread.
 
-    ``work`` calls ``report(done, total, message)`` now and then and ends early if that is true: someone
-    asked it to stop. It returns the message to end with. ``start`` while it runs stops it and starts anew.
-    Errors of ``work`` are shown in the status line.
+    ``work`` calls ``report(done, total, message)`` now and then and ends early if that returns true, as
+    someone asked it to stop. It returns the message to end with. ``start`` while it runs stops it and starts
+    it again. Errors of ``work`` are shown in the status line.
     """
 
     def __init__(self, work: Callable[[Report], str], name: str = "Start"):
@@ -55,7 +55,7 @@ class Job(ipywidgets.VBox):
 
     @property
     def running(self) -> bool:
-        """Whether the work goes on."""
+        """Whether the work is going on."""
         return self._thread is not None
 
     def start(self) -> None:
@@ -68,7 +68,7 @@ class Job(ipywidgets.VBox):
                 self._launch()
 
     def _click(self) -> None:
-        """Start, unless it runs: a second click may come before the browser knows that the button is off."""
+        """Start unless it runs: a second click may come before the browser has disabled the button."""
         with self._guard:
             if self._thread is None:
                 self._launch()
@@ -80,7 +80,7 @@ class Job(ipywidgets.VBox):
         self._thread.start()
 
     def stop(self) -> None:
-        """Ask the work to stop; what it learned until then is kept."""
+        """Ask the work to stop."""
         with self._guard:
             if self._thread is not None:
                 self._again = False
@@ -98,7 +98,7 @@ class Job(ipywidgets.VBox):
 
     def _report(self, done: int, total: int, message: str) -> bool:
         now = time.monotonic()
-        if now - self._shown > 0.1 or done == total:  # the browser gains nothing from more
+        if now - self._shown > 0.1 or done == total:  # more often would be of no use to a browser
             self.bar.max, self.bar.value, self._shown = total, done, now
             if not self._stop.is_set():
                 self.status.info(message)
@@ -111,7 +111,7 @@ class Job(ipywidgets.VBox):
             self.status.info("Starting…")
             try:
                 end: str | BaseException = self._work(self._report)
-            except BaseException as error:  # whatever it is, it is shown, and the buttons work again
+            except BaseException as error:  # any: it is shown, and the buttons work again
                 end = error
             with self._guard:  # so that no "Stopping…" comes after the last word
                 if isinstance(end, BaseException):

@@ -22,8 +22,8 @@ class Latest:
         self._thread: threading.Thread | None = None
 
     def push(self, task: Any) -> None:
-        """Ask for ``work(task)``, in place of any task still waiting; nothing, once Python is ending."""
-        if not threading.main_thread().is_alive():  # a thread begun now would be cut off, maybe within jax
+        """Ask for ``work(task)``, in place of any task still waiting; ignored once Python is exiting."""
+        if not threading.main_thread().is_alive():  # a new thread would be cut off, maybe inside jax
             return
         with self._changed:
             self._waiting = [task]
@@ -45,7 +45,7 @@ class Latest:
                     self._changed.notify_all()
                     return
                 task = self._waiting.pop()
-            with contextlib.suppress(Exception):  # of ``failed``: the next task is done all the same
+            with contextlib.suppress(Exception):  # in ``failed``: the next task is done all the same
                 try:
                     self._work(task)
                 except Exception as error:

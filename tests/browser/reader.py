@@ -9,6 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import jupytext
 import pytest
 
 if TYPE_CHECKING:
@@ -65,6 +66,14 @@ NOTE_LATENCIES = """picture => {
   }).observe(picture, { attributes: true, attributeFilter: ["src"] });
 }"""
 COMPLAINTS = "[data-mime-type='application/vnd.jupyter.stderr'], [data-mime-type$='error']"
+
+
+def write_notebook(text: str, path: Path) -> Path:
+    """Write cells in the percent format as a notebook that JupyterLab opens without a question."""
+    made = jupytext.reads(text, "py:percent")
+    made.metadata["kernelspec"] = {"name": "python3", "display_name": "Python 3", "language": "python"}
+    jupytext.write(made, path)
+    return path
 
 
 def wait_until(condition: Callable[[], bool], message: str, seconds: float = 30) -> None:

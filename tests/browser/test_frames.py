@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import jupytext
+import pytest
 
 from browser.drawn_ahead import FRAMES, play
 from browser.watched import watched_page
@@ -11,6 +12,8 @@ from minmax_jax.publish import pages
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser
+
+pytestmark = pytest.mark.slow
 
 NOTEBOOK = """# %% [markdown]
 # # By itself: $\\mu = \\tfrac{1}{2}$

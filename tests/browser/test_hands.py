@@ -4,13 +4,22 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import jupytext
 import pytest
 
-from browser.reader import COMPLAINTS, KERNEL_IS_IDLE, Explorer, expect, run_all, wait_until
+from browser.reader import (
+    COMPLAINTS,
+    KERNEL_IS_IDLE,
+    Explorer,
+    expect,
+    run_all,
+    wait_until,
+    write_notebook,
+)
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page
+
+pytestmark = pytest.mark.slow
 
 NOTEBOOK = """# %%
 from flax import nnx
@@ -86,11 +95,7 @@ CONTRASTS = """() => {
 
 @pytest.fixture(scope="module")
 def notebook(open_and_run: Callable[[str], "Page"], tmp_path_factory: pytest.TempPathFactory) -> "Page":
-    path = tmp_path_factory.mktemp("notebook") / "hands.ipynb"
-    made = jupytext.reads(NOTEBOOK, "py:percent")
-    made.metadata["kernelspec"] = {"name": "python3", "display_name": "Python 3", "language": "python"}
-    jupytext.write(made, path)
-    return open_and_run(str(path))
+    return open_and_run(str(write_notebook(NOTEBOOK, tmp_path_factory.mktemp("notebook") / "hands.ipynb")))
 
 
 def test_two_explorers_at_once_do_not_disturb_each_other(notebook: "Page") -> None:

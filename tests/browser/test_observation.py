@@ -12,6 +12,8 @@ from browser.reader import Explorer, expect, note_latencies
 if TYPE_CHECKING:
     from playwright.sync_api import Page
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def notebook(open_and_run: Callable[[str], "Page"]) -> "Page":

@@ -19,6 +19,8 @@ from browser.watched import watched_page
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
 
+pytestmark = pytest.mark.slow
+
 STRENGTH = "strength λ of fuzziness"
 
 

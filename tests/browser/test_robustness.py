@@ -12,6 +12,8 @@ from browser.reader import Explorer, note_latencies
 if TYPE_CHECKING:
     from playwright.sync_api import Page
 
+pytestmark = pytest.mark.slow
+
 NAME = "3_robustness"
 
 

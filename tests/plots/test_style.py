@@ -8,26 +8,22 @@ from minmax_jax.plots.panels import mosaic, shares
 from minmax_jax.plots.style import View, lay_out_once, new_figure
 
 
-def test_mosaic_by_hand():
-    kernel = np.arange(8.0).reshape(1, 2, 2, 2)  # (kh, kw, cin, cout)
-    nan = np.nan
+def test_mosaics_by_hand():
+    kernel, nan = np.arange(8.0).reshape(1, 2, 2, 2), np.nan  # (kh, kw, cin, cout)
     expected = [[0, 4, nan, 1, 5], [nan] * 5, [2, 6, nan, 3, 7]]
     np.testing.assert_array_equal(mosaic(kernel), expected)
-
-
-def test_mosaic_of_other_windows():
     dense = np.arange(6.0).reshape(2, 3)
     np.testing.assert_array_equal(mosaic(dense), dense)
     line = np.arange(4.0).reshape(2, 1, 2)  # a window of two, one input channel, two outputs
-    np.testing.assert_array_equal(mosaic(line)[:, 0], [0, 2, np.nan, 1, 3])
+    np.testing.assert_array_equal(mosaic(line)[:, 0], [0, 2, nan, 1, 3])
     assert mosaic(np.ones((2, 3, 4, 1, 1))).shape == (6, 4)
 
 
-def test_mosaic_shows_every_weight_once():
-    for cin, cout in ((1, 6), (1, 5), (6, 16)):
-        kernel = np.random.default_rng(0).normal(size=(5, 5, cin, cout))
-        picture = mosaic(kernel)
-        np.testing.assert_array_equal(np.sort(picture[~np.isnan(picture)]), np.sort(kernel.ravel()))
+@pytest.mark.parametrize(("cin", "cout"), [(1, 6), (1, 5), (6, 16)])
+def test_a_mosaic_shows_every_weight_once(cin, cout):
+    kernel = np.random.default_rng(0).normal(size=(5, 5, cin, cout))
+    picture = mosaic(kernel)
+    np.testing.assert_array_equal(np.sort(picture[~np.isnan(picture)]), np.sort(kernel.ravel()))
 
 
 def test_pixels_are_those_of_all_drawn_anew():
@@ -38,20 +34,14 @@ def test_pixels_are_those_of_all_drawn_anew():
     figure.pixels()
     line.set_ydata([1, 0])
     ax.title.set_text("moved")
-    assert not figure.stale  # the rest is not drawn again
-    np.testing.assert_array_equal(figure.pixels(), drawn_anew(figure))
+    assert not figure.stale, "the rest is not drawn again"
+    before = figure.pixels()
+    np.testing.assert_array_equal(before, drawn_anew(figure))
     line.set_ydata([0.2, 0.9])
     drawn_anew(figure)  # another canvas in between does no harm
     np.testing.assert_array_equal(figure.pixels(), drawn_anew(figure))
-
-
-def test_what_stays_is_drawn_again_once_it_changes():
-    figure, (ax,) = new_figure(2, 1, 1)
-    (line,) = ax.plot([0, 1], [0, 1])
-    figure.move(line)
-    lay_out_once(figure)
-    before = figure.pixels()
-    ax.set_facecolor("yellow")
+    line.set_ydata([1, 0])
+    ax.set_facecolor("yellow")  # what stays is drawn again once it changes
     assert (figure.pixels() != before).any()
     np.testing.assert_array_equal(figure.pixels(), drawn_anew(figure))
 
