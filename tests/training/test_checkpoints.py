@@ -239,6 +239,10 @@ def test_a_run_killed_at_any_moment_is_resumed_to_the_same_bits(tmp_path):
     ("options", "words"),
     [
         ({"seed": 1}, ["its seed is 0, and in this call it is 1"]),
+        ({"batch_size": 64}, ["its batch_size is 128, and in this call it is 64"]),
+        ({"epochs": 4}, ["its epochs is 3, and in this call it is 4"]),
+        ({"snapshots": 5}, ["its snapshots is 11, and in this call it is 5"]),
+        ({"objective": mm.Objective(layers=["conv1"])}, ["objective.layers is None", "['conv1']"]),
         ({"record": ["conv1"]}, ["its record is None, and in this call it is ['conv1']"]),
         ({"objective": mm.Objective(l1=0.5)}, ["its objective.l1 is 0.0, and in this call it is 0.5"]),
         ({"model": lenet(1)}, ["its model at the start.conv1.kernel is 'float32[5,5,1,6] with checksum"]),
