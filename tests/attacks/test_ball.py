@@ -48,7 +48,7 @@ def test_sizes_worked_out_by_hand(norm, expected):
 
 @given(anywhere, inside, radius, norms)
 @settings(max_examples=60)
-def test_projected_images_are_in_the_ball_and_in_the_box_and_stay_where_they_are(images, centre, eps, norm):
+def test_projected_images_are_in_ball_and_box_and_stay_there(images, centre, eps, norm):
     eps = radius_of(eps, norm)
     got = project(images, centre, eps, norm)
     assert got.min() >= 0
@@ -142,7 +142,7 @@ def test_projections_of_whole_images_have_the_exact_multiplier(norm, eps):
 
 
 @pytest.mark.parametrize("norm", ["l2", "l1"])
-def test_pixels_that_meet_the_box_one_after_the_other_take_a_round_each_and_no_more(norm):
+def test_pixels_that_meet_the_box_one_by_one_take_a_round_each(norm):
     """The slowest case: the share of each pixel is spent just when the next one meets the box."""
     room = 0.7 ** np.arange(40, dtype=np.float64)
     centre = (1 - room).astype(np.float32).reshape(1, 5, 8, 1)
@@ -240,7 +240,7 @@ SHARES = {"linf": lambda t: t, "l2": lambda t: t, "l1": lambda t: 1 - (1 - t) **
 
 
 @pytest.mark.parametrize("norm", NORMS)
-def test_random_points_lie_in_all_directions_alike_at_a_distance_drawn_evenly(norm):
+def test_random_points_lie_in_all_directions_at_uniform_distances(norm):
     points = random_point(jax.random.key(0), CENTRE, EPS, norm)
     change = np.asarray(points - 0.5, np.float64).reshape(-1, 3) / EPS
     sizes = np.asarray(size(points - CENTRE, norm), np.float64) / EPS

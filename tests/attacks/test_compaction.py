@@ -1,4 +1,4 @@
-"""Work on active images only: the same as on all, and only there."""
+"""What is kept for each image, and work on active images only: the same as on all, and only there."""
 
 from functools import partial
 
@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from minmax_jax.attacks.compaction import on_active
+from minmax_jax.attacks.selection import Nearest, Scored, best_of, better, within
 
 
 def work(active, values, keys):
@@ -77,3 +78,30 @@ def test_no_images_are_no_work():
     empty = jnp.zeros((0, 3))
     got = on_active(lambda *_: 1 / 0, jnp.zeros(0, bool), empty, empty)
     assert got is empty
+
+
+IMAGES = jnp.zeros((3, 1, 1, 1))
+
+
+def scored(value, *score):
+    return Scored(jnp.full((3, 1, 1, 1), value), jnp.asarray(score, jnp.float32))
+
+
+def test_the_better_point_is_kept_and_the_old_one_of_equals():
+    points, score = better(scored(1.0, 2, 5, jnp.inf), scored(2.0, 3, 5, 4))
+    np.testing.assert_array_equal(points.ravel(), [2, 2, 1])
+    np.testing.assert_array_equal(score, [3, 5, jnp.inf])
+
+
+def test_of_several_attempts_the_best_is_kept_and_each_sees_the_best_before():
+    def attempt(best, number):
+        return Scored(jnp.full((3, 1, 1, 1), number), jnp.where(best.score == 2, 9.0, number))
+
+    got = best_of(attempt, scored(0.0, 0, 2.5, 7), jnp.arange(1.0, 5.0))
+    np.testing.assert_array_equal(got.ravel(), [3, 4, 0])
+
+
+def test_points_beyond_a_radius_are_dropped():
+    found = Nearest(IMAGES + 1, jnp.asarray([0.2, 0.3, jnp.inf]))
+    np.testing.assert_array_equal(within(found, IMAGES, 0.2).ravel(), [1, 0, 0])
+    assert within(found, IMAGES, None) is found.points

@@ -1,69 +1,39 @@
-"""The fast gradient sign method: in the ball, and exact on a linear model."""
+"""The fast gradient sign method: exact on a linear model, and no step that is a loss."""
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
-from helpers.filled import filled
-from helpers.linear import Curved, batch, linear_model, margins, worst_in_box
-from helpers.refusal import refuses
+from helpers.linear import batch, linear_model, margins, worst_in_box
 from minmax_jax.attacks import fgsm
-from minmax_jax.attacks.ball import NORMS, size
+from minmax_jax.attacks.ball import NORMS
 from minmax_jax.attacks.losses import cross_entropy
 
 LINEAR, W = linear_model()
-jitted = jax.jit(fgsm, static_argnames=("model", "norm"))
 
 
 def losses(model, images, labels):
     return cross_entropy(model(images), labels)
 
 
-@given(st.floats(0, 1, width=32), st.integers(0, 5), st.sampled_from(NORMS))
-@settings(max_examples=30)
-def test_the_result_is_in_the_ball_and_in_zero_one_and_never_worse_than_no_attack(eps, seed, norm):
-    images, labels = batch(0, 1, seed=seed)
-    got = jitted(LINEAR, images, labels, eps, norm=norm)
-    assert got.min() >= 0
-    assert got.max() <= 1
-    assert (size(got - images, norm) <= eps * (1 + 1e-5) + 1e-6).all()
-    assert (losses(LINEAR, got, labels) >= losses(LINEAR, images, labels)).all()
-
-
-@pytest.mark.parametrize("norm", NORMS)
-def test_a_radius_of_zero_gives_the_images_back(norm):
-    images, labels = batch(0, 1)
-    np.testing.assert_array_equal(fgsm(LINEAR, images, labels, 0.0, norm=norm), images)
-
-
-def test_a_radius_of_one_reaches_every_corner():
-    images, labels = batch(0, 1)
-    got = fgsm(LINEAR, images, labels, 1.0)
-    assert set(np.unique(got)) == {0, 1}
-
-
-@pytest.mark.parametrize("eps", [0.05, 0.2])
-def test_away_from_the_box_the_margin_of_a_linear_model_falls_by_eps_times_the_l1_norm(eps):
-    model, w = linear_model()
+@pytest.mark.parametrize(
+    ("norm", "eps", "dual"),
+    [("linf", 0.05, 1), ("linf", 0.2, 1), ("l2", 0.25, 2), ("l1", 0.25, np.inf)],
+)
+def test_the_margin_of_a_linear_model_falls_by_eps_times_the_dual_norm(norm, eps, dual):
+    """Away from the box; by l1 along the largest weight alone."""
     images, labels = batch(0.3, 0.7)
-    got = fgsm(model, images, labels, eps)
-    worst = margins(images, labels, w) - eps * np.abs(w).sum()
-    np.testing.assert_allclose(margins(got, labels, w), worst, atol=1e-4)
-    np.testing.assert_allclose(losses(model, got, labels), np.log1p(np.exp(-worst)), rtol=1e-4)
-
-
-def test_by_l2_the_margin_of_a_linear_model_falls_by_eps_times_the_l2_norm():
-    images, labels = batch(0.3, 0.7)
-    got = fgsm(LINEAR, images, labels, 0.25, norm="l2")
-    worst = margins(images, labels, W) - 0.25 * np.sqrt(np.square(W).sum())
+    got = fgsm(LINEAR, images, labels, eps, norm=norm)
+    worst = margins(images, labels, W) - eps * np.linalg.norm(W.ravel(), dual)
     np.testing.assert_allclose(margins(got, labels, W), worst, atol=1e-4)
+    np.testing.assert_allclose(losses(LINEAR, got, labels), np.log1p(np.exp(-worst)), rtol=1e-4)
+    if norm == "l1":
+        assert (np.count_nonzero(np.asarray(got - images), axis=(1, 2, 3)) == 1).all()
 
 
 @pytest.mark.parametrize("eps", [0.1, 2.0, 7.5, 24.0])
-def test_by_l1_the_margin_of_a_linear_model_falls_by_the_largest_weights_that_the_box_lets_move(eps):
+def test_in_l1_the_largest_weights_with_room_come_first(eps):
     images, labels = batch(0, 1)
     got = fgsm(LINEAR, images, labels, eps, norm="l1")
     for i, sign in enumerate(2 * np.asarray(labels) - 1):
@@ -75,31 +45,12 @@ def test_by_l1_the_margin_of_a_linear_model_falls_by_the_largest_weights_that_th
         np.testing.assert_allclose(after, before - fall, atol=1e-4)
 
 
-def test_by_l1_away_from_the_box_it_is_the_largest_weight_alone():
-    images, labels = batch(0.3, 0.7)
-    got = fgsm(LINEAR, images, labels, 0.25, norm="l1")
-    worst = margins(images, labels, W) - 0.25 * np.abs(W).max()
-    np.testing.assert_allclose(margins(got, labels, W), worst, atol=1e-4)
-    assert (np.count_nonzero(np.asarray(got - images), axis=(1, 2, 3)) == 1).all()
-
-
 @pytest.mark.parametrize("norm", NORMS)
 def test_of_two_classes_towards_the_target_is_away_from_the_label(norm):
     images, labels = batch(0, 1)
     away = fgsm(LINEAR, images, labels, 0.2, norm=norm)
     towards = fgsm(LINEAR, images, labels, 0.2, norm=norm, targets=1 - labels)
     np.testing.assert_allclose(towards, away, atol=1e-5)
-
-
-def test_towards_targets_their_loss_falls():
-    model = filled(Curved)
-    images, _ = batch(0, 1, n=16, shape=(5, 5, 1))
-    guesses = model(images).argmax(-1)
-    targets = (guesses + 1) % 4
-    got = fgsm(model, images, guesses, 0.02, targets=targets)
-    before, after = (losses(model, x, targets) for x in (images, got))
-    assert (after <= before).all()
-    assert (after < before - 1e-3).mean() > 0.9
 
 
 def test_a_step_that_overshoots_is_not_taken():
@@ -127,7 +78,7 @@ def test_a_misclassified_image_is_not_mended():
     np.testing.assert_array_equal(fgsm(model, images, labels, 0.2), images)
 
 
-def test_training_on_the_attack_of_a_linear_model_is_an_l1_penalty_on_its_margin():
+def test_training_on_it_is_an_l1_penalty_on_a_linear_models_margin():
     """Identity 5 of the design: the gradient, too, is that of the closed form."""
     images, labels = batch(0.3, 0.7)
     sign, eps = jnp.where(labels == 1, 1.0, -1.0), 0.1
@@ -153,49 +104,9 @@ def test_training_on_the_attack_of_a_linear_model_is_an_l1_penalty_on_its_margin
 
 
 @pytest.mark.parametrize("eps", [0.1, 0.4, 1.0])
-def test_at_the_box_each_pixel_of_a_linear_model_goes_as_far_as_it_can(eps):
-    model, w = linear_model()
+def test_at_the_box_each_pixel_goes_as_far_as_it_can(eps):
     images, labels = batch(0, 1)
-    expected = worst_in_box(images, labels, w, eps)
-    np.testing.assert_allclose(fgsm(model, images, labels, eps), expected, atol=1e-6)
-
-
-def test_a_flax_model_is_attacked_and_jit_with_traced_eps_agrees_with_eager():
-    model = filled(Curved)
-    images, labels = batch(0, 1, shape=(5, 5, 1))
-    attack = jax.jit(lambda images, eps: fgsm(model, images, labels, eps))
-    before = losses(model, images, labels).mean()
-    for eps in (0.0, 0.02):
-        got = attack(images, eps)
-        eager = fgsm(model, images, labels, eps)
-        assert np.mean(np.abs(got - eager) > 1e-6) < 0.01  # a slope near zero may change sign
-    assert losses(model, got, labels).mean() > before
-
-
-def test_images_known_outside_a_jitted_function_can_be_attacked_inside_it():
-    model, w = linear_model()
-    images, labels = batch(0, 1)
-    got = jax.jit(lambda eps: fgsm(model, images, labels, eps))(0.25)
-    np.testing.assert_allclose(got, worst_in_box(images, labels, w, 0.25), atol=1e-6)
-
-
-def test_bad_input_is_refused():
-    model, _ = linear_model()
-    images, labels = batch(0, 1)
-    with refuses("images hold values outside [0, 1]"):
-        fgsm(model, 255 * images, labels, 0.1)
-    with refuses("images hold", "NaN"):
-        fgsm(model, images.at[0].set(jnp.nan), labels, 0.1)
-    for eps in (-0.1, 1.5, np.nan):
-        with refuses("eps is", eps, "[0, 1]"):
-            fgsm(model, images, labels, eps)
-    with refuses("images have shape", images[0].shape, "(n, h, w, c)"):
-        fgsm(model, images[0], labels, 0.1)
-    with refuses("labels (5,)", "(n,)"):
-        fgsm(model, images, labels[:5], 0.1)
-    with refuses("labels hold values outside 0 to 1"):
-        fgsm(model, images, labels + 1, 0.1)
-    with refuses("targets hold values outside 0 to 1"):
-        fgsm(model, images, labels, 0.1, targets=labels - 1)
-    with refuses("norm is 'l0'"):
-        fgsm(model, images, labels, 0.1, norm="l0")
+    got = fgsm(LINEAR, images, labels, eps)
+    np.testing.assert_allclose(got, worst_in_box(images, labels, W, eps), atol=1e-6)
+    if eps == 1:
+        assert set(np.unique(got)) == {0, 1}

@@ -31,7 +31,7 @@ def problem(seed, n=6, shape=(3, 4, 2), reach=0.9):
 @pytest.mark.parametrize("norm", NORMS)
 @given(seed=st.integers(0, 10**6))
 @settings(max_examples=15)
-def test_the_change_reaches_the_hyperplane_inside_the_box_and_none_is_smaller(norm, seed):
+def test_the_change_is_the_smallest_onto_the_hyperplane_in_the_box(norm, seed):
     points, normals, rises = problem(seed)
     got = np.float64(change(points, normals, rises, norm))
     np.testing.assert_allclose((got * normals).sum((1, 2, 3)), rises, rtol=1e-4, atol=1e-5)
@@ -70,7 +70,7 @@ def test_changes_computed_by_hand(norm, expected):
 
 
 @pytest.mark.parametrize("norm", NORMS)
-def test_where_the_box_ends_first_every_pixel_that_counts_goes_to_its_end(norm):
+def test_where_the_box_ends_first_every_pixel_goes_to_its_end(norm):
     points, normals, rises = problem(5)
     got = change(points, normals, jnp.sign(rises) * 1e3, norm)
     toward = np.sign(rises)[:, None, None, None] * normals
@@ -135,7 +135,7 @@ def test_differences_are_those_to_the_label():
 
 
 @pytest.mark.parametrize("copies", [1, 2])
-def test_a_face_alone_or_among_equals_is_a_function_of_the_logits_and_its_gradient(copies):
+def test_a_face_is_a_function_of_the_logits_and_its_gradient(copies):
     images, _ = batch(0, 1, shape=(5, 5, 1))
 
     def face(logits):

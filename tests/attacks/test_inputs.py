@@ -1,4 +1,4 @@
-"""What attacks refuse, and what they take."""
+"""What attacks accept, and what they refuse: one table for all of them (test_contract calls each)."""
 
 import jax
 import jax.numpy as jnp
@@ -6,13 +6,12 @@ import numpy as np
 import pytest
 from flax import nnx
 
-import minmax_jax as mm
 from helpers.filled import filled
 from helpers.linear import Curved
 from helpers.refusal import refuses
 from helpers.small import Norm
 from minmax_jax.attacks.ball import NORMS
-from minmax_jax.attacks.inputs import checked, count_classes, evaluated
+from minmax_jax.attacks.inputs import as_radii, attack_inputs, checked, count_classes
 
 IMAGES, LABELS = jnp.full((2, 3, 3, 1), 0.5), jnp.zeros(2, jnp.int32)
 
@@ -36,128 +35,96 @@ def test_images_labels_and_eps_in_range_are_accepted_ends_included(norm, eps):
         np.testing.assert_array_equal(labels, [2, 2])
 
 
-def test_numpy_images_and_labels_are_handed_on_as_jax_arrays():
+def test_what_is_accepted_comes_back_as_jax_arrays():
     images, labels, _ = check(np.asarray(IMAGES), np.asarray(LABELS))
     assert isinstance(images, jax.Array) and isinstance(labels, jax.Array)
-
-
-def test_radii_beyond_one_are_sizes_by_l2_and_l1_but_not_by_linf():
     for norm in ("l2", "l1"):
-        check(eps=40.0, norm=norm)
-    with refuses("eps is 40.0", "[0, 1]"):
-        check(eps=40.0)
-
-
-@pytest.mark.parametrize("pixel", [-1e-6, 1.00001, 255.0, np.nan, np.inf])
-def test_images_outside_zero_one_are_refused(pixel):
-    with refuses("images hold values outside [0, 1] or NaN", "it takes images in [0, 1]"):
-        check(IMAGES.at[1, 2, 2, 0].set(pixel))
-
-
-@pytest.mark.parametrize("norm", NORMS)
-@pytest.mark.parametrize("eps", [-0.01, np.nan, np.inf, 1e39])
-def test_eps_out_of_range_is_refused_also_under_jit(eps, norm):
-    kind = "[0, 1]" if norm == "linf" else "[0, inf)"
-    with refuses("eps is", eps, kind):
-        check(eps=eps, norm=norm)
-    with refuses("eps is", eps, kind):
-        jax.jit(lambda x: check(x, LABELS, eps, norm))(IMAGES)
-
-
-@pytest.mark.parametrize("eps", ["0.1", True, 1j, (0.1,)])
-def test_eps_of_another_kind_is_refused(eps):
-    with refuses("eps is", repr(eps), "one radius", error=TypeError):
-        check(eps=eps)
-    with refuses("eps is", "one radius"):
-        check(eps=np.array([0.1, 0.2]))
-
-
-def test_only_attacks_for_the_smallest_change_do_without_eps():
+        check(eps=40.0, norm=norm)  # sizes, which may exceed 1
     assert check(eps=None, needs_eps=False)[2] == 3
-    for name, attack in mm.attacks.NAMED.items():
-        if not attack.minimal and name not in ("apgd_targeted", "autoattack"):  # which take four classes
-            with refuses("eps is None", "one radius", error=TypeError):
-                attack.function(three, IMAGES, LABELS, None)
-
-
-def test_an_unknown_norm_is_refused():
-    with refuses("norm is 'l3'", *NORMS):
-        check(norm="l3")
-
-
-@pytest.mark.parametrize(
-    ("images", "labels"),
-    [
-        (IMAGES[0], LABELS),
-        (IMAGES[..., 0], LABELS),
-        (IMAGES[None], LABELS),
-        (IMAGES, LABELS[:1]),
-        (IMAGES, LABELS[:, None]),
-        (IMAGES, jnp.int32(0)),
-        (IMAGES[:0], LABELS[:0]),
-    ],
-)
-def test_shapes_that_do_not_match_are_refused(images, labels):
-    with refuses(f"images have shape {images.shape}", f"labels {labels.shape}", "(n, h, w, c)"):
-        check(images, labels)
-
-
-@pytest.mark.parametrize(
-    ("images", "labels"),
-    [
-        (jnp.ones((2, 3, 3, 1), jnp.uint8), LABELS),
-        (IMAGES, LABELS.astype(jnp.float32)),
-        (IMAGES, LABELS.astype(bool)),
-    ],
-)
-def test_numbers_of_another_kind_are_refused(images, labels):
-    with refuses(f"images are {images.dtype} and labels {labels.dtype}", error=TypeError):
-        check(images, labels)
-
-
-@pytest.mark.parametrize("name", ["labels", "targets"])
-@pytest.mark.parametrize("wrong", [-1, 3, 1000])
-def test_labels_and_targets_that_name_no_class_are_refused(name, wrong):
-    with refuses(f"{name} hold values outside 0 to 2"):
-        check(**{name: LABELS.at[1].set(wrong)})
-
-
-@pytest.mark.parametrize("targets", [LABELS[:1], LABELS[:, None], jnp.zeros(2)])
-def test_targets_that_do_not_fit_are_refused(targets):
-    with refuses("targets", targets.shape, "(2,)"):
-        check(targets=targets)
-
-
-@pytest.mark.parametrize(
-    ("model", "shape"),
-    [
-        (lambda x: x, IMAGES.shape),
-        (lambda x: x[:1, 0, :, 0], (1, 3)),
-        (lambda x: x[:, 0, 0], (2, 1)),
-        (lambda x: x[:, 0, 0, 0], (2,)),
-    ],
-)
-def test_what_are_no_logits_is_refused(model, shape):
-    with refuses(f"logits of shape {shape} for 2 images", "two or more classes"):
-        check(model=model)
-
-
-def test_too_few_classes_for_an_attack_are_refused():
     check(least_classes=3)
-    with refuses("model has 3 classes", "at least 4"):
-        check(least_classes=4)
 
 
-@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
-def test_logits_that_are_no_numbers_are_refused(value):
-    with refuses("model gives logits that are NaN or infinite"):
-        check(model=lambda images: three(images).at[1, 2].set(value))
+RNG = np.random.default_rng(0)
 
 
-def test_a_model_that_answers_otherwise_each_time_is_refused():
-    rng = np.random.default_rng(0)
-    with refuses("model gives other logits each time"):
-        check(model=lambda images: three(images) + rng.normal(size=(len(images), 3)).astype(np.float32))
+def random_logits(images):
+    return three(images) + RNG.normal(size=(len(images), 3)).astype(np.float32)
+
+
+BAD_IMAGES = [1.00001, 255.0, -1e-6, np.nan, np.inf]
+BAD_SHAPES = [
+    (IMAGES[0], LABELS),
+    (IMAGES[..., 0], LABELS),
+    (IMAGES[None], LABELS),
+    (IMAGES, LABELS[:1]),
+    (IMAGES, LABELS[:, None]),
+    (IMAGES, jnp.int32(0)),
+    (IMAGES[:0], LABELS[:0]),
+]
+BAD_LOGITS = [
+    (lambda x: x, IMAGES.shape),
+    (lambda x: x[:1, 0, :, 0], (1, 3)),
+    (lambda x: x[:, 0, 0], (2, 1)),
+    (lambda x: x[:, 0, 0, 0], (2,)),
+]
+REFUSED = [
+    *[({"images": IMAGES.at[1, 2, 2, 0].set(x)}, ["images must be in [0, 1], got"]) for x in BAD_IMAGES],
+    ({"images": 510 * IMAGES}, ["got values from 255 to 255; divide bytes by 255"]),
+    *[
+        ({"images": x, "labels": y}, ["images must have shape (n, h, w, c)", f"got {x.shape} and {y.shape}"])
+        for x, y in BAD_SHAPES
+    ],
+    *[({"labels": LABELS.at[1].set(n)}, ["labels must be classes", "from 0 to 2"]) for n in (-1, 3, 1000)],
+    *[({"targets": LABELS.at[1].set(n)}, ["targets must be classes", "from 0 to 2"]) for n in (-1, 3)],
+    *[
+        ({"targets": targets}, ["targets must be integers of shape (2,)", f"of shape {targets.shape}"])
+        for targets in (LABELS[:1], LABELS[:, None], jnp.zeros(2))
+    ],
+    *[
+        (
+            {"eps": eps, "norm": norm},
+            [f"eps must be one radius in {kind}", eps],
+        )
+        for norm, kind in (("linf", "[0, 1]"), ("l2", "[0, inf)"), ("l1", "[0, inf)"))
+        for eps in (-0.01, np.nan, np.inf, 1e39)
+    ],
+    ({"eps": 40.0}, ["eps must be one radius in [0, 1]", "got 40.0"]),
+    ({"eps": np.array([0.1, 0.2])}, ["eps must be one radius"]),
+    ({"norm": "l3"}, ["norm must be one of", *NORMS, "got 'l3'"]),
+    *[
+        ({"model": model}, ["logits of shape (2, two or more classes) for 2 images", f"got {shape}"])
+        for model, shape in BAD_LOGITS
+    ],
+    ({"least_classes": 4}, ["model must have at least 4 classes", "got 3"]),
+    *[
+        ({"model": lambda x, n=n: three(x).at[1, 2].set(n)}, ["model must return finite logits"])
+        for n in (np.nan, np.inf, -np.inf)
+    ],
+    ({"model": random_logits}, ["model returns different logits each time"]),
+]
+OTHER_TYPES = [
+    *[({"eps": eps}, ["eps must be one radius", repr(eps)]) for eps in ("0.1", True, 1j, (0.1,), None)],
+    ({"images": jnp.ones((2, 3, 3, 1), jnp.uint8)}, ["images must be floats", "got uint8 and int32"]),
+    ({"labels": LABELS.astype(jnp.float32)}, ["labels integers", "got float32 and float32"]),
+    ({"labels": LABELS.astype(bool)}, ["labels integers", "got float32 and bool"]),
+]
+
+
+@pytest.mark.parametrize(("bad", "words"), REFUSED)
+def test_bad_values_are_refused(bad, words):
+    with refuses(*words):
+        check(**bad)
+
+
+@pytest.mark.parametrize(("bad", "words"), OTHER_TYPES)
+def test_other_types_are_refused(bad, words):
+    with refuses(*words, error=TypeError):
+        check(**bad)
+
+
+def test_a_norm_that_the_attack_does_not_support_is_refused():
+    with refuses("norm must be one of ('l2',), got 'linf'"):
+        attack_inputs(three, IMAGES, LABELS, 0.1, "linf", norms=("l2",))
 
 
 class Noisy(nnx.Module):
@@ -171,27 +138,29 @@ class Noisy(nnx.Module):
 
 
 def test_a_flax_model_that_draws_random_numbers_is_refused_also_under_jit():
-    model = evaluated(Noisy())
-    with refuses("model changes its own state when it is called"):
-        check(model=model)
-    with refuses("model changes its own state when it is called"):
-        jax.jit(lambda x: check(x, model=model))(IMAGES)
+    def attacked(images):
+        return attack_inputs(Noisy(), images, LABELS, 0.1, "linf")[1]
+
+    for attack in (attacked, jax.jit(attacked)):
+        with refuses("model changes its own state when it is called"):
+            attack(IMAGES)
 
 
 def test_a_model_in_training_mode_is_evaluated_and_keeps_its_mode():
     model = Norm(nnx.Rngs(0))
     model.train()
     images = jnp.full((2, 28, 28, 1), 0.5)
-    checked(evaluated(model), images, LABELS, 0.1)
-    quiet = evaluated(model)
+    quiet, _, aim, classes = attack_inputs(model, images, LABELS, 0.1, "linf", targets=np.ones(2, int))
     np.testing.assert_array_equal(quiet(images), quiet(images))
     assert not model.dropout.deterministic
+    assert classes == 10 and isinstance(aim.targets, jax.Array) and aim.labels.tolist() == [0, 0]
 
 
-def test_a_callable_is_evaluated_as_it_is_and_anything_else_refused():
-    assert evaluated(three) is three
-    with refuses("model is a str", error=TypeError):
-        evaluated("lenet")
+def test_a_callable_is_attacked_as_it_is_and_anything_else_refused():
+    model, _, aim, _ = attack_inputs(three, IMAGES, LABELS, 0.1, "linf")
+    assert model is three and aim.targets is None
+    with refuses("model", "str", error=TypeError):
+        attack_inputs("lenet", IMAGES, LABELS, 0.1, "linf")
 
 
 def test_classes_are_counted_without_running_the_model():
@@ -203,8 +172,15 @@ def test_classes_are_counted_without_running_the_model():
     assert count_classes(filled(Curved), jnp.zeros((2, 5, 5, 1))) == 4
 
 
-def test_under_jit_shapes_are_checked_and_values_let_pass():
+def test_under_jit_shapes_and_known_radii_are_checked_and_values_let_pass():
     checking = jax.jit(lambda x, y, eps: check(x, y, eps)[0])
     np.testing.assert_array_equal(checking(IMAGES + 9, LABELS + 9, 9.0), IMAGES + 9)
-    with refuses("images have shape"):
+    with refuses("images must have shape"):
         checking(IMAGES[0], LABELS, 0.1)
+    with refuses("eps must be one radius in [0, 1]"):
+        jax.jit(lambda x: check(x, LABELS, -0.1)[0])(IMAGES)
+
+
+def test_radii_come_as_a_list_in_their_order():
+    assert as_radii(0.5) == [0.5] and as_radii((0.3, 0.1)) == [0.3, 0.1]
+    assert as_radii("many") == []

@@ -1,4 +1,4 @@
-"""The losses that attacks climb: worked out by hand, against the paper's formulas, their identities."""
+"""The losses that attacks maximise: worked out by hand, against the paper's formulas, their identities."""
 
 import jax
 import jax.numpy as jnp
@@ -11,16 +11,15 @@ from hypothesis.extra import numpy as hnp
 from helpers.linear import batch, linear_model, margins
 from minmax_jax.attacks.losses import (
     LOSSES,
+    Aim,
     ascent,
-    climbed,
     cross_entropy,
     dlr,
-    is_reached,
     least_classes,
     margin,
     pick,
-    rank,
     targeted_dlr,
+    value_and_ascent,
 )
 
 LOGITS = jnp.array([[3.0, 1.0, 0.0, -1.0], [0.5, 2.0, 4.0, 1.0]])
@@ -87,12 +86,12 @@ def test_the_ratios_do_not_depend_on_scale_or_shift(scale, shift):
 
 @pytest.mark.parametrize("loss", LOSSES)
 @pytest.mark.parametrize("targeted", [False, True])
-def test_climbing_raises_the_other_logits_or_the_targets(loss, targeted):
+def test_ascent_lowers_the_labels_logit_or_raises_the_targets(loss, targeted):
     """One small step up the gradient lowers the label's share, or raises the target's."""
-    climb = climbed(loss, LABELS, TARGETS if targeted else None)
-    gradient = jax.grad(lambda z: climb(z).sum())(LOGITS)
+    loss_of = Aim(LABELS, TARGETS if targeted else None).loss(loss)
+    gradient = jax.grad(lambda z: loss_of(z).sum())(LOGITS)
     assert (pick(gradient, TARGETS) > 0).all() if targeted else (pick(gradient, LABELS) < 0).all()
-    assert (climb(LOGITS + 1e-2 * gradient) > climb(LOGITS)).all()
+    assert (loss_of(LOGITS + 1e-2 * gradient) > loss_of(LOGITS)).all()
 
 
 @pytest.mark.parametrize("loss", LOSSES)
@@ -100,38 +99,41 @@ def test_a_loss_is_finite_for_as_few_classes_as_it_says(loss):
     labels = jnp.array([0, 1])
     for targets in (None, jnp.array([1, 0])):
         n = least_classes(loss, targets is not None)
-        assert jnp.isfinite(climbed(loss, labels, targets)(LOGITS[:, :n])).all()
+        assert jnp.isfinite(Aim(labels, targets).loss(loss)(LOGITS[:, :n])).all()
 
 
 def test_what_an_attack_wants_is_another_class_or_the_target():
     guesses = LOGITS.argmax(-1)
     assert guesses.tolist() == [0, 2]
-    assert is_reached(LOGITS, LABELS, None).tolist() == [False, True]
-    assert is_reached(LOGITS, LABELS, jnp.array([0, 3])).tolist() == [True, False]
+    assert Aim(LABELS).is_reached(LOGITS).tolist() == [False, True]
+    assert Aim(LABELS, jnp.array([0, 3])).is_reached(LOGITS).tolist() == [True, False]
 
 
-def test_points_rank_by_whether_they_are_reached_then_by_loss():
-    climb = climbed("margin", LABELS, None)
-    np.testing.assert_array_equal(rank(LOGITS, LABELS, None, climb), [-2, np.inf])
-    climb = climbed("margin", LABELS, TARGETS)
-    np.testing.assert_array_equal(rank(LOGITS, LABELS, TARGETS, climb), [-3, -3])
+def test_points_score_infinity_where_the_aim_is_reached_else_their_loss():
+    np.testing.assert_array_equal(Aim(LABELS).score("margin", LOGITS), [-2, np.inf])
+    np.testing.assert_array_equal(Aim(LABELS, TARGETS).score("margin", LOGITS), [-3, -3])
 
 
 def test_the_ascent_is_the_gradient_of_each_images_own_loss():
     model, w = linear_model()
     images, labels = batch(0, 1)
-    got = ascent(model, images, climbed("ce", labels, None))
+    loss = Aim(labels).loss("ce")
+    got = ascent(model, images, loss)
+    (seen, more), same = value_and_ascent(model, images, lambda logits: (loss(logits), 2 * logits))
+    np.testing.assert_array_equal(same, got)
+    np.testing.assert_array_equal(seen, loss(model(images)))
+    np.testing.assert_array_equal(more, 2 * model(images))
     wrong = 1 / (1 + np.exp(margins(images, labels, w)))  # the share of the other class
     sign = np.where(np.asarray(labels) == 1, -1, 1)
     np.testing.assert_allclose(got, (wrong * sign)[:, None, None, None] * w, rtol=1e-4, atol=1e-6)
 
 
-def test_the_ascent_is_zero_where_the_loss_does_not_depend_on_a_pixel():
+def test_the_ascent_is_zero_at_pixels_that_the_loss_does_not_depend_on():
     def model(images):
         return images[:, 0, 0]
 
     images, labels = batch(0.2, 0.8, n=2)
-    gradient = np.asarray(ascent(model, images, climbed("ce", labels, None)))
+    gradient = np.asarray(ascent(model, images, Aim(labels).loss("ce")))
     assert (gradient[:, 0, 0] != 0).all()
     assert (gradient[:, 1:] == 0).all()
     assert (gradient[:, :, 1:] == 0).all()

@@ -40,9 +40,9 @@ def test_the_norms_named_are_those_that_the_attack_takes(name, norm):
         assert shape().shape == images.shape
         assert select([name], norm) == {name: attack}
     else:
-        with refuses(f"norm is {norm!r}"):
+        with refuses("norm must be one of", f"got {norm!r}"):
             shape()
-        with refuses(f"attack {name!r} has no norm {norm!r}", *map(repr, attack.norms)):
+        with refuses(f"for attack {name!r}, got {norm!r}", *map(repr, attack.norms)):
             select([name], norm)
 
 
@@ -57,13 +57,13 @@ def test_own_settings_of_an_attack_keep_what_is_known_of_it():
     mine = select({"mine": partial(NAMED["deepfool"].function, steps=3), "other": own}, "l2")
     assert mine["mine"].minimal and mine["mine"].norms == NAMED["deepfool"].norms
     assert not mine["other"].minimal and mine["other"].norms == NORMS
-    with refuses("attack 'mine' has no norm 'l1'; it takes 'linf' or 'l2'"):
+    with refuses("norm must be 'linf' or 'l2' for attack 'mine', got 'l1'"):
         select({"mine": partial(NAMED["deepfool"].function, steps=3)}, "l1")
-    with refuses("attack 'mine' has no norm 'linf'; it takes 'l2'"):
+    with refuses("norm must be 'l2' for attack 'mine', got 'linf'"):
         select({"mine": partial(attacks.pgd, norm="l2")}, "linf")
 
 
-def test_the_norm_is_handed_to_what_takes_one():
+def test_the_norm_is_passed_to_functions_that_take_one():
     images, labels = batch(0, 1)
 
     def takes(model, x, y, eps, *, norm, key):
@@ -81,13 +81,13 @@ def test_the_norm_is_handed_to_what_takes_one():
 @pytest.mark.parametrize(
     ("chosen", "words"),
     [
-        (["magic"], ["attacks is ['magic']", "'fgsm'"]),
-        ([], ["attacks is []"]),
-        ("pgd", ["attacks is 'pgd'"]),
-        ({"worst": own}, ["attacks is", "other than 'worst'"]),
-        ({"mine": 3}, ["attack 'mine' must be a function, got 3"]),
+        (["magic"], ["attacks must be names out of ['fgsm'", "got ['magic']"]),
+        ([], ["attacks must be names", "got []"]),
+        ("pgd", ["attacks must be names", "got 'pgd'"]),
+        ({"worst": own}, ["attacks must be names", "other than 'worst'"]),
+        ({"mine": 3}, ["attack 'mine' must be a function", "got 3"]),
     ],
 )
-def test_what_is_no_attack_is_named(chosen, words):
+def test_what_is_no_attack_is_refused(chosen, words):
     with refuses(*words):
         select(chosen, "linf")
