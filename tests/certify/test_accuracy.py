@@ -66,6 +66,7 @@ def test_it_falls_with_the_radius_and_tells_methods_apart(result, small):
     assert (crown >= crown_ibp - 1e-4).all() and (crown > crown_ibp + 0.1).any()
 
 
+@pytest.mark.slow
 def test_no_attack_breaks_a_certified_image(model, data, result, small):
     for network, split, bounds in ((model, data, result), small):
         truth = jnp.asarray(split.labels)

@@ -53,6 +53,7 @@ def test_numbers_are_traced_and_counts_are_not():
     assert len(traces) == 2
 
 
+@pytest.mark.slow
 def test_many_radii_at_once_by_vmap():
     model, images, labels = curved()
     one = TRADES(0.1, steps=2)
@@ -64,6 +65,12 @@ def test_many_radii_at_once_by_vmap():
 
 
 def test_it_reads_as_it_was_written():
+    """Folders of sweeps tell by an objective's text what they hold."""
+    assert repr(mm.Objective(0.5, defence=ALL[0])).endswith(f"l2=0.0, defence={ALL[0]!r})")
+    assert repr(mm.Objective(0.5)) == (
+        "Objective(strength=0.5, reading='layer', membership='signed', measure='entropy', p=3.0, bound=None, "
+        "layers=None, l1=0.0, l2=0.0)"
+    )
     assert repr(TRADES(0.3, beta=2)) == (
         "TRADES(eps=0.3, beta=2.0, steps=10, stride=None, norm='linf', start=0.0, warmup=0.0)"
     )

@@ -36,6 +36,7 @@ def test_the_learning_rate_rises_and_falls_to_zero_over_the_run():
     assert recipe("trades", digits(), epochs=3)["optimiser"] is not optimiser
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("batch_size", [128, 650])  # with the latter, a run of one step
 def test_fit_and_sweep_use_it(batch_size):
     plan = recipe("fast", digits(), epochs=1, batch_size=batch_size)

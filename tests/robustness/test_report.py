@@ -121,7 +121,7 @@ def test_intervals_are_bootstrap_intervals_of_the_images(report, curved):
     np.testing.assert_array_equal(other.interval, bootstrap_interval(other.withstood.values, 30, seed=7))
 
 
-@pytest.mark.parametrize("batch_size", [7, 50, 200])
+@pytest.mark.parametrize("batch_size", [7, pytest.param(50, marks=pytest.mark.slow), 200])
 def test_by_linf_a_linear_model_withstands_what_its_worst_images_say(batch_size):
     """The worst images of the ball and the box are known; the batch size makes no difference."""
     data = split()
@@ -257,6 +257,7 @@ def test_a_gradient_that_is_no_number_breaks_nothing():
     assert (report_of(model, ones, [0.001]).accuracy == 1).all()
 
 
+@pytest.mark.slow
 def test_a_module_in_training_mode_is_attacked_in_evaluation_mode():
     model = Norm(nnx.Rngs(0))
     model.train()
@@ -280,7 +281,7 @@ def test_batches_are_of_one_width_and_hold_each_row_once(rows, width):
 # One image
 
 
-@pytest.mark.parametrize("attack", ["fgsm", "pgd"])
+@pytest.mark.parametrize("attack", ["fgsm", pytest.param("pgd", marks=pytest.mark.slow)])
 def test_one_image_is_the_named_attack_on_a_batch_of_one(attack):
     model, test = victim("standard"), digits().test
     image, label = test.images[5], int(test.labels[5])
