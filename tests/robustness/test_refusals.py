@@ -12,8 +12,14 @@ from helpers.refusal import refuses
 from minmax_jax.robustness import attack_one, bootstrap_interval
 
 LINEAR, _ = linear_model()
+
+
+def labelled(images):
+    return mm.Split(images, LINEAR(images).argmax(-1))
+
+
 IMAGES = batch(0, 1, n=50)[0]
-SPLIT = mm.Split(IMAGES, LINEAR(IMAGES).argmax(-1))
+SPLIT = labelled(IMAGES)
 SEED = "seed must be in [0, 2147483647], got -1"
 ONE_RADIUS = "eps must be one radius or more, in pixel units of [0, 1], got"
 
@@ -72,7 +78,7 @@ def values(*arguments, **options):
     bootstrap_interval(*arguments, **options)
 
 
-DARK, GREY = (mm.Split(batch(*ends, n=50)[0], np.zeros(50, int)) for ends in ((0, 0.2), (0.5, 0.6)))
+DARK, GREY = (labelled(batch(*ends, n=50)[0]) for ends in ((0, 0.2), (0.5, 0.6)))
 FIVE = np.zeros((2, 5), bool)
 OUTSIDE = "images of attack 'mine' must be in [0, 1], got others or NaN"
 
@@ -148,13 +154,13 @@ def test_arguments_out_of_range_are_refused(call, options, words):
     ("call", "options", "words"),
     [
         (report, {"data": (IMAGES, IMAGES)}, ["data must be a minmax_jax.data", "Split, got a tuple"]),
-        (report, {"model": "lenet"}, ["model must be a callable, got a str"]),
+        (report, {"model": "lenet"}, ["model must be a callable, from images to logits, got a str"]),
         (
             masking,
             {"others": LINEAR},
             ["others must be a list of models for the same images, got a function"],
         ),
-        (masking, {"others": [3]}, ["model must be a callable, got a int"]),
+        (masking, {"others": [3]}, ["model must be a callable, from images to logits, got a int"]),
         (
             mm.accuracy,
             {"model": LINEAR, "data": mm.Dataset("d", SPLIT, SPLIT)},
