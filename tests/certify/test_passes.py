@@ -13,6 +13,7 @@ from minmax_jax.certify.bounds import Bounds, least
 from minmax_jax.certify.linear import Convolution, Dense, Flatten, MeanPool
 from minmax_jax.certify.network import box, layers_of
 from minmax_jax.certify.passes import backward, forward, refined
+from minmax_jax.tiles import from_tiles
 
 
 def normal(rng, *shape):
