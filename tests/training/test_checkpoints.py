@@ -278,6 +278,7 @@ def orbax_save(folder: Path, step: int, about: dict, state: np.ndarray) -> None:
         manager.wait_until_finished()
 
 
+@pytest.mark.slow
 def test_a_run_that_an_earlier_version_began_is_resumed(tmp_path):
     train(tmp_path / "new", progress=lambda now: now.step == 7)
     arrays, _ = archive.read(tmp_path / "new" / "step-00007.npz")
@@ -304,6 +305,7 @@ def test_a_run_that_an_earlier_version_began_is_resumed(tmp_path):
     assert names == ["7", "run.json", "step-00010.npz", "step-00015.npz"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("about", "words"),
     [
