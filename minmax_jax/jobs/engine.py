@@ -6,28 +6,18 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from typing import Any, NamedTuple, Protocol, runtime_checkable
+from typing import Any, NamedTuple
 
 import jax
 import numpy as np
 
 from minmax_jax.jobs.interrupts import stopped_by
 from minmax_jax.jobs.parallel import cores, with_cores
+from minmax_jax.storage.resume import Store
 
 Arrays = dict[str, np.ndarray]
 Tell = Callable[[float], bool]  # is told how much of a job's cost is done; whether the job is to stop
 Work = Callable[[int, jax.Device, Tell], Arrays | None]  # None where it was stopped
-
-
-@runtime_checkable
-class Store(Protocol):
-    """Where the results of jobs are kept, by number, such as in a folder."""
-
-    def read(self, number: int) -> Arrays | None:
-        """The arrays of a finished job, or None."""
-
-    def write(self, number: int, arrays: Arrays) -> None:
-        """Keep the arrays of a finished job; called by the thread that did it."""
 
 
 class Status(NamedTuple):

@@ -64,7 +64,7 @@ class Sweep:
                 f"the model of {objective | {'seed': seed}} was not trained: the sweep was stopped"
             )
         definition, state = self.template
-        own = {name: array[tuple(where)] for name, array in self.weights.items()}
+        own = {name: np.asarray(array[tuple(where)]) for name, array in self.weights.items()}
         model = nnx.merge(definition, *(from_arrays(own, part) for part in state))
         model.eval()
         return model

@@ -3,20 +3,23 @@
 As a script, ``sweeping.py TASK OUT ...`` writes what its sweep gave to the file OUT.
 """
 
-import os
-import signal
 import sys
 import threading
-import time
+from functools import cache
 from pathlib import Path
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import xarray as xr
 from flax import nnx
 
 import minmax_jax as mm
 from helpers.small import digits
+from minmax_jax.jobs.engine import Jobs, workers
+from minmax_jax.storage.resume import Store
+
+MANY = {"objectives": [0.0, 0.5, 2.0], "seeds": [0, 1, 2, 3]}  # twelve groups, if each holds one model
 
 
 class Tiny(nnx.Module):
@@ -33,6 +36,11 @@ class Tiny(nnx.Module):
 def sweep(model=Tiny, **options) -> mm.Sweep:
     chosen = {"data": digits(), "objectives": [0.0, 0.5], "seeds": [0, 3], "epochs": 2, "progress": False}
     return mm.sweep(model, **chosen | options)
+
+
+@cache
+def of_tiny() -> mm.Sweep:
+    return sweep()
 
 
 def assert_equal(one: mm.Sweep, other: mm.Sweep) -> None:
@@ -63,83 +71,39 @@ def assert_equal_to_file(done: mm.Sweep, out: Path) -> None:
             np.testing.assert_array_equal(found[name], here)
 
 
-MANY = {"objectives": [0.0, 0.5, 2.0], "seeds": [0, 1, 2, 3]}  # twelve groups, if each holds one model
-
-
-def slowly(seconds: float) -> None:
-    """Make every epoch of a sweep take longer, so that there is time to kill it in between."""
-    train = sys.modules["minmax_jax.sweeps.sweep"].train_group
-
-    def slow(*arguments):
-        *others, tick = arguments
-
-        def wait() -> bool:
-            time.sleep(seconds)
-            return tick()
-
-        return train(*others, wait)
-
-    sys.modules["minmax_jax.sweeps.sweep"].train_group = slow
-
-
-def die_while_writing(number: int) -> None:
-    """Kill this process when it has written half of the file of its group of this number."""
-    write_array, groups = np.lib.format.write_array, []
-
-    def write(member, array, **options):
-        if array.ndim == 1 and array.dtype == np.int64:  # the count of good epochs, one in each group
-            groups.append(array)
-        if len(groups) == number:
-            os.kill(os.getpid(), signal.SIGKILL)
-        write_array(member, array, **options)
-
-    np.lib.format.write_array = write
-
-
-def kept(out: str, folder: str, dies_at: str = "0") -> None:
-    """A slow sweep with a folder; it kills itself in writing its group number ``dies_at``."""
-    slowly(0.1)
-    sys.modules["minmax_jax.sweeps.sweep"].workers = lambda devices: devices * 2
-    if int(dies_at):
-        die_while_writing(int(dies_at))
-    write(sweep(**MANY, folder=folder), out)
+def kept(out: str, folder: str) -> None:
+    """A sweep with a folder."""
+    write(sweep(**MANY, epochs=60, folder=folder), out)
 
 
 def on_devices(out: str, number: str) -> None:
-    """The same sweep on one of several devices and on all of them, where each has to have its share."""
+    """Jobs on several devices, each of which has its share; and a sweep on one of them and on all."""
     jax.config.update("jax_num_cpu_devices", int(number))
     devices = jax.devices()
     assert len(devices) == int(number)
+    together = threading.Barrier(len(devices))
+
+    def where(job, device, tell):
+        together.wait(timeout=300)
+        (found,) = jnp.zeros(1).devices()
+        run = mm.fit(Tiny(nnx.Rngs(0)), digits(), progress=lambda now: tell(now.step))
+        return {"device": np.array(found.id), "weights": np.asarray(run.model.dense.kernel[...])}
+
+    found = Jobs([1] * 2 * len(devices), Store(None, {})).run(where, list(devices), lambda now: None)
+    assert sorted(int(one["device"]) for one in found.values()) == sorted(2 * [*range(len(devices))])
+    assert len({one["weights"].tobytes() for one in found.values()}) == 1
+    assert set(workers(devices)) == set(devices)
     options = {"objectives": [0.0, 0.5], "seeds": range(len(devices))}
     alone = sweep(**options, devices=devices[-1:])
-    train, used, together = (
-        sys.modules["minmax_jax.sweeps.sweep"].train_group,
-        [],
-        threading.Barrier(len(devices)),
-    )
-
-    def watched(*arguments):
-        together.wait(timeout=300)
-        state, arrays = train(*arguments)
-        (device,) = {device for leaf in jax.tree.leaves(state) for device in leaf.devices()}
-        used.append(device)
-        return state, arrays
-
-    sys.modules["minmax_jax.sweeps.sweep"].train_group = watched
-    sys.modules["minmax_jax.sweeps.sweep"].workers = list  # one on each device, however many cores there are
     assert_equal(alone, sweep(**options))
-    assert {device: used.count(device) for device in devices} == dict.fromkeys(devices, 2), used
     write(alone, out)
 
 
-def on_hosts(out: str, port: str, process: str, folder: str, dies_at: str = "0") -> None:
-    """One of two processes that share a sweep; number 1 may die in writing its group ``dies_at``."""
+def on_hosts(out: str, port: str, process: str, folder: str) -> None:
+    """One of two processes that share a sweep."""
     jax.distributed.initialize(f"localhost:{port}", num_processes=2, process_id=int(process))
     assert jax.process_count() == 2
-    if int(process) == 1 and int(dies_at):
-        die_while_writing(int(dies_at))
-    done = sweep(**MANY, folder=folder, progress=check_share)
-    write(done, out)
+    write(sweep(**MANY, epochs=60, folder=folder, progress=check_share), out)
 
 
 def check_share(now: mm.SweepProgress) -> None:

@@ -14,15 +14,23 @@ from helpers.sweeping import threads
 from minmax_jax.jobs.engine import Jobs, Status, gather, workers
 from minmax_jax.jobs.interrupts import check_stop
 from minmax_jax.jobs.parallel import side_by_side
+from minmax_jax.storage.resume import Store
 
 STEPS = 3
 
 
-class Memory(dict):
+class Memory(Store):
     """A store that forgets at the end of the process."""
 
-    read = dict.get
-    write = dict.__setitem__
+    def __init__(self, known=()):
+        super().__init__(None, {})
+        self.parts = dict(known)
+
+    def read(self, number):
+        return self.parts.get(number)
+
+    def write(self, number, arrays):
+        self.parts[number] = arrays
 
 
 def result(number):
@@ -70,7 +78,7 @@ def test_every_job_is_done_once_and_kept():
 
     done = run(work, 20, store)
     assert sorted(calls) == list(range(20)) == sorted(done)
-    assert all(done[number]["loss"][0] == number for number in done) and done == store
+    assert all(done[number]["loss"][0] == number for number in done) and done == store.parts
 
 
 def test_what_is_kept_is_not_done_again():

@@ -10,79 +10,67 @@ from flax import nnx
 import minmax_jax as mm
 from helpers.small import Norm, digits
 from helpers.sweeping import Tiny
-from minmax_jax.sweeps.vmapped import Pictures, Recipe, over_lanes, stack, train_group, train_lanes
+from minmax_jax.storage.trees import to_array
+from minmax_jax.sweeps.vmapped import Recipe, on_devices, stack, train_group, vmap
 from minmax_jax.train_step import initial_state
 
 SGD = optax.sgd(0.05)  # Adam would make big updates of the rounding in gradients that are zero
 # A learning rate that grows so much after the first epoch that a huge strength explodes in the second.
 GROWING = optax.sgd(optax.piecewise_constant_schedule(1e-12, {5: 1e10}))
 HUGE = 1e10
+MEANS = ("loss", "cross_entropy", "train_accuracy")
 
 
-def train(strengths, seeds, model=Tiny, optimiser=SGD, tick=lambda: False):
-    data = digits()
-    arrays = data.train.images, data.train.labels, data.test.images, data.test.labels
+def train(strengths, seeds, model=Tiny, optimiser=SGD, tell=lambda epoch: False):
+    (device,) = jax.devices()
     starts = [initial_state(model(rngs=nnx.Rngs(seed)), optimiser, 0) for seed in seeds]
     recipe = Recipe(starts[0][0], optimiser, epochs=2, batch_size=128, classes=10)
     objectives = [mm.Objective(strength) for strength in strengths]
-    pictures = Pictures(*map(jnp.asarray, arrays))
-    return train_group(recipe, pictures, objectives, [state for _, state in starts], seeds, tick)
+    data = on_devices(digits(), [device])[device]
+    return train_group(recipe, data, objectives, [state for _, state in starts], seeds, tell)
 
 
-def lane(tree, number):
-    return [np.asarray(leaf[number]) for leaf in jax.tree.leaves(weights(tree))]
-
-
-def weights(state):
-    """Parameters and other state; random keys as the numbers that they are."""
-    kept = nnx.to_pure_dict(state.params), nnx.to_pure_dict(state.rest)
-    return jax.tree.map(
-        lambda x: jax.random.key_data(x) if jnp.issubdtype(x.dtype, jax.dtypes.prng_key) else x, kept
-    )
+def weights(state, number=...):
+    """Parameters and other state of one model, or of all; random keys as the numbers that they are."""
+    return [to_array(leaf)[number] for leaf in jax.tree.leaves((state.params, state.rest))]
 
 
 @pytest.mark.parametrize("model", [Tiny, Norm])
-def test_a_lane_trains_as_it_would_alone(model):
+def test_a_model_of_a_group_trains_as_it_would_alone(model):
     """Within the rounding of ten steps, in a group of three with and without equal neighbours."""
     cells = [(0.0, 1), (0.5, 1), (0.5, 2)]
     together, arrays = train(*zip(*cells, strict=True), model)
+    assert arrays["good_epochs"].tolist() == [2, 2, 2]
+    shapes = {name: array.shape for name, array in arrays.items() if name != "good_epochs"}
+    layers = 1
+    assert shapes.pop("fuzziness") == (3, 3, layers, 3, 2, 4)
+    assert shapes == dict.fromkeys([*MEANS, "test_accuracy"], (3, 3))
+    for name in MEANS:
+        assert np.isnan(arrays[name][:, 0]).all() and np.isfinite(arrays[name][:, 1:]).all()
     for number, (strength, seed) in enumerate(cells):
         alone, values = train([strength], [seed], model)
-        for one, other in zip(lane(together, number), lane(alone, 0), strict=True):
+        for one, other in zip(weights(together, number), weights(alone, 0), strict=True):
             np.testing.assert_allclose(one, other, rtol=1e-4, atol=2e-6)
         assert list(arrays) == list(values)
         for name, array in arrays.items():
             np.testing.assert_allclose(array[number], values[name][0], rtol=1e-4, atol=2e-6, err_msg=name)
 
 
-def test_what_is_measured_has_lanes_and_epochs_first():
-    _, arrays = train([0.0, 0.5, 1.0], [0, 0, 0])
-    assert arrays.pop("good_epochs").tolist() == [2, 2, 2]
-    shapes = {name: array.shape for name, array in arrays.items()}
-    assert shapes.pop("fuzziness") == (3, 3, 1, 3, 2, 4)
-    names = "loss", "cross_entropy", "train_accuracy", "test_accuracy"
-    assert shapes == dict.fromkeys(names, (3, 3))
-    assert all(array.dtype == np.float32 for array in arrays.values())
-    for name in names[:3]:
-        assert np.isnan(arrays[name][:, 0]).all() and np.isfinite(arrays[name][:, 1:]).all()
-    assert np.isfinite(arrays["fuzziness"]).all() and np.isfinite(arrays["test_accuracy"]).all()
-
-
-def test_lanes_of_one_seed_start_alike_and_see_the_same_batches():
+def test_models_of_one_seed_start_alike_and_see_the_same_batches():
     """With objectives that are the same thing under different numbers, they stay alike."""
     state, arrays = train([0.0, -0.0, 0.5], [4, 4, 4])
-    for one, other in zip(lane(state, 0), lane(state, 1), strict=True):
+    for one, other in zip(weights(state, 0), weights(state, 1), strict=True):
         np.testing.assert_array_equal(one, other)
-    for name in ("loss", "cross_entropy", "train_accuracy", "test_accuracy", "fuzziness"):
+    for name in (*MEANS, "test_accuracy", "fuzziness"):
         np.testing.assert_array_equal(arrays[name][0], arrays[name][1])
     for name in ("test_accuracy", "fuzziness"):
         np.testing.assert_array_equal(arrays[name][0, 0], arrays[name][2, 0])  # before training
-    assert not np.array_equal(lane(state, 0)[-1], lane(state, 2)[-1])
+    assert not np.array_equal(weights(state, 0)[-1], weights(state, 2)[-1])
 
 
 @pytest.mark.parametrize("which", [0, 1, 2])
-def test_a_lane_that_diverges_keeps_its_last_good_epoch(which):
-    """Weights and measurements of the first epoch stay, NaN follows, and the other lanes go on."""
+def test_a_model_that_diverges_keeps_its_last_good_epoch(which):
+    """Weights and measurements of the first epoch stay, NaN follows, and the other models go on."""
     calm = [0.0, 0.5, 1.0]
     wild = [HUGE if number == which else strength for number, strength in enumerate(calm)]
     undisturbed, expected = train(calm, [0, 1, 2], optimiser=GROWING)
@@ -90,15 +78,14 @@ def test_a_lane_that_diverges_keeps_its_last_good_epoch(which):
     assert expected["good_epochs"].tolist() == [2, 2, 2]
     assert arrays["good_epochs"].tolist() == [1 if number == which else 2 for number in range(3)]
     for number in {0, 1, 2} - {which}:
-        for one, other in zip(lane(state, number), lane(undisturbed, number), strict=True):
+        for one, other in zip(weights(state, number), weights(undisturbed, number), strict=True):
             np.testing.assert_array_equal(one, other)
         for name, array in arrays.items():
             np.testing.assert_array_equal(array[number], expected[name][number])
-    for name in ("loss", "cross_entropy", "train_accuracy", "test_accuracy", "fuzziness"):
+    for name in (*MEANS, "test_accuracy", "fuzziness"):
         assert np.isnan(arrays[name][which, 2]).all() and np.isfinite(arrays[name][which, 1]).all()
-    assert all(np.isfinite(leaf).all() for leaf in lane(state, which))
     alone, _ = train(wild[which : which + 1], [which], optimiser=GROWING)
-    for one, other in zip(lane(state, which), lane(alone, 0), strict=True):
+    for one, other in zip(weights(state, which), weights(alone, 0), strict=True):
         np.testing.assert_allclose(one, other, rtol=1e-4, atol=1e-6)
 
 
@@ -108,46 +95,46 @@ def test_batch_statistics_and_random_numbers_are_kept_with_the_weights():
     assert arrays["good_epochs"][1] == 0 and np.isnan(arrays["loss"][1]).all()
     assert np.isfinite(arrays["test_accuracy"][1, 0]) and np.isnan(arrays["test_accuracy"][1, 1:]).all()
     _, start = initial_state(Norm(rngs=nnx.Rngs(1)), SGD, 0)
-    kept = jax.tree.leaves(weights(start))
-    for one, other in zip(lane(state, 1), kept, strict=True):
+    for one, other in zip(weights(state, 1), weights(start), strict=True):
         np.testing.assert_array_equal(one, other)
 
 
 def test_a_true_answer_stops_the_group_unless_it_is_finished():
-    calls = []
-
-    def tick():
-        calls.append(1)
-        return len(calls) == 2
-
-    state, _ = train([0.0, 0.5, 1.0], [0, 0, 0], tick=tick)  # after the last epoch
-    assert len(calls) == 2 and state is not None
-    assert train([0.0, 0.5, 1.0], [0, 0, 0], tick=lambda: True) is None
+    told = []
+    state, _ = train([0.0, 0.5, 1.0], [0, 0, 0], tell=lambda epoch: told.append(epoch) or epoch == 2)
+    assert told == [1, 2] and state is not None
+    assert train([0.0, 0.5, 1.0], [0, 0, 0], tell=lambda epoch: True) is None
 
 
-@pytest.mark.parametrize("lanes", [1, 2])
-def test_all_epochs_and_strengths_share_one_compilation(lanes):
-    optimiser = optax.sgd(0.05)  # a new one, for which nothing has been compiled
-    before = train_lanes._cache_size()
-    train([0.0] * lanes, range(lanes), optimiser=optimiser)
-    train([0.5] * lanes, range(lanes), optimiser=optimiser)
-    assert train_lanes._cache_size() == before + 1
+@pytest.mark.parametrize("models", [1, 2])
+def test_all_epochs_and_strengths_share_one_compilation(models):
+    traced = []
+
+    class Counted(Tiny):
+        def __call__(self, images):
+            traced.append(images.shape)
+            return super().__call__(images)
+
+    counts = []
+    for strength in (0.0, 0.5):
+        train([strength] * models, range(models), Counted, tell=lambda _: counts.append(len(traced)))
+    assert counts[0] > 0 and set(counts) == {counts[0]}  # all in the first epoch
 
 
-def test_one_lane_runs_without_the_axis():
+def test_one_model_runs_without_the_axis():
     seen = []
 
     def function(x, y):
         seen.append(x.shape)
         return x + y
 
-    for lanes in (1, 3):
-        given = jnp.arange(lanes * 2.0).reshape(lanes, 2)
-        np.testing.assert_array_equal(over_lanes(function, given, given), 2 * given)
+    for models in (1, 3):
+        given = jnp.arange(models * 2.0).reshape(models, 2)
+        np.testing.assert_array_equal(vmap(function, given, given), 2 * given)
     assert seen == [(2,), (2,)]
 
 
-def test_stacked_trees_have_lanes_first():
+def test_stacked_trees_have_models_first():
     trees = [{"a": 1.0, "b": np.arange(3)}, {"a": 2.0, "b": np.arange(3) + 1}]
     found = stack(trees)
     assert found["a"].tolist() == [1, 2] and found["b"].shape == (2, 3)

@@ -1,4 +1,4 @@
-"""Result files: a labelled table in netCDF with all that tells how it was made, verified on reading."""
+"""Result files: a labelled table in netCDF with a record of how it was made, verified on reading."""
 
 import hashlib
 import io
@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 
 from minmax_jax.storage.archive import replacing
+from minmax_jax.storage.header import check_header
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -39,10 +40,10 @@ def program() -> str:
 
 
 def write(file: Path, table: "xr.Dataset", about: dict[str, Any]) -> "xr.Dataset":
-    """Write a table to ``file``, wholly or not at all, and return it as ``read`` will.
+    """Write a table to ``file``, whole or not at all, and return it as ``read`` will.
 
-    ``about`` tells how it was made: names and values that JSON takes. Raises TypeError for variables of
-    another kind than numbers, truth values and texts, ValueError for integers beyond 32 bits, OSError where
+    ``about`` records how it was made, in names and values that JSON can hold. Raises TypeError for variables
+    that are neither numbers, truth values nor texts, ValueError for integers beyond 32 bits, and OSError if
     the file cannot be written.
     """
     attributes = {"format": FORMAT, "format_version": VERSION, "about": json.dumps(about, sort_keys=True)}
@@ -54,12 +55,12 @@ def write(file: Path, table: "xr.Dataset", about: dict[str, Any]) -> "xr.Dataset
 
 
 def read(path: str | os.PathLike[str]) -> "xr.Dataset":
-    """The table of a result file, checked: that it is whole, unchanged, and of this study.
+    """The table of a result file, if that is whole, unchanged, and of this study.
 
     Its ``attrs`` are the table's own, a ``checksum`` of its content, and ``about``, how it was made, which
     the function ``about`` reads. Identity: after ``write(file, table, notes)``, ``read(file)`` equals
-    ``table``, with integers in 32 bits. Raises FileNotFoundError where there is no file, and ValueError for
-    one that is damaged, changed by hand, from elsewhere, or of a newer format.
+    ``table``, with integers in 32 bits. Raises FileNotFoundError if there is no such file, and ValueError if
+    it is damaged, was changed by hand, comes from elsewhere, or has a newer format.
     """
     import xarray as xr  # heavy to import, so only where it is used
 
@@ -75,14 +76,8 @@ def read(path: str | os.PathLike[str]) -> "xr.Dataset":
         table = xr.load_dataset(content, engine=ENGINE)
     except Exception as error:  # damage can raise nearly anything in a reader of netCDF
         raise ValueError(f"{file} is no netCDF file, or a damaged one: {error}") from error
-    kind, written = table.attrs.get("format"), table.attrs.get("format_version")
-    if kind != FORMAT or not isinstance(written, int | np.integer):
-        raise ValueError(f"{file} is not a result of this study: its format is {kind!r}, not {FORMAT!r}")
-    if written > VERSION:
-        raise ValueError(
-            f"{file} is in format {written}, newer than format {VERSION} of the installed minmax_jax "
-            f"{version('minmax_jax')}"
-        )
+    found = {"format": table.attrs.get("format"), "version": table.attrs.get("format_version")}
+    check_header(file, found, FORMAT, VERSION, "a result file is what `python -m minmax_jax.study` writes")
     if table.attrs.get("checksum") != checksum(table):
         raise ValueError(f"{file} is damaged, or was changed after it was written: its checksum differs")
     return table
@@ -98,9 +93,9 @@ def about(table: "xr.Dataset") -> dict[str, Any]:
 
 
 def checksum(table: "xr.Dataset") -> str:
-    """SHA-256 of a table's names, labels, attributes and values; equal for what a file makes equal.
+    """SHA-256 of a table's names, labels, attributes and values.
 
-    Identity: unchanged by the way through a file, which makes 64-bit integers 32-bit ones.
+    Identity: unchanged by writing and reading, which turns 64-bit integers into 32-bit ones.
     """
     attributes = {name: str(value) for name, value in table.attrs.items() if name != "checksum"}
     found = hashlib.sha256(json.dumps(attributes, sort_keys=True).encode())
@@ -113,7 +108,7 @@ def checksum(table: "xr.Dataset") -> str:
 
 
 def _plain(values: np.ndarray) -> bytes:
-    """Values as bytes that do not depend on how many bits or which order of bytes a file has."""
+    """Values as bytes, independent of the width and byte order of numbers in the file."""
     if values.dtype.kind in "US" or (
         values.dtype == object and all(isinstance(one, str) for one in values.ravel())
     ):
@@ -123,4 +118,4 @@ def _plain(values: np.ndarray) -> bytes:
     if values.dtype.kind == "f":
         wide = values.astype("<f8")
         return np.where(np.isnan(wide), np.nan, wide).tobytes()  # one NaN for all of them
-    raise TypeError(f"values are {values.dtype}; a result file takes numbers, truth values and texts")
+    raise TypeError(f"values must be numbers, truth values or texts, got {values.dtype}")

@@ -102,7 +102,7 @@ def _finish(experiment: Experiment, kept: Units, progress: bool) -> list[Arrays]
 
 
 def _remove(place: Path) -> None:
-    """Remove the folder of an experiment's units, and the one around it if that was the last."""
+    """Remove the folder of an experiment's units, and the folder around it if nothing else is left there."""
     if place.exists():
         gone = place.with_name(f"{place.name}.{secrets.token_hex(4)}.tmp")
         place.rename(gone)  # at once, so that no half of it is taken for units
@@ -112,7 +112,7 @@ def _remove(place: Path) -> None:
 
 
 def check(file: Path, experiment: Experiment) -> "xr.Dataset":
-    """The table of the file, if it is the result of this very experiment; else a ValueError that says why."""
+    """The table of ``file``; a ValueError that names the difference unless it is this experiment's result."""
     table = read(file)
     notes = about(table)
     there: dict[str, Any] = notes["config"] | {f"data {name}": one for name, one in notes["data"].items()}
@@ -122,6 +122,6 @@ def check(file: Path, experiment: Experiment) -> "xr.Dataset":
         name, before, now = differing
         raise ValueError(
             f"{file} is a result with another {name}: {before!r}, and in this call it is {now!r}. Name "
-            "another folder, or move the file away to make it anew"
+            "another folder, or move the file away to make it again"
         )
     return table

@@ -1,6 +1,5 @@
 """Result files: what is written is read, and what is not whole, or not ours, is refused in words."""
 
-import json
 import struct
 
 import numpy as np
@@ -38,16 +37,12 @@ def test_what_is_written_is_read(file):
     xr.testing.assert_equal(found, table())
     assert found.accuracy.dtype == np.float32 and found.holds.dtype == bool
     assert found.accuracy.attrs == {"long_name": "accuracy under attack"}
-    assert found.attrs["model"] == "LeNet"
-    assert result.about(found) == ABOUT
+    assert found.attrs["model"] == "LeNet" and result.about(found) == ABOUT
     assert [path.name for path in file.parent.iterdir()] == ["some.nc"]
-
-
-def test_other_programs_read_it(file):
-    """A plain netCDF file, no pickle in it."""
-    assert file.read_bytes().startswith(b"CDF")
-    with xr.open_dataset(file) as found:
-        assert float(found.alone) == 0.1
+    assert file.read_bytes().startswith(b"CDF")  # other programs read it
+    with xr.open_dataset(file) as plain:
+        assert float(plain.alone) == 0.1
+    assert set(result.versions()) == {"minmax_jax", "jax", "jaxlib", "flax", "optax", "numpy"}
 
 
 @given(
@@ -101,23 +96,6 @@ def test_any_damage_is_noticed(file):
             result.read(file)
 
 
-def test_files_of_others_and_of_newer_formats_are_named(file):
-    foreign = xr.Dataset({"x": ("a", [1.0])})
-    foreign.to_netcdf(file, engine="scipy")
-    with refuses(file, "is not a result of this study", "None"):
-        result.read(file)
-    foreign.assign_attrs(format=result.FORMAT, format_version=2).to_netcdf(file, engine="scipy")
-    with refuses(file, "is in format 2, newer than format 1"):
-        result.read(file)
-
-
-def test_no_file_and_no_name(tmp_path):
-    with pytest.raises(FileNotFoundError, match="does not exist"):
-        result.read(tmp_path / "none.nc")
-    with refuses("path is 3", error=TypeError):
-        result.read(3)
-
-
 def test_a_failed_write_leaves_what_was_there(file, monkeypatch):
     before = file.read_bytes()
 
@@ -132,13 +110,19 @@ def test_a_failed_write_leaves_what_was_there(file, monkeypatch):
     assert [path.name for path in file.parent.iterdir()] == ["some.nc"]
 
 
-def test_objects_are_refused(tmp_path):
+def test_what_is_no_result_of_ours_is_refused(file):
+    foreign = xr.Dataset({"x": ("a", [1.0])})
+    foreign.to_netcdf(file, engine="scipy")
+    with refuses(file, "holds something else", "python -m minmax_jax.study"):
+        result.read(file)
+    foreign.assign_attrs(format=result.FORMAT, format_version=2).to_netcdf(file, engine="scipy")
+    with refuses(file, "in format 2, newer than format 1"):
+        result.read(file)
+    with refuses("does not exist", error=FileNotFoundError):
+        result.read(file.with_name("none.nc"))
+    with refuses("path must be the name of a result file, got 3", error=TypeError):
+        result.read(3)
     odd = xr.Dataset({"x": ("a", np.array([{"a": 1}], object))})
-    with refuses("values are object", error=TypeError):
-        result.write(tmp_path / "odd.nc", odd, ABOUT)
-    assert not list(tmp_path.iterdir())
-
-
-def test_about_names_the_versions():
-    assert set(result.versions()) == {"minmax_jax", "jax", "jaxlib", "flax", "optax", "numpy"}
-    assert json.dumps(result.versions())
+    with refuses("values must be numbers, truth values or texts, got object", error=TypeError):
+        result.write(file.with_name("odd.nc"), odd, ABOUT)
+    assert [path.name for path in file.parent.iterdir()] == ["some.nc"]
