@@ -69,6 +69,7 @@ def tied():
     return jnp.asarray(moved.reshape(images.shape), jnp.float32), jnp.asarray(wanted.argmax(1))
 
 
+@pytest.mark.slow
 def test_towards_each_class_in_turn_is_exact_on_a_linear_model_of_four():
     images, labels = tied()
     eps = 0.006
@@ -95,6 +96,7 @@ def test_with_targets_it_goes_on_until_it_is_there():
     assert (net(got).argmax(-1) == targets).mean() > 0.8
 
 
+@pytest.mark.slow
 def test_more_restarts_are_never_worse_for_the_same_key():
     net, images, labels = curved()
     few, many = (scores(net, attack(net, images, labels, 0.01, steps=10, restarts=n), labels) for n in (1, 4))

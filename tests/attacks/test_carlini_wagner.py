@@ -91,6 +91,8 @@ def test_where_nothing_is_found_the_image_comes_back():
     np.testing.assert_array_equal(got, images)
 
 
+@pytest.mark.slow
+@pytest.mark.slow
 def test_of_two_classes_the_target_is_the_other_class():
     images, labels = right(LINEAR, n=12)
     plain = attack(LINEAR, images, labels, None, **QUICK)
@@ -115,6 +117,7 @@ def test_more_constants_and_more_steps_for_one_constant_are_never_worse():
     assert (long < short).any()
 
 
+@pytest.mark.slow
 @pytest.mark.slow
 def test_aborting_early_saves_steps_and_costs_little():
     net, images, labels = curved()

@@ -58,6 +58,7 @@ def test_a_radius_breaks_just_the_images_that_are_nearer_to_a_face(attack):
     assert broken(LINEAR, attack(LINEAR, images, labels, eps), labels).sum() == 6
 
 
+@pytest.mark.slow
 @BOTH
 def test_two_classes_will_do(attack):
     model, kernels = linear_classes(classes=2)
@@ -74,14 +75,11 @@ def test_on_a_model_without_a_gradient_the_images_come_back():
     np.testing.assert_array_equal(jitted(flat, images, labels, None), images)
 
 
+@pytest.mark.slow
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("attack", "norm"),
-    [
-        (jitted, "linf"),
-        (in_turn, "linf"),
-        pytest.param(in_turn, "l2", marks=pytest.mark.slow),
-        pytest.param(in_turn, "l1", marks=pytest.mark.slow),
-    ],
+    [(jitted, "linf"), (in_turn, "linf"), (in_turn, "l2"), (in_turn, "l1")],
 )
 def test_more_restarts_never_find_a_larger_change_by_any_key(attack, norm):
     net, images, labels = curved()
@@ -113,6 +111,7 @@ def test_a_walk_that_is_stuck_leaps():
     assert (size(found - images, "l2") > 0).all()
 
 
+@pytest.mark.slow
 @EVERY_NORM
 def test_with_targets_the_image_becomes_the_target(norm):
     net, images, labels = (curved()[0], *(x[:-1] for x in curved()[1:]))

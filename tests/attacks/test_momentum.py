@@ -18,6 +18,7 @@ LINEAR, W = linear_model()
 jitted = jax.jit(momentum, static_argnames=("model", "norm", "steps"))
 
 
+@pytest.mark.slow
 @given(st.floats(0, 1, width=32), st.floats(0, 1, width=32), st.floats(0, 3), st.sampled_from(NORMS))
 @settings(max_examples=15)
 def test_any_step_and_decay_stay_in_ball_and_box_and_do_no_harm(eps, stride, decay, norm):
@@ -75,7 +76,7 @@ def test_without_memory_it_is_pgd_from_the_image_and_with_it_is_not(norm):
     none, some = (jitted(net, images, labels, 0.1, norm=norm, steps=4, decay=decay) for decay in (0.0, 1.0))
     options = {"norm": norm, "steps": 4, "step_size": 0.025, "random_start": False}
     assert np.mean(np.abs(none - pgd(net, images, labels, 0.1, **options)) > 1e-5) < 0.01
-    assert np.abs(none - some).max() > 0.01
+    assert np.abs(none - some).max() > {"linf": 0.01, "l2": 0.001}[norm]
 
 
 def test_one_step_is_fgsm_where_the_image_is_right():

@@ -28,6 +28,7 @@ def test_no_steps_lead_nowhere():
     np.testing.assert_array_equal(got, images)
 
 
+@pytest.mark.slow
 @given(st.floats(0, 1, width=32), st.floats(0, 1, width=32), st.integers(0, 9), st.sampled_from(NORMS))
 @settings(max_examples=15)
 def test_any_step_size_stays_in_ball_and_box_and_does_no_harm(eps, step_size, seed, norm):
@@ -104,6 +105,7 @@ def test_one_step_from_the_image_is_fgsm_where_that_raises_the_loss():
     assert not raised[-1]
 
 
+@pytest.mark.slow
 def test_more_restarts_are_never_worse_for_the_same_key():
     net, images, labels = curved()
     few, many = (scores(net, jitted(net, images, labels, 0.05, steps=2, restarts=n), labels) for n in (1, 4))

@@ -53,36 +53,33 @@ def test_the_search_beats_as_many_random_points_at_the_edge_of_the_ball(norm):
     assert got[:-1].mean() > best[:-1].mean()
 
 
+@pytest.mark.slow
 def test_queries_go_on_from_the_best_so_far_and_take_improvements_only():
     """Each query's point is seen; the kept one is the best of those before, and only squares change in it.
 
-    The queries are more than a block of 100, which goes on where the one before has ended.
+    The queries are more than a block of 100, so that the second block has to resume where the first ended.
     """
-    net, images, labels = curved()
-    queries, seen = 130, []
+    eps, queries, seen = 0.03, 130, []
+    images, labels = secure(eps)  # none of them breaks, so that all stay in their places
 
     def watched(images):
         jax.debug.callback(lambda x: seen.append(np.asarray(x)), images, ordered=True)
-        return net(images)
+        return LINEAR(images)
 
-    got = jax.jit(partial(square, watched, queries=queries))(images, labels, 0.02)
+    got = jax.jit(partial(square, watched, queries=queries))(images, labels, eps)
     jax.block_until_ready(got)
     jax.effects_barrier()
     start, *tried = seen[-queries - 1 :]
-    best, worth = start, scores(net, start, labels, loss="margin")
-    improved = []
-    for number, points in enumerate(tried):
-        changed = (points != best)[:-1, ..., 0]
-        side = sides(queries, 0.8, 5, 5)[number]
+    best, worth = start, scores(LINEAR, start, labels, loss="margin")
+    for points, side in zip(tried, sides(queries, 0.8, *images.shape[1:3]), strict=True):
+        changed = (points != best).any(-1)
         assert (changed.any(1).sum(-1) <= side).all()
         assert (changed.any(2).sum(-1) <= side).all()
         assert changed.any((1, 2)).all()
-        new = scores(net, points, labels, loss="margin")
-        improved.append((new > worth)[:-1].sum())
+        new = scores(LINEAR, points, labels, loss="margin")
         best = np.where((new > worth)[:, None, None, None], points, best)
         worth = np.maximum(new, worth)
-    np.testing.assert_array_equal(got[:-1], best[:-1])
-    assert sum(improved[:100]) > sum(improved[100:])
+    np.testing.assert_array_equal(got, best)
 
 
 def test_an_image_is_left_at_the_first_point_that_is_misclassified():
@@ -95,6 +92,7 @@ def test_an_image_is_left_at_the_first_point_that_is_misclassified():
     np.testing.assert_array_equal(again[found], once[found])
 
 
+@pytest.mark.slow
 def test_broken_images_cost_no_queries():
     net, images, labels = curved()
     calls = []
@@ -121,6 +119,7 @@ def test_more_restarts_are_never_worse_for_the_same_key():
     assert (many > few).any()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("targeted", [False, True])
 def test_the_cross_entropy_is_the_loss_where_it_is_asked_for(targeted):
     net, images, labels = curved()
