@@ -99,6 +99,7 @@ def test_captions_say_which_way_fuzziness_went(history):
         assert words in view.caption
 
 
+@pytest.mark.slow
 def test_dense_layers_are_pictures_too():
     options = {"epochs": 1, "record": ["conv1", "dense2"], "progress": False}
     history, view = mm.fit(lenet(), digits(), **options).history, MinMaxView()

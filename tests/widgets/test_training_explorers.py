@@ -172,7 +172,7 @@ def test_meanwhile_name_and_figure_agree_and_save_is_of_the_last_run():
 
 @pytest.mark.slow
 def test_errors_are_shown_in_words_and_what_was_learned_is_kept():
-    found = Playground(replace(START, dataset="no_such_data", strength=1e30))
+    found = Playground(replace(START, dataset="no_such_data", optimiser="sgd", strength=1e30))
     start_and_wait(found)
     assert 'role="alert"' in found.job.status.value and "no_such_data" in found.job.status.value
     assert found.run is None and not found.job.start_button.disabled
@@ -198,6 +198,7 @@ def test_training_can_be_stopped_while_data_are_loaded():
     assert "Stopped before the first step." in found.job.status.value and found.run is None
 
 
+@pytest.mark.slow
 def test_shown_it_makes_ready_once_and_training_waits_for_that(monkeypatch):
     rehearsals, may = [], threading.Event()
 
