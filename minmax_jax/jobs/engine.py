@@ -53,6 +53,7 @@ class Jobs:
         self.finished = {i: arrays for i in self.costs if (arrays := store.read(i)) is not None}
         self.left = sum(cost for i, cost in self.costs.items() if i not in self.finished)
         self.stop = threading.Event()
+        self.interrupted = False  # by Ctrl-C, here or in a job; all may have been finished all the same
         self.active = 0  # workers
         self.waiting: queue.SimpleQueue[int] = queue.SimpleQueue()
         self.events: queue.SimpleQueue[tuple[int, float] | BaseException | None] = queue.SimpleQueue()
@@ -94,7 +95,7 @@ class Jobs:
                 if not self.stop.is_set() and report(status):
                     self.stop.set()
         except KeyboardInterrupt:
-            pass  # what is finished is returned
+            self.interrupted = True  # what is finished is returned
         finally:
             self.stop.set()
             for thread in threads:

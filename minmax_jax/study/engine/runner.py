@@ -96,7 +96,7 @@ def _finish(experiment: Experiment, kept: Units, progress: bool) -> list[Arrays]
 
     with reporting(progress, shown, total, done=before, layout=BAR) as report:
         found = jobs.run(work, workers(jax.local_devices()), report)
-    if len(found) < len(units):
+    if jobs.interrupted or len(found) < len(units):
         raise KeyboardInterrupt
     return [found[number] for number in range(len(units))]
 

@@ -35,6 +35,7 @@ class Desk:
         self.worked: list[int] = []
         self.resumed: list[int] = []
         self.fails = {}
+        self.deaf = False  # finishes when it is told to stop
         units = [Unit(f"square {seed}", partial(self.work, seed), cost=2.0) for seed in seeds]
         config = {"seeds": list(seeds)}
         self.experiment = Experiment("squares", "Which?", config, {"mnist": digest}, units, self.table)
@@ -51,7 +52,8 @@ class Desk:
             self.fails.pop(seed)()
             while not tell(0.5):
                 time.sleep(0.01)
-            raise KeyboardInterrupt  # as ``network`` does for a run that was stopped
+            if not self.deaf:
+                raise KeyboardInterrupt  # as ``network`` does for a run that was stopped
         tell(0.5)
         return {"square": np.array(seed**2)}
 
@@ -108,6 +110,15 @@ def test_what_was_finished_is_not_done_again(tmp_path, end, capsys):
     undisturbed, _ = Desk().run(tmp_path / "other")
     xr.testing.assert_equal(read(file), read(undisturbed))
     assert not (tmp_path / ".unfinished").exists()
+
+
+def test_ctrl_c_counts_though_the_last_unit_is_finished(tmp_path):
+    first, second = Desk((0, 1)), Desk((0, 1))
+    first.fails[1], first.deaf = ctrl_c, True
+    with pytest.raises(KeyboardInterrupt):
+        first.run(tmp_path)
+    file, _ = second.run(tmp_path)
+    assert second.worked == [] and read(file).square.values.tolist() == [0, 1]
 
 
 def test_a_damaged_unit_is_done_again(unfinished):
