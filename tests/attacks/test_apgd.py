@@ -69,7 +69,6 @@ def tied():
     return jnp.asarray(moved.reshape(images.shape), jnp.float32), jnp.asarray(wanted.argmax(1))
 
 
-@pytest.mark.slow
 def test_towards_each_class_in_turn_is_exact_on_a_linear_model_of_four():
     images, labels = tied()
     eps = 0.006
@@ -89,6 +88,7 @@ def test_towards_each_class_in_turn_is_exact_on_a_linear_model_of_four():
     assert found.sum() > one.sum()
 
 
+@pytest.mark.slow
 def test_with_targets_it_goes_on_until_it_is_there():
     net, images, labels = curved()
     targets = (labels + 2) % 4
@@ -104,6 +104,7 @@ def test_more_restarts_are_never_worse_for_the_same_key():
     assert (many > few + 1e-5).any()
 
 
+@pytest.mark.slow
 def test_it_beats_plain_steps_of_the_same_number():
     net, images, labels = curved()
     plain = jax.jit(pgd, static_argnames=("model", "steps"))(net, images, labels, 0.05, steps=10)

@@ -92,7 +92,6 @@ def test_where_nothing_is_found_the_image_comes_back():
 
 
 @pytest.mark.slow
-@pytest.mark.slow
 def test_of_two_classes_the_target_is_the_other_class():
     images, labels = right(LINEAR, n=12)
     plain = attack(LINEAR, images, labels, None, **QUICK)
@@ -100,6 +99,7 @@ def test_of_two_classes_the_target_is_the_other_class():
     np.testing.assert_allclose(aimed, plain, atol=1e-5)
 
 
+@pytest.mark.slow
 def test_more_constants_and_more_steps_for_one_constant_are_never_worse():
     net, images, labels = curved()
 
@@ -117,7 +117,6 @@ def test_more_constants_and_more_steps_for_one_constant_are_never_worse():
     assert (long < short).any()
 
 
-@pytest.mark.slow
 @pytest.mark.slow
 def test_aborting_early_saves_steps_and_costs_little():
     net, images, labels = curved()
@@ -140,6 +139,7 @@ def test_aborting_early_saves_steps_and_costs_little():
     assert distances[0] <= 1.02 * distances[1]
 
 
+@pytest.mark.slow
 def test_numbers_can_be_traced_and_their_change_compiles_nothing_anew():
     net, images, labels = curved()
     traces = []

@@ -76,7 +76,6 @@ def test_on_a_model_without_a_gradient_the_images_come_back():
 
 
 @pytest.mark.slow
-@pytest.mark.slow
 @pytest.mark.parametrize(
     ("attack", "norm"),
     [(jitted, "linf"), (in_turn, "linf"), (in_turn, "l2"), (in_turn, "l1")],
@@ -93,6 +92,7 @@ def test_more_restarts_never_find_a_larger_change_by_any_key(attack, norm):
     assert not np.array_equal(zero, other)
 
 
+@pytest.mark.slow
 def test_more_steps_and_more_classes_never_find_a_larger_change():
     net, images, labels = curved()
     few, many = (sizes(in_turn, net, images, labels, steps=n) for n in (2, 8))

@@ -105,7 +105,6 @@ def test_one_step_from_the_image_is_fgsm_where_that_raises_the_loss():
     assert not raised[-1]
 
 
-@pytest.mark.slow
 def test_more_restarts_are_never_worse_for_the_same_key():
     net, images, labels = curved()
     few, many = (scores(net, jitted(net, images, labels, 0.05, steps=2, restarts=n), labels) for n in (1, 4))
@@ -113,6 +112,7 @@ def test_more_restarts_are_never_worse_for_the_same_key():
     assert (many > few + 1e-5).any()
 
 
+@pytest.mark.slow
 def test_more_steps_beat_fewer_and_all_beat_fgsm():
     net, images, labels = curved()
     eps = 0.1

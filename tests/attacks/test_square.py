@@ -53,7 +53,6 @@ def test_the_search_beats_as_many_random_points_at_the_edge_of_the_ball(norm):
     assert got[:-1].mean() > best[:-1].mean()
 
 
-@pytest.mark.slow
 def test_queries_go_on_from_the_best_so_far_and_take_improvements_only():
     """Each query's point is seen; the kept one is the best of those before, and only squares change in it.
 
@@ -82,6 +81,7 @@ def test_queries_go_on_from_the_best_so_far_and_take_improvements_only():
     np.testing.assert_array_equal(got, best)
 
 
+@pytest.mark.slow
 def test_an_image_is_left_at_the_first_point_that_is_misclassified():
     """With more restarts there would be more to gain, but no more queries are made."""
     net, images, labels = curved()
@@ -92,7 +92,6 @@ def test_an_image_is_left_at_the_first_point_that_is_misclassified():
     np.testing.assert_array_equal(again[found], once[found])
 
 
-@pytest.mark.slow
 def test_broken_images_cost_no_queries():
     net, images, labels = curved()
     calls = []
@@ -109,6 +108,7 @@ def test_broken_images_cost_no_queries():
         assert fewest <= len(calls) <= most
 
 
+@pytest.mark.slow
 def test_more_restarts_are_never_worse_for_the_same_key():
     net, images, labels = curved()
     few, many = (
