@@ -25,18 +25,18 @@ ROWS = np.array([FIRST, MIDDLE, LAST], np.float32).reshape(3, 2, 2, 1, 1)
 @pytest.fixture(scope="module")
 def found():
     test = digits().test
-    return measurements.measure(run().model, test, test[:20], 0, attacks=("fgsm",), rival=lenet())
+    return measurements.measure(run().model, test, test[:6], 0, attacks=("fgsm",), rival=lenet())
 
 
 @pytest.mark.slow
 def test_measurements_are_those_of_the_package(found):
     test, model = digits().test, run().model
     assert float(found["clean_accuracy"]) == pytest.approx(mm.accuracy(model, test))
-    report = mm.robustness(model, test[:20], measurements.RADII, attacks=["fgsm"], progress=False)
+    report = mm.robustness(model, test[:6], measurements.RADII, attacks=["fgsm"], progress=False)
     np.testing.assert_allclose(found["accuracy"], report.accuracy)
-    certified = mm.certify.verified(model, test[:20], [0.01], progress=False).accuracy
+    certified = mm.certify.verified(model, test[:6], [0.01], progress=False).accuracy
     assert found["verified"][1] == pytest.approx(float(certified.sel(bound="combined").squeeze()))
-    checks = masking(model, test[:20], 0.1, others=[lenet()], seed=0, batch_size=64, progress=False)
+    checks = masking(model, test[:6], 0.1, others=[lenet()], seed=0, batch_size=64, progress=False)
     np.testing.assert_allclose(found["masking"], [checks[name].number for name in CHECKS])
 
 
