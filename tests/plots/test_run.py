@@ -66,6 +66,7 @@ def test_paths_are_those_of_the_weights_that_moved_farthest(history):
     assert ax.get_title() == f"conv2: {outward:.0%} of all weights end larger in magnitude"
 
 
+@pytest.mark.slow
 def test_the_worst_case_is_bold_with_its_interval(report):
     figure = plots.robustness(report)
     assert labelled(figure) and figure.get_supxlabel() == (
@@ -85,6 +86,7 @@ def test_the_worst_case_is_bold_with_its_interval(report):
     assert "L2 radius" in plots.robustness(report.assign_attrs(norm="l2")).axes[0].get_xlabel()
 
 
+@pytest.mark.slow
 def test_several_reports_are_compared_by_one_attack(report):
     (ax,) = plots.robustness({"one": report, "other": report}, attack="noise").axes
     assert [line.get_label() for line in ax.lines] == ["one", "other"] and len(ax.collections) == 2
@@ -94,6 +96,7 @@ def test_several_reports_are_compared_by_one_attack(report):
     np.testing.assert_allclose(ax.lines[0].get_ydata(), 100 * report.accuracy.sel(attack="worst"))
 
 
+@pytest.mark.slow
 def test_many_attacks_differ_in_more_than_colour(report):
     many = report.isel(attack=[0, 1, 0, 1, 0, 1, 0, 1, 0, 1, 2])
     many = many.assign_coords(attack=[*map(str, range(10)), "worst"])

@@ -61,7 +61,10 @@ def moves(name, history):
     return lambda: KernelView(PATCH), kernels
 
 
-@pytest.mark.parametrize("name", ["minmax", "attack", "training", "kernel"])
+@pytest.mark.parametrize(
+    "name",
+    ["attack", "kernel", *(pytest.param(one, marks=pytest.mark.slow) for one in ("minmax", "training"))],
+)
 def test_in_place_a_view_looks_as_drawn_anew(name, history):
     make, shown = moves(name, history)
     used = make()
@@ -181,6 +184,7 @@ def test_a_run_without_an_epoch_is_drawn(history):
     assert "no whole epoch yet" in view.caption
 
 
+@pytest.mark.slow
 def test_limits_move_in_leaps_and_hold_all_that_is_known(history):
     view = TrainingView()
     view.show({"this run": history.isel(step=slice(0, 9))}).pixels()

@@ -53,6 +53,7 @@ def test_time_begins_at_the_end_of_training():
     assert "step 10 of 10" in explorer.figure.caption.value
 
 
+@pytest.mark.slow
 def test_another_history_keeps_the_choices_that_fit():
     explorer = mm.widgets.TimeExplorer(run().history)
     other = train(lenet(1), epochs=4).history
@@ -106,7 +107,7 @@ def test_a_drawing_is_attacked_as_it_changes_by_any_model():
     assert not explorer.number.disabled
     explorer.source.value = "my drawing"
     explorer.wait()
-    assert explorer.number.disabled
+    assert explorer.number.disabled and explorer.field in explorer.children[1].children
     pictures = [bytes(explorer.figure.image.value)]
 
     def draw():

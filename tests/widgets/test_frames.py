@@ -62,6 +62,7 @@ def test_every_choice_has_its_picture():
     assert frames.caption(height=4) == "height 4, colour red"
 
 
+@pytest.mark.slow
 @given(st.lists(st.integers(1, 4), min_size=1, max_size=3), st.data())
 def test_pictures_lie_as_the_script_looks_for_them(sizes, data):
     """The place of a choice is that of numpy's order of rows, by which the script computes it too."""

@@ -85,6 +85,7 @@ def trained():
     found = Playground(START)
     found.wait()
     assert "press Train" in found.figure.caption.value and found.keep.disabled and found.save.disabled
+    assert {found.figure, found.status, found.job, found.form} <= set(found.children)
     found.offer()
     found.keep_run()
     assert found.downloads.value == "" and found.kept is None, "there is nothing yet"
@@ -134,6 +135,7 @@ def test_what_is_saved_opens_again_and_an_error_is_told_until_then(trained, tmp_
     assert same_weights(mm.open(tmp_path / "weights.npz"), trained.run.model)
 
 
+@pytest.mark.slow
 def test_a_kept_run_is_compared_with_the_next(trained):
     trained.keep.click()
     assert trained.kept == (START, trained.run)
@@ -142,6 +144,17 @@ def test_a_kept_run_is_compared_with_the_next(trained):
     assert "kept run: 10 steps" in trained.figure.caption.value
     assert f"kept run: {START.name}" in trained.shown.value and "seed 1" in trained.shown.value
     assert trained.kept[1] is not trained.run and trained.downloads.value == "", "links of another run"
+
+
+@pytest.mark.slow
+def test_links_are_offered_of_the_newest_run_alone(trained, monkeypatch):
+    def slowly(model, file):
+        start_and_wait(trained)  # a training ends meanwhile
+        mm.save(model, file)
+
+    monkeypatch.setattr("minmax_jax.widgets.playground.save", slowly)
+    trained.save.click()
+    assert trained.downloads.value == "" and trained.told.value == ""
 
 
 @pytest.mark.slow
