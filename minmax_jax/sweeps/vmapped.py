@@ -17,7 +17,7 @@ from minmax_jax.fuzziness import fuzziness_table
 from minmax_jax.jobs.engine import Arrays, Tell
 from minmax_jax.kernels import kernels
 from minmax_jax.objective import TRAINABLE_READINGS, Measured, Objective
-from minmax_jax.storage.trees import is_key
+from minmax_jax.storage.trees import is_key, storable
 from minmax_jax.train_step import Course, State, epoch_order, train_steps
 from minmax_jax.training.trainer import first_bad
 
@@ -101,11 +101,6 @@ def stack(trees: Sequence[Any]) -> Any:
         return np.stack([np.asarray(leaf, jnp.result_type(leaf)) for leaf in leaves])
 
     return jax.tree.map(one, *trees)
-
-
-def storable(array: np.ndarray) -> np.ndarray:
-    """Numbers of kinds that files do not hold, such as bfloat16, as float32, which loses nothing."""
-    return array.astype(np.float32) if array.dtype.kind == "V" else array
 
 
 def train_group(
