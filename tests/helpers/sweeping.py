@@ -73,7 +73,7 @@ def assert_equal_to_file(done: mm.Sweep, out: Path) -> None:
 
 def kept(out: str, folder: str) -> None:
     """A sweep with a folder."""
-    write(sweep(**MANY, epochs=60, folder=folder), out)
+    write(sweep(**MANY, epochs=20, folder=folder), out)
 
 
 def on_devices(out: str, number: str) -> None:
@@ -103,7 +103,7 @@ def on_hosts(out: str, port: str, process: str, folder: str) -> None:
     """One of two processes that share a sweep."""
     jax.distributed.initialize(f"localhost:{port}", num_processes=2, process_id=int(process))
     assert jax.process_count() == 2
-    write(sweep(**MANY, epochs=60, folder=folder, progress=check_share), out)
+    write(sweep(**MANY, epochs=20, folder=folder, progress=check_share), out)
 
 
 def check_share(now: mm.SweepProgress) -> None:

@@ -55,9 +55,9 @@ def test_a_killed_sweep_resumes_to_the_same_bits_and_writes_nothing_twice(tmp_pa
     with script("kept", out, folder) as process:
         assert process.wait(LIMIT) == 0
     assert written.items() <= groups(folder).items() and len(groups(folder)) == 12
-    expected = sweep(**MANY, epochs=60)
+    expected = sweep(**MANY, epochs=20)
     assert_equal_to_file(expected, out)
-    assert_equal(sweep(**MANY, epochs=60, folder=folder), expected)
+    assert_equal(sweep(**MANY, epochs=20, folder=folder), expected)
 
 
 def test_two_hosts_share_a_sweep_and_resume_after_one_was_killed(tmp_path):
@@ -84,10 +84,10 @@ def test_two_hosts_share_a_sweep_and_resume_after_one_was_killed(tmp_path):
     with two() as processes:
         assert [process.wait(LIMIT) for process in processes] == [0, 0]
     assert written.items() <= groups(folder).items()
-    alone = sweep(**MANY, epochs=60)
+    alone = sweep(**MANY, epochs=20)
     for number in (0, 1):
         assert_equal_to_file(alone, tmp_path / f"{number}.npz")
-    assert_equal(sweep(**MANY, epochs=60, folder=folder), alone)  # what two began, one can end
+    assert_equal(sweep(**MANY, epochs=20, folder=folder), alone)  # what two began, one can end
 
 
 def test_all_devices_have_their_share_and_give_the_same_bits(tmp_path):
