@@ -16,6 +16,7 @@ from minmax_jax.certify.network import layers_of
 IMAGES, LABELS = photos()
 SPLIT = mm.Split(np.asarray(IMAGES), np.asarray(LABELS))
 LENET = "model must be a minmax_jax.lenet.LeNet, got a"
+SHAPE = "images must have shape (n, 14, 13, 2), got (3, 13, 13, 2)"
 METHODS = "methods must be a sequence of different names out of ['ibp', 'crown-ibp', 'crown'], got"
 
 
@@ -41,7 +42,7 @@ def accuracy(model=None, data=SPLIT, eps=(0.1,), **options):
         (margins, {"eps": np.nan}, ["eps must be", "[0, 1]", "got nan"]),
         (margins, {"images": IMAGES - 0.5}, ["images", "[0, 1]"]),
         (margins, {"labels": LABELS + 3}, ["labels", "3"]),
-        (margins, {"images": IMAGES[:, 1:]}, ["LeNet"]),
+        (margins, {"images": IMAGES[:, 1:]}, [SHAPE]),
         (
             intervals,
             {"high": IMAGES[:2]},
@@ -61,7 +62,7 @@ def accuracy(model=None, data=SPLIT, eps=(0.1,), **options):
         (accuracy, {"methods": "ibp"}, [f"{METHODS} 'ibp'"]),
         (accuracy, {"methods": None}, [METHODS]),
         (accuracy, {"batch_size": 0}, ["batch_size must be at least 1, got 0"]),
-        (accuracy, {"data": mm.Split(SPLIT.images[:, 1:], SPLIT.labels)}, ["LeNet"]),
+        (accuracy, {"data": mm.Split(SPLIT.images[:, 1:], SPLIT.labels)}, [SHAPE]),
         (accuracy, {"data": mm.Split(SPLIT.images, SPLIT.labels + 3)}, ["labels", "3"]),
         (layers_of, {"model": net(), "relaxation": "tight"}, ["relaxation must be one of", "got 'tight'"]),
     ],

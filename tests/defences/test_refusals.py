@@ -73,7 +73,7 @@ def test_radii_and_schedules_out_of_range_are_refused(make, options, error, word
         (mm.Objective, {"defence": 0.3}, TypeError, "mm.defences.Adversarial(eps=0.3)"),
         (mm.Objective, {"defence": "pgd"}, TypeError, "'pgd'"),
         (mm.Objective, {"defence": Adversarial}, TypeError, "mm.defences.Adversarial(eps=0.3)"),
-        (mm.Objective, {"defence": Listed()}, TypeError, "no hash"),
+        (mm.Objective, {"defence": Listed()}, TypeError, "hash"),
     ],
 )
 def test_other_arguments_out_of_range_are_refused(make, options, error, words):
