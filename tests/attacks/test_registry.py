@@ -3,11 +3,9 @@
 from functools import partial
 
 import jax
-import jax.numpy as jnp
 import pytest
 
-from helpers.filled import filled
-from helpers.linear import Curved, batch
+from helpers.linear import batch
 from helpers.refusal import refuses
 from minmax_jax import attacks
 from minmax_jax.attacks.ball import NORMS
@@ -25,25 +23,13 @@ def test_every_attack_of_the_package_has_a_name():
 
 
 @pytest.mark.parametrize("name", NAMED)
-@pytest.mark.parametrize("norm", NORMS)
-def test_the_norms_named_are_those_that_the_attack_takes(name, norm):
-    model, attack = filled(Curved), NAMED[name]
-    images, labels = batch(0, 1, shape=(5, 5, 1))
-
-    def shape():
-        eps = None if attack.minimal else jnp.float32(0.1)
-        return jax.eval_shape(
-            lambda x: call(attack.function, norm, model, x, labels, eps, key=jax.random.key(0)), images
-        )
-
-    if norm in attack.norms:
-        assert shape().shape == images.shape
-        assert select([name], norm) == {name: attack}
-    else:
-        with refuses("norm must be one of", f"got {norm!r}"):
-            shape()
-        with refuses(f"for attack {name!r}, got {norm!r}", *map(repr, attack.norms)):
-            select([name], norm)
+def test_an_attack_is_selected_for_the_norms_that_it_supports(name):
+    for norm in NORMS:
+        if norm in NAMED[name].norms:  # those that it runs with, says test_contract
+            assert select([name], norm) == {name: NAMED[name]}
+        else:
+            with refuses(f"for attack {name!r}, got {norm!r}", *map(repr, NAMED[name].norms)):
+                select([name], norm)
 
 
 def test_settings_are_written_as_in_a_program():
