@@ -31,6 +31,7 @@ def names(labels):
 # The observation
 
 
+@pytest.mark.slow
 def test_a_mark_for_every_condition_that_learned_full_where_it_holds():
     table = read(RESULT)
     figure = plots.conditions(table)

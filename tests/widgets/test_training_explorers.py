@@ -255,6 +255,7 @@ def explorer():
     return found
 
 
+@pytest.mark.slow
 def test_strength_begins_with_the_given_run(explorer):
     assert explorer.strength.value == 0
     assert "λ = 0" in explorer.shown.value and "step 10" in explorer.shown.value
@@ -262,6 +263,7 @@ def test_strength_begins_with_the_given_run(explorer):
     assert explorer.options == {"epochs": 2, "batch_size": 128, "seed": 0, "snapshots": 11}
 
 
+@pytest.mark.slow
 def test_a_move_trains_as_fit_would_and_is_compared(explorer):
     before = bytes(explorer.comparison.image.value)
     explorer.strength.value = 30.0
@@ -276,6 +278,7 @@ def test_a_move_trains_as_fit_would_and_is_compared(explorer):
     assert float(kept.history.robust_accuracy) == pytest.approx(accuracy)
 
 
+@pytest.mark.slow
 def test_a_known_choice_is_shown_without_training(explorer):
     moved = []
     explorer.job.bar.observe(moved.append, "value")
