@@ -15,7 +15,7 @@ from minmax_jax.certify import interval_bounds, margin_bounds
 PURE = ("ibp", "crown-ibp", "crown")
 
 
-@pytest.mark.parametrize("method", PURE)
+@pytest.mark.parametrize("method", [*PURE[:2], pytest.param("crown", marks=pytest.mark.slow)])
 @pytest.mark.parametrize("variant", VARIANTS)
 def test_a_radius_of_zero_gives_the_logits_and_their_margins(variant, method):
     model, (images, labels) = net(variant), photos()
