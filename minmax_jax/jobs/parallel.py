@@ -11,7 +11,7 @@ import jax
 
 MOST = 16  # batches at once: beyond, memory grows more than speed
 
-# What a caller may have set for a while by a context manager, which other threads would not see.
+# What a caller may have changed by a context manager, which other threads do not see.
 SETTINGS = (
     *("jax_default_device", "jax_default_matmul_precision", "jax_enable_x64", "jax_disable_jit"),
     *("jax_default_prng_impl", "jax_numpy_dtype_promotion", "jax_numpy_rank_promotion"),
@@ -33,9 +33,9 @@ def cores() -> int:
 
 @contextmanager
 def with_cores(count: Callable[[], int]) -> Iterator[None]:
-    """During the body, ``side_by_side`` in this thread uses ``count()`` cores, one at least.
+    """During the body, ``side_by_side`` in this thread uses ``count()`` cores, at least one.
 
-    So that jobs side by side, each with its batches side by side, have no more threads than there are cores.
+    Jobs that run side by side, each with batches side by side, so have no more threads than there are cores.
     """
     before = getattr(_thread, "cores", cores)
     _thread.cores = count

@@ -83,7 +83,16 @@ def assemble(
     template: tuple[nnx.GraphDef, Any],
     labels: dict[str, Any],
 ) -> Sweep:
-    """One table of all cells out of the groups' arrays."""
+    """The sweep made of what its groups gave.
+
+    Args:
+        grid: the objectives and seeds.
+        groups: the cells of each group, in the order of its arrays.
+        done: the arrays of each finished group, by its number.
+        epochs: of training.
+        template: the definition and the state of any of the models.
+        labels: attributes of the results.
+    """
     import xarray as xr  # heavy to import, so only where it is used
 
     shape = len(grid.objectives), len(grid.seeds)

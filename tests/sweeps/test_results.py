@@ -91,6 +91,7 @@ class Half(nnx.Module):
         return self.dense(nnx.relu(self.conv(images)).reshape(len(images), -1))
 
 
+@pytest.mark.slow
 def test_weights_of_other_types_survive_a_folder(tmp_path):
     first = sweep(Half, objectives=[0.5], seeds=[3], epochs=1, folder=tmp_path)
     again = sweep(Half, objectives=[0.5], seeds=[3], epochs=1, folder=tmp_path)

@@ -84,6 +84,7 @@ def test_epoch_0_is_the_model_before_training_and_the_same_for_all_strengths():
     assert np.isnan(start.loss).all() and np.isnan(start.train_accuracy).all()
 
 
+@pytest.mark.slow
 def test_a_model_with_batch_statistics_and_dropout_is_trained_as_by_fit():
     done = sweep(Norm, seeds=[3])
     run = mm.fit(Norm(nnx.Rngs(3)), digits(), mm.Objective(0.5), epochs=2, seed=3, progress=False)
@@ -96,6 +97,7 @@ def test_a_model_with_batch_statistics_and_dropout_is_trained_as_by_fit():
     np.testing.assert_array_equal(model(images), model(images))  # evaluation mode: no dropout
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("group", [2, 3])
 def test_groups_of_several_agree_with_groups_of_one(group):
     """Within the rounding of ten steps, and with the last group not full."""
@@ -109,6 +111,7 @@ def test_groups_of_several_agree_with_groups_of_one(group):
     assert (together.results.outcome == "finished").all()
 
 
+@pytest.mark.slow
 def test_objectives_of_different_programs_are_each_as_alone():
     objectives = [0.5, mm.Objective(0.5, reading="filter", measure="linear"), mm.Objective(1.0, l2=0.1)]
     done = sweep(objectives=objectives, group=2, optimiser=SGD)
@@ -119,6 +122,7 @@ def test_objectives_of_different_programs_are_each_as_alone():
             np.testing.assert_allclose(mm.kernels(model)[name], kernel, rtol=1e-4, atol=2e-6)
 
 
+@pytest.mark.slow
 def test_what_diverges_does_not_disturb_the_others():
     """The learning rate of the second epoch is too large for one strength alone."""
     growing = optax.sgd(optax.piecewise_constant_schedule(1e-12, {5: 1e10}))
@@ -154,6 +158,7 @@ def test_a_folder_keeps_what_is_finished_and_only_the_rest_is_trained(tmp_path):
     assert_equal(again, first)
 
 
+@pytest.mark.slow
 def test_a_group_that_is_not_full_is_resumed_too(tmp_path):
     options = {"group": 3, "model": Norm, "objectives": [0.5, 1.0], "folder": tmp_path}
     first = sweep(**options)

@@ -35,7 +35,7 @@ def weights(state, number=...):
     return [to_array(leaf)[number] for leaf in jax.tree.leaves((state.params, state.rest))]
 
 
-@pytest.mark.parametrize("model", [Tiny, Norm])
+@pytest.mark.parametrize("model", [Tiny, pytest.param(Norm, marks=pytest.mark.slow)])
 def test_a_model_of_a_group_trains_as_it_would_alone(model):
     """Within the rounding of ten steps, in a group of three with and without equal neighbours."""
     cells = [(0.0, 1), (0.5, 1), (0.5, 2)]
@@ -68,7 +68,7 @@ def test_models_of_one_seed_start_alike_and_see_the_same_batches():
     assert not np.array_equal(weights(state, 0)[-1], weights(state, 2)[-1])
 
 
-@pytest.mark.parametrize("which", [0, 1, 2])
+@pytest.mark.parametrize("which", [0, *(pytest.param(one, marks=pytest.mark.slow) for one in (1, 2))])
 def test_a_model_that_diverges_keeps_its_last_good_epoch(which):
     """Weights and measurements of the first epoch stay, NaN follows, and the other models go on."""
     calm = [0.0, 0.5, 1.0]
@@ -89,6 +89,7 @@ def test_a_model_that_diverges_keeps_its_last_good_epoch(which):
         np.testing.assert_allclose(one, other, rtol=1e-4, atol=1e-6)
 
 
+@pytest.mark.slow
 def test_batch_statistics_and_random_numbers_are_kept_with_the_weights():
     """A model with more than parameters, diverged in its first epoch: all of it is as at the start."""
     state, arrays = train([0.0, 1e38], [0, 1], Norm, optax.sgd(1e4))

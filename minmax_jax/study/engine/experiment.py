@@ -1,4 +1,4 @@
-"""An experiment: work in units that are kept as they are finished, and the table that they make."""
+"""An experiment: work in units, each kept when it is finished, and the table made of them."""
 
 import re
 from collections.abc import Callable, Sequence
@@ -34,8 +34,8 @@ class Unit:
 class Experiment:
     """One question of the study.
 
-    ``config`` (as JSON has it, seeds among it) and ``data`` (a checksum for each data set) are all that the
-    results depend on but the program; ``table`` puts the arrays of all units, in their order, together.
+    The results depend on nothing but ``config`` (values that JSON can hold, the seeds among them), ``data``
+    (a checksum of each data set) and the program; ``table`` joins the arrays of all units, in their order.
     """
 
     name: str
@@ -78,7 +78,7 @@ def stacked(found: Sequence[Arrays], name: str) -> np.ndarray:
     """
     known = [one[name] for one in found if name in one]
     if not known:
-        raise KeyError(f"no unit has {name!r}: all of them diverged")
+        raise KeyError(f"at least one unit must have {name!r}, but all of them diverged")
     kind = known[0].dtype
     hole = np.full(known[0].shape, np.nan if kind.kind == "f" else 0, kind)
     return np.stack([one.get(name, hole) for one in found])
