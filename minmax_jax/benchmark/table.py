@@ -120,8 +120,8 @@ def place(machine: dict[str, Any]) -> str:
 def method(runs: dict[str, int], peer: bool) -> str:
     """How it was measured."""
     counts = sorted(set(runs.values()))
-    number = " or ".join(map(str, counts))
-    turns = f"the two sides in turn, {number} runs each" if peer else f"{number} runs"
+    number = f"{' or '.join(map(str, counts))} run{'s' if counts[-1:] != [1] else ''}"
+    turns = f"the two sides in turn, {number} each" if peer else number
     return (
         f"Medians, and ranges in brackets, of {turns}, every run in a process of its own; "
         "the first call is not in the times but in its own column, as seconds on top of a later call."
