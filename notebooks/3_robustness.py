@@ -49,8 +49,8 @@ print(table.attack.values.tolist(), table.eps.values.tolist())
 # %% [markdown]
 # ## Slide the strength
 #
-# Above 0 the term asks for less fuzziness, below for more. The pictures were drawn in advance: the slider
-# responds at once, and works even with the kernel stopped.
+# Above 0 the term asks for less fuzziness, below for more. The pictures were drawn in advance, so the slider
+# needs no kernel.
 
 # %%
 mm.widgets.PenaltyExplorer(
@@ -61,9 +61,8 @@ mm.widgets.PenaltyExplorer(
 )
 
 # %% [markdown]
-# Left: the filters. Middle: accuracy by radius, beside that of networks without the term (grey). Right: the
-# fuzziness that the term left. Below: one image under PGD; where the answer turns orange, the network is
-# fooled.
+# Left: filters. Middle: accuracy by radius, without the term in grey. Right: the fuzziness that is left.
+# Below: one image under PGD; an orange answer is wrong.
 #
 # ## Over all strengths
 
@@ -116,8 +115,8 @@ frame = (100 * worst.mean("seed").sel(arm=pair)).astype(float).to_dataframe()
 frame.set_index(names).accuracy.unstack().round(1)
 
 # %% [markdown]
-# A gain has to be weighed against its cost. The stars are networks without a penalty, free and projected; a
-# network to their upper right would be better in both.
+# Gain against cost: the stars are networks without a penalty, free and projected; to their upper right both
+# would be better.
 
 # %%
 mm.plots.trade_off(
@@ -142,8 +141,8 @@ mm.plots.cause(
 
 # %% [markdown]
 # They do not. Left: of the 15 arms with clearly lower fuzziness (by more than 0.1), 11 keep at most 3 %;
-# the signed terms among them made weights large, and large weights amplify what an attacker adds. Right:
-# the same fall goes with every outcome. Does size explain more? Rank correlations with the change of
+# the signed ones made weights large, which amplify what an attacker adds. Right: the same fall goes with
+# every outcome. Does size explain more? Rank correlations with the change of
 # accuracy, over arms:
 
 # %%
@@ -234,8 +233,8 @@ for name in ("confirmation", "confirmation_weak"):
 #
 # ## A false sense of robustness?
 #
-# A defence may merely blind attacks, for example by leaving them no gradient to follow. Seven checks look
-# for that; each raises an alarm if it finds more than one image. The number of seeds with alarms, by arm:
+# A defence may merely blind attacks, for example by leaving no gradient. Seven checks look for that; each
+# raises an alarm if it finds more than one image. Seeds with alarms, by arm:
 
 # %%
 alarms = mm.study.alarms(table).sum("seed").to_dataframe("alarms").alarms.unstack()
@@ -243,8 +242,8 @@ alarms[alarms.any(axis=1)]
 
 # %% [markdown]
 # 18 of 2,065 checks raise an alarm (at least 375 could not, as PGD left at most one image), most because
-# another scale of the logits lets an attack find a little more. In seven networks Square finds what
-# gradients miss; AutoAttack includes Square, so the worst case counts it.
+# another scale of the logits helps an attack a little. In seven networks Square finds what gradients miss;
+# AutoAttack includes Square.
 #
 # What no attack whatever can do is certified by bounds on what the network computes:
 
@@ -265,7 +264,7 @@ certain.sel(arm=table.arm.str.endswith("eps 0.1")).to_series().round()
 #
 # ## Weak and strong attacks
 #
-# One step of FGSM is the weakest of the attacks here. Under it, accuracy looks better than it is:
+# Under FGSM, the weakest attack here, accuracy looks better than it is:
 
 # %%
 at = table.accuracy.sel(eps=0.1, method="nearest").mean("seed")
@@ -279,10 +278,9 @@ percent.to_dataframe().accuracy.unstack().round(1)
 #
 # ## Many networks at once
 #
-# `mm.sweep` trains one network for every pair of a strength and a seed, side by side on all cores. The
-# networks of a seed begin with the same weights and see the same batches, as in the study; here, on a tenth
-# of the data. Its results are labelled: signed fuzziness of each layer after the last epoch, the mean of two
-# seeds.
+# `mm.sweep` trains a network for every pair of a strength and a seed, side by side on all cores, paired by
+# seed as in the study; here, on a tenth of the data. Its results are labelled: signed fuzziness after the
+# last epoch, the mean of two seeds.
 
 # %%
 data = mm.load("mnist")
@@ -316,18 +314,17 @@ explorer.figure.figure
 # %% [markdown]
 # ## The most robust LeNet-5
 #
-# What protects, then? The study compared eight kinds of adversarial training on 512 validation images, one
-# seed each, two with a fuzziness term. Here are accuracy and the share that withstands AutoAttack at eps
-# 0.3, in percent:
+# The study compared eight kinds of adversarial training on 512 validation images, one seed each, two with a
+# fuzziness term. Accuracy and the share that withstands AutoAttack at eps 0.3, in percent:
 
 # %%
 search = mm.study.read("results/robust_search.nc")
 (100 * search.to_dataframe().astype(float)).round(1)
 
 # %% [markdown]
-# Nine images in ten withstand it, by TRADES with a radius somewhat above 0.3 or a larger beta; neither term
-# improves on that. The winner was trained anew for 30 epochs, from three seeds. The share of 1,000 test
-# images that withstands PGD and AutoAttack, in percent by radius:
+# Nine images in ten withstand it, by TRADES with a radius somewhat above 0.3 or a larger beta; no term helps.
+# The winner was trained anew for 30 epochs, from three seeds. The share of 1,000 test images that withstands
+# PGD and AutoAttack, in percent by radius:
 
 # %%
 best = mm.study.read("results/robust.nc")
@@ -335,9 +332,8 @@ left = 100 * best.accuracy.sel(attack="worst", drop=True).astype(float)
 left.to_series().unstack().round(1)
 
 # %% [markdown]
-# At eps 0.3 it is 90.2 % on average; PGD alone would say 93, and no bound certifies any. The trained
-# weights come with the result. Here is the first network under PGD, like the three above, but at three
-# times their radius:
+# At eps 0.3 it is 90.2 % on average; PGD alone would say 93, and no bound certifies any. Here is the first
+# network under PGD, at three times the radius above:
 
 # %%
 lenet = mm.study.robust_lenet(best, seed=0)
@@ -348,9 +344,9 @@ print(f"clean {clean:.1%}, {float(report.accuracy.sel(attack='pgd').squeeze()):.
 # %% [markdown]
 # ## In practice
 #
-# Do not ask for less fuzziness to protect a network: a weak term for more, or a penalty on squared weights,
-# gives some robustness, and adversarial training gives more. Report the strongest attack that you tried,
-# over several seeds, with intervals, and look for masking before you believe a gain.
+# Do not ask for less fuzziness: a weak term for more, or a penalty on squared weights, gives some robustness,
+# and adversarial training gives more. Report the strongest attack that you tried, over several seeds, with
+# intervals, and look for masking before you believe a gain.
 #
 # ## Exercises
 #

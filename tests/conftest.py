@@ -26,9 +26,17 @@ FOLDERS = {
 
 # Where the files that take minutes are: begun last, one of them would run on while all other workers wait.
 LONGEST = (
-    *("browser/", "study/test_command", "test_notebooks", "attacks/test_agreement", "benchmark/test_command"),
-    *("test_prepared", "test_robustness", "test_masking", "test_sweep", "certify/", "attacks/", "study/"),
-    *("defences/", "benchmark/", "test_distributed", "test_training", "test_checkpoints"),
+    *("browser/", "study/test_command", "test_notebooks", "attacks/test_agreement", "certify/", "plots/"),
+    *(
+        "benchmark/",
+        "robustness/",
+        "data/test_tfds",
+        "sweeps/",
+        "attacks/",
+        "study/",
+        "defences/",
+        "training/",
+    ),
 )
 
 settings.register_profile("local", deadline=None)

@@ -179,9 +179,11 @@ class StrengthExplorer(TrainingExplorer):
                 self._below.children = [self.time, self.comparison, self.status]
             else:
                 self.time.show_history(run.history)
-            self._compare(strength, form if strength else [getattr(self, name).value for name in FORM])
+            self._draw_comparison(
+                strength, form if strength else [getattr(self, name).value for name in FORM]
+            )
 
-    def _compare(self, strength: float, form: list[Any]) -> None:
+    def _draw_comparison(self, strength: float, form: list[Any]) -> None:
         """Draw the finished runs of one form, and those without strength, which have none."""
         alike = {
             float(kept.strength): run.history
