@@ -35,6 +35,8 @@ from minmax_jax.theory import CLOSED, amplification, amplification_parts, amplif
 from minmax_jax.train_step import initial_state, train_steps
 from minmax_jax.training import ADAM
 
+pytestmark = pytest.mark.versions
+
 NAN, INF = np.nan, np.inf
 
 

@@ -17,6 +17,8 @@ from minmax_jax import Interval, LeNet, convolve, degree, degrees, fuzziness, in
 from minmax_jax.fuzziness import MEASURES, fuzziness_table, sharpen
 from minmax_jax.intervals import MEMBERSHIPS, READINGS
 
+pytestmark = pytest.mark.versions
+
 # every measure, and yager below, at and above one
 FORMS = [("entropy", 3.0), ("quadratic", 3.0), ("linear", 3.0)] + [
     ("yager", p) for p in (0.3, 1.0, 2.0, 3.0, 7.5)

@@ -10,6 +10,8 @@ from helpers.filled import fill, filled
 from minmax_jax import Conv, LeNet, kernels
 from minmax_jax.kernels import RANKS, is_array, named_kernels
 
+pytestmark = pytest.mark.versions
+
 
 class Block(nnx.Module):
     def __init__(self, rngs):

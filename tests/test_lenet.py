@@ -15,6 +15,8 @@ from minmax_jax import LeNet
 from minmax_jax.lenet import scaled_tanh
 from minmax_jax.objective import cross_entropy
 
+pytestmark = pytest.mark.versions
+
 VARIANTS = ("modern", "classic")
 
 

@@ -21,6 +21,8 @@ from minmax_jax.minmax import (
     summary,
 )
 
+pytestmark = pytest.mark.versions
+
 
 def test_moved_away_by_hand():
     mu = np.array([[0.5, 0.4, 0.9, 0.0], [0.6, 0.6, 0.5, 0.0], [1.0, 0.0, 1.0, 1.0]])

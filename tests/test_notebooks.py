@@ -13,6 +13,8 @@ import pytest
 from helpers.offline import asked
 from minmax_jax.publish import pages
 
+pytestmark = pytest.mark.versions
+
 NOTEBOOKS = Path(__file__).parents[1] / "notebooks"
 NAMES = sorted(path.stem for path in NOTEBOOKS.glob("*.ipynb"))
 

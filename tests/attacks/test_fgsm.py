@@ -10,6 +10,8 @@ from minmax_jax.attacks import fgsm
 from minmax_jax.attacks.ball import NORMS
 from minmax_jax.attacks.losses import cross_entropy
 
+pytestmark = pytest.mark.versions
+
 LINEAR, W = linear_model()
 
 

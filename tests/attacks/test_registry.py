@@ -11,6 +11,8 @@ from minmax_jax import attacks
 from minmax_jax.attacks.ball import NORMS
 from minmax_jax.attacks.registry import NAMED, call, select
 
+pytestmark = pytest.mark.versions
+
 
 def own(model, images, labels, eps, key):
     return images

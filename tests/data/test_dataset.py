@@ -13,6 +13,8 @@ from helpers.refusal import refuses
 from minmax_jax.data import dataset as data
 from minmax_jax.storage import archive
 
+pytestmark = pytest.mark.versions
+
 SHA256 = "153f746ea3f58d2afe6779e3620614bed3c9222606d9d11f11fb6bc290e8cf2a"
 
 

@@ -10,6 +10,8 @@ from hypothesis.extra import numpy as hnp
 from helpers.refusal import refuses
 from minmax_jax.data import Split
 
+pytestmark = pytest.mark.versions
+
 IMAGES = np.linspace(0, 1, 5 * 4 * 3 * 2, dtype=np.float32).reshape(5, 4, 3, 2)
 LABELS = np.array([0, 2, 1, 1, 0])
 

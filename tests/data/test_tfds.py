@@ -24,6 +24,8 @@ from minmax_jax.data.__main__ import main
 from minmax_jax.data.tfds_process import check, find, is_prepared, perform, unreachable
 from minmax_jax.storage import archive, cache
 
+pytestmark = pytest.mark.versions
+
 TENSORFLOW = pytest.mark.skipif(
     find_spec("tensorflow") is None, reason="needs TensorFlow, from the extra `prepare`"
 )

@@ -16,6 +16,8 @@ from minmax_jax.jobs.interrupts import check_stop
 from minmax_jax.jobs.parallel import side_by_side
 from minmax_jax.storage.resume import Store
 
+pytestmark = pytest.mark.versions
+
 STEPS = 3
 
 

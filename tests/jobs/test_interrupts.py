@@ -8,6 +8,8 @@ import pytest
 
 from minmax_jax.jobs.interrupts import check_stop, stopped_by, uninterrupted
 
+pytestmark = pytest.mark.versions
+
 
 def press():
     os.kill(os.getpid(), signal.SIGINT)

@@ -7,6 +7,8 @@ import pytest
 
 from minmax_jax.jobs.once import once
 
+pytestmark = pytest.mark.versions
+
 
 def test_threads_that_ask_at_the_same_time_share_one_result():
     asking, calls = threading.Barrier(4, timeout=60), []

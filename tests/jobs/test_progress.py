@@ -7,6 +7,8 @@ import pytest
 from minmax_jax.jobs.interrupts import stopped_by
 from minmax_jax.jobs.progress import TIME_LEFT, Shown, progress_bar, reporting
 
+pytestmark = pytest.mark.versions
+
 
 def shown(now: int) -> Shown:
     return Shown(now, f"part {now}", {"loss": f"{now / 2:.4f}"})

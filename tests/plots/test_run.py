@@ -9,6 +9,8 @@ from helpers.drawn import labelled
 from helpers.small import digits, run
 from minmax_jax import plots
 
+pytestmark = pytest.mark.versions
+
 DRAW = {
     "minmax": plots.minmax,
     "chosen": lambda history: plots.minmax(history, "conv2", "filter", "magnitude", "yager", 0),

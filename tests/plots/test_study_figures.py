@@ -12,6 +12,8 @@ from minmax_jax import plots
 from minmax_jax.study import minmax_effects, read
 from minmax_jax.study.design.arm import Arm
 
+pytestmark = pytest.mark.versions
+
 RESULT = Path(__file__).parents[2] / "notebooks/results/observation.nc"
 
 

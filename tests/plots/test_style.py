@@ -7,6 +7,8 @@ from helpers.drawn import drawn_anew
 from minmax_jax.plots.panels import mosaic, shares
 from minmax_jax.plots.style import View, lay_out_once, new_figure
 
+pytestmark = pytest.mark.versions
+
 
 def test_mosaics_by_hand():
     kernel, nan = np.arange(8.0).reshape(1, 2, 2, 2), np.nan  # (kh, kw, cin, cout)

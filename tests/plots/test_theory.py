@@ -9,6 +9,8 @@ from helpers.small import lenet
 from minmax_jax import plots
 from minmax_jax.plots.style import COLOURS
 
+pytestmark = pytest.mark.versions
+
 KERNEL = np.random.default_rng(0).normal(0, 0.3, (3, 3, 1, 2)).astype(np.float32)
 
 IMAGE = np.random.default_rng(1).random((9, 10, 1)).astype(np.float32)

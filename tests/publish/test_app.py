@@ -8,6 +8,8 @@ import pytest
 
 from minmax_jax.publish import app
 
+pytestmark = pytest.mark.versions
+
 pytest.importorskip("voila")
 
 

@@ -9,6 +9,8 @@ import pytest
 from helpers.offline import asked
 from minmax_jax.publish import pages
 
+pytestmark = pytest.mark.versions
+
 CELLS = """# %% [markdown]
 # # A *small* notebook
 #

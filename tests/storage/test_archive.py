@@ -13,6 +13,8 @@ from helpers.arrays import ARRAYS, full_disk, same
 from helpers.refusal import refuses
 from minmax_jax.storage import archive
 
+pytestmark = pytest.mark.versions
+
 NUMBERS = st.one_of(hnp.integer_dtypes(), hnp.floating_dtypes(), hnp.boolean_dtypes())
 
 

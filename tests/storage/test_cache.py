@@ -10,6 +10,8 @@ import pytest
 from helpers.arrays import ARRAYS, full_disk, same
 from minmax_jax.storage import cache
 
+pytestmark = pytest.mark.versions
+
 
 @pytest.fixture
 def folder(monkeypatch, tmp_path) -> Path:

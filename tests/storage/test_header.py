@@ -6,6 +6,8 @@ import pytest
 from helpers.refusal import refuses
 from minmax_jax.storage.header import check_header, header
 
+pytestmark = pytest.mark.versions
+
 OURS = header("minmax_jax.Net", 2)
 
 

@@ -10,6 +10,8 @@ from helpers.arrays import ARRAYS, same
 from helpers.refusal import refuses
 from minmax_jax.storage.resume import VERSION, Store
 
+pytestmark = pytest.mark.versions
+
 SETTINGS = {"epochs": 2, "seeds": [0, 1], "name": "digits"}
 
 

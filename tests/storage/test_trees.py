@@ -15,6 +15,8 @@ from minmax_jax.storage import archive
 from minmax_jax.storage.digests import difference, digest
 from minmax_jax.storage.trees import from_arrays, is_key, named_leaves, to_array, to_arrays
 
+pytestmark = pytest.mark.versions
+
 
 def test_a_state_comes_back_through_a_file(tmp_path):
     model = Norm(nnx.Rngs(0))

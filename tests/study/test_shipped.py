@@ -10,6 +10,8 @@ from minmax_jax.study.analysis.findings import BEGIN, END, findings
 from minmax_jax.study.design.data import study_data
 from minmax_jax.study.experiments.plans import PLANS
 
+pytestmark = pytest.mark.versions
+
 RESULTS = Path(__file__).parents[2] / "notebooks" / "results"
 
 

@@ -15,6 +15,8 @@ from helpers.sweeping import Tiny, assert_equal, of_tiny, sweep
 from minmax_jax.storage.trees import to_array
 from minmax_jax.sweeps.results import WEIGHT, name_weights
 
+pytestmark = pytest.mark.versions
+
 
 @cache
 def of_objectives() -> mm.Sweep:

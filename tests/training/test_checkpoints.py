@@ -27,6 +27,8 @@ from minmax_jax.storage import archive
 from minmax_jax.storage.digests import digest
 from minmax_jax.training.trainer import Trainer
 
+pytestmark = pytest.mark.versions
+
 STEPS = 15  # three epochs of five
 EXPLODING = optax.sgd(optax.piecewise_constant_schedule(1e-3, {7: 1e30}))
 

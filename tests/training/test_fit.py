@@ -21,6 +21,8 @@ from minmax_jax.train_step import epoch_order
 from minmax_jax.training.fit import even_split
 from minmax_jax.training.trainer import Trainer
 
+pytestmark = pytest.mark.versions
+
 
 @pytest.fixture
 def run():

@@ -12,6 +12,8 @@ import minmax_jax as mm
 from helpers.small import train
 from minmax_jax.intervals import initial_bound
 
+pytestmark = pytest.mark.versions
+
 KERNEL = arrays(np.float32, (2, 2, 1, 3), elements=st.floats(-3, 3, width=32))
 
 

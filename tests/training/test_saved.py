@@ -14,6 +14,8 @@ from helpers.small import Norm, lenet, same_weights
 from minmax_jax.storage import archive
 from minmax_jax.training.saved import parameters, with_parameters
 
+pytestmark = pytest.mark.versions
+
 logits = nnx.jit(lambda model, images: model(images))
 
 

@@ -10,6 +10,8 @@ from minmax_jax.plots.style import Figure
 from minmax_jax.widgets import FigureImage, Latest
 from minmax_jax.widgets.explorer import DrawnExplorer
 
+pytestmark = pytest.mark.versions
+
 
 def test_tasks_that_wait_are_replaced_by_newer_ones():
     started, go, done = threading.Event(), threading.Event(), []

@@ -8,6 +8,8 @@ import minmax_jax as mm
 from helpers.exploring import expect_change
 from helpers.small import digits, lenet, run, train
 
+pytestmark = pytest.mark.versions
+
 
 @pytest.fixture(scope="module")
 def explorers():

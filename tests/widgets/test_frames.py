@@ -16,6 +16,8 @@ from helpers.made_up import penalties
 from helpers.small import run
 from minmax_jax.plots.minmax_view import MinMaxView
 
+pytestmark = pytest.mark.versions
+
 AXES = {"height": [1, 2, 4], "colour": ["red", "blue"]}
 
 

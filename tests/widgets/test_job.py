@@ -6,6 +6,8 @@ import pytest
 
 from minmax_jax.widgets import Job
 
+pytestmark = pytest.mark.versions
+
 
 class Steps:
     """Work of n steps, each of which waits until it is let go."""

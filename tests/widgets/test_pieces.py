@@ -10,6 +10,8 @@ from minmax_jax.widgets import FigureImage, Status
 from minmax_jax.widgets.controls import integer, slider
 from minmax_jax.widgets.status import Downloads
 
+pytestmark = pytest.mark.versions
+
 
 def test_messages_are_spoken_and_errors_shown_not_raised():
     status, seen = Status(), []

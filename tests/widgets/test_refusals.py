@@ -9,6 +9,8 @@ from helpers.made_up import penalties
 from helpers.refusal import refuses
 from helpers.small import digits, lenet, run, train
 
+pytestmark = pytest.mark.versions
+
 W = mm.widgets
 FRAMES = W.Frames(lambda **_: matplotlib.figure.Figure((0.1, 0.1)), {"height": [1, 2, 4]}, dpi=10)
 

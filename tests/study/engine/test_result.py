@@ -12,6 +12,8 @@ from hypothesis.extra import numpy as hnp
 from helpers.refusal import refuses
 from minmax_jax.study.engine import result
 
+pytestmark = pytest.mark.versions
+
 ABOUT = {"experiment": "test", "config": {"seeds": [0, 1]}, "seconds": 1.5}
 
 

@@ -15,6 +15,8 @@ from minmax_jax.study.engine.experiment import Experiment, Unit
 from minmax_jax.study.engine.result import about, read, versions
 from minmax_jax.study.engine.runner import run
 
+pytestmark = pytest.mark.versions
+
 
 def ctrl_c():
     """As the user presses it; the unit goes on until it is told to stop."""
