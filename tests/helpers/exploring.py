@@ -4,6 +4,8 @@ import base64
 import re
 import time
 
+from ipywidgets import Widget
+
 
 def expect_change(explorer, control, value, words):
     """A control's new value changes the picture, the words agree, and nothing went wrong."""
@@ -13,6 +15,12 @@ def expect_change(explorer, control, value, words):
     assert bytes(explorer.figure.image.value) != before
     assert words in explorer.figure.caption.value
     assert explorer.status.value == ""
+
+
+def sendable(explorer):
+    """Whether a browser can be told all of an explorer: what it names so must not be ipywidgets' own."""
+    state = Widget.get_manager_state(drop_defaults=True, widgets=[explorer])["state"]
+    return explorer.model_id in state
 
 
 def until(seen, seconds=120):

@@ -5,7 +5,7 @@ import pytest
 from flax import nnx
 
 import minmax_jax as mm
-from helpers.exploring import expect_change
+from helpers.exploring import expect_change, sendable
 from helpers.small import digits, lenet, run, train
 
 pytestmark = pytest.mark.versions
@@ -21,6 +21,7 @@ def explorers():
     for one in found.values():
         one.wait()
         assert one.status.value == "" and one.status in one.children and one.figure in one.children
+        assert sendable(one)
     return found
 
 

@@ -12,7 +12,7 @@ import xarray as xr
 from flax import nnx
 
 import minmax_jax as mm
-from helpers.exploring import offered, until
+from helpers.exploring import offered, sendable, until
 from helpers.small import digits, lenet, run, same_weights, train
 from minmax_jax.widgets import Play, Playground, StrengthExplorer
 from minmax_jax.widgets.play import PlayForm
@@ -86,6 +86,7 @@ def trained():
     found.wait()
     assert "press Train" in found.figure.caption.value and found.keep.disabled and found.save.disabled
     assert {found.figure, found.status, found.job, found.form} <= set(found.children)
+    assert sendable(found)
     found.offer()
     found.keep_run()
     assert found.downloads.value == "" and found.kept is None, "there is nothing yet"
@@ -252,6 +253,7 @@ def test_data_that_might_be_downloaded_are_left_until_asked_for(monkeypatch):
 def explorer():
     found = StrengthExplorer(lenet(), digits(), run(), attacked=20)
     found.wait()
+    assert sendable(found)
     return found
 
 
