@@ -14,6 +14,8 @@ from minmax_jax.benchmark.alternation import alternate, ask
 from minmax_jax.benchmark.rows import ROWS, Size
 from minmax_jax.benchmark.timing import Result
 
+pytestmark = pytest.mark.slow
+
 MACHINE = {
     **{"processor": "Abacus", "cores": 2, "memory": 7.8, "device": None, "system": "Linux"},
     **{"backend": "cpu", "versions": {"jax": "0"}},

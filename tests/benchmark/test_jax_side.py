@@ -13,6 +13,8 @@ from helpers.small import digits, lenet, same_weights, train
 from minmax_jax.benchmark import jax_attacks, jax_side, target
 from minmax_jax.benchmark.rows import EPS, Size
 
+pytestmark = pytest.mark.slow
+
 SIZE = Size(runs=1, images=256, epochs=2, repeats=1)
 
 

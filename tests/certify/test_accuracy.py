@@ -14,6 +14,8 @@ from helpers.victims import victim
 from minmax_jax.attacks import pgd
 from minmax_jax.certify import margin_bounds, verified
 
+pytestmark = pytest.mark.slow
+
 RADII = [0.0, 0.005, 0.1, 0.3]
 
 

@@ -68,6 +68,7 @@ def test_a_dataset_of_ones_own():
     assert named.class_names == ("a", "b", "c", "d") and "a drawer" in repr(named)
 
 
+@pytest.mark.slow
 @pytest.mark.processes
 def test_importing_and_loading_mnist_needs_no_tensorflow_datasets():
     code = (

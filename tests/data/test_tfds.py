@@ -73,6 +73,7 @@ def same(found: mm.Split, expected: list[records.Example]) -> None:
 # Reading
 
 
+@pytest.mark.slow
 @pytest.mark.processes
 @pytest.mark.parametrize("file_format", FORMATS)
 def test_records_are_read_in_another_process(tmp_path, file_format):

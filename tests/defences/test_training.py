@@ -22,6 +22,8 @@ from minmax_jax.defences import TRADES, Adversarial
 from minmax_jax.objective import Measured, cross_entropy
 from minmax_jax.train_step import Course, epoch_order
 
+pytestmark = pytest.mark.slow
+
 ADVERSARIAL = mm.Objective(defence=Adversarial(0.2, steps=2, warmup=0.5))
 SGD = optax.sgd(0.05)
 

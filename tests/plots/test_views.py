@@ -16,6 +16,8 @@ from minmax_jax.plots.strengths_view import StrengthsView
 from minmax_jax.plots.training_view import TrainingView
 from minmax_jax.study.design.arm import Arm
 
+pytestmark = pytest.mark.slow
+
 PATCH = np.array([[0.0, 1.0], [1.0, 1.0]], np.float32)
 TAPS = np.array([[1.0, -1.0], [0.5, 0.0]])
 IMAGE = np.full((4, 4, 1), 0.5, np.float32)

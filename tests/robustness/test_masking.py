@@ -15,6 +15,8 @@ from minmax_jax.robustness.masking import CHECKS, masking
 from minmax_jax.robustness.masking_report import Check, Masking, share_check
 from minmax_jax.robustness.target import prepare
 
+pytestmark = pytest.mark.slow
+
 
 @jax.custom_vjp
 def misled(images, lie):

@@ -15,6 +15,8 @@ from minmax_jax.study.design.data import study_data
 from minmax_jax.study.design.treatment import coordinates
 from minmax_jax.training import ADAM
 
+pytestmark = pytest.mark.slow
+
 
 def test_every_arm_is_in_a_part_with_its_base_and_pushed_both_ways():
     """Which arms and conditions there are, ``test_shipped`` compares with the results."""

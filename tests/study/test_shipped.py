@@ -32,6 +32,7 @@ def test_a_result_is_whole_small_and_of_the_full_plan(name):
     assert {one: notes["config"][one] for one in fixed} == fixed
 
 
+@pytest.mark.slow
 def test_every_finding_is_told_beside_the_results_and_shown_in_a_notebook():
     found = findings(RESULTS)
     readme = (RESULTS / "README.md").read_text("utf-8")

@@ -15,6 +15,8 @@ from minmax_jax.robustness.masking import CHECKS
 from minmax_jax.study.experiments import example, measurements
 from minmax_jax.study.experiments.statistics import course, ends, spread
 
+pytestmark = pytest.mark.slow
+
 RADII = (0.05, 0.3)
 # Four weights of a filter at three times: two leave the centre, the third nears it, the last rests.
 FIRST, MIDDLE, LAST = [-0.5, 0.25, 1.0, -1.0], [-0.75, 0.5, 0.5, -1.0], [-1.0, 0.75, 0.25, -1.0]

@@ -20,6 +20,8 @@ from minmax_jax.study.experiments.drift import loss_gradient, weight_drift
 from minmax_jax.study.experiments.flow import FLOW, explained_by_flow
 from minmax_jax.theory import descend
 
+pytestmark = pytest.mark.slow
+
 SHAPES = {"conv1": (5, 5, 1, 6), "conv2": (5, 5, 6, 16)}
 
 
