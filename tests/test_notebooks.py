@@ -22,7 +22,7 @@ FASTEST = "2_theory"  # which a newcomer's test run goes through, too
 
 every_notebook = pytest.mark.parametrize("name", NAMES)
 # (The slow tests in the browser run every notebook, too, and look for complaints.)
-run_by_everybody = [pytest.param(name, marks=[] if name == FASTEST else pytest.mark.slow) for name in NAMES]
+run_by_everybody = [pytest.param(name, marks=[] if name == FASTEST else pytest.mark.long) for name in NAMES]
 
 
 def read(name: str, suffix: str) -> nbformat.NotebookNode:
