@@ -67,7 +67,7 @@ def pytest_deselected(items: list[pytest.Item]) -> None:
     """Count what ``-m`` leaves out, by the first of these markers that a test has."""
     for item in items:
         counts = item.config.stash.setdefault(LEFT_OUT, {})
-        name = next((name for name in ("long", "slow") if item.get_closest_marker(name)), "another")
+        name = next((name for name in ("long", "slow") if item.get_closest_marker(name)), "")
         counts[name] = counts.get(name, 0) + 1
 
 
@@ -85,8 +85,13 @@ def pytest_testnodedown(node: Any) -> None:
 def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:
     """Say how many tests were left out, and how to run them."""
     for name, count in sorted(config.stash.get(LEFT_OUT, {}).items()):
-        how = f": python -m pytest -m {name} runs them" if name in ("long", "slow") else " by -m"
-        terminalreporter.write_line(f"{count} tests marked {name} were left out{how}")
+        known = name in ("long", "slow")
+        what, how = (
+            (f"tests marked {name}", f"; python -m pytest -m {name} runs them")
+            if known
+            else ("other tests", "")
+        )
+        terminalreporter.write_line(f"{count} {what} were left out by -m{how}")
 
 
 def rank(file: Path) -> int:
