@@ -11,6 +11,8 @@ from minmax_jax.attacks import apgd, apgd_targeted, pgd
 from minmax_jax.attacks.apgd_run import leg_ends
 from minmax_jax.attacks.ball import NORMS
 
+pytestmark = pytest.mark.slow
+
 LINEAR, W = linear_model()
 DUAL = {"linf": np.abs(W).sum(), "l2": np.sqrt(np.square(W).sum()), "l1": np.abs(W).max()}
 FOUR = np.random.default_rng(5).normal(size=(*SHAPE, 4)).astype(np.float32)

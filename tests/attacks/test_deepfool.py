@@ -11,6 +11,8 @@ from helpers.linear import batch
 from minmax_jax.attacks.ball import size
 from minmax_jax.attacks.deepfool import NUDGE, deepfool
 
+pytestmark = pytest.mark.slow
+
 jitted = jax.jit(deepfool, static_argnames=("model", "norm", "steps", "candidates"))
 NORMS = pytest.mark.parametrize("norm", ["l2", pytest.param("linf", marks=pytest.mark.slow)])
 LINEAR, KERNELS = linear_classes()

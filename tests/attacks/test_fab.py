@@ -15,6 +15,8 @@ from helpers.victims import victim
 from minmax_jax.attacks import fab, fab_targeted
 from minmax_jax.attacks.ball import NORMS, size
 
+pytestmark = pytest.mark.slow
+
 STATIC = ("model", "norm", "steps", "restarts")
 # Few steps, and everywhere as many: tests share what is compiled.
 jitted = jax.jit(partial(fab, steps=8), static_argnames=STATIC)

@@ -14,6 +14,8 @@ from minmax_jax.attacks.ball import size
 from minmax_jax.attacks.losses import cross_entropy
 from minmax_jax.attacks.momentum import NORMS, momentum
 
+pytestmark = pytest.mark.slow
+
 LINEAR, W = linear_model()
 jitted = jax.jit(momentum, static_argnames=("model", "norm", "steps"))
 

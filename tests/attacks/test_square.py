@@ -14,6 +14,8 @@ from minmax_jax.attacks.ball import NORMS, random_point, size
 from minmax_jax.attacks.losses import margin
 from minmax_jax.attacks.square_proposals import sides
 
+pytestmark = pytest.mark.slow
+
 LINEAR, W = linear_model()
 RADII = {"linf": 0.15, "l2": 0.5, "l1": 1.5}
 QUERIES = 150  # one number of them for most tests, which so share what is compiled; more than one block

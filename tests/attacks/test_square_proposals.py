@@ -21,6 +21,8 @@ from minmax_jax.attacks.square_proposals import (
     tiled,
 )
 
+pytestmark = pytest.mark.slow
+
 SHAPE, QUERIES, EPS = (9, 11, 2), 40, {"linf": 0.2, "l2": 1.5, "l1": 6.0}
 FEW = {"linf": 0.02, "l2": 0.1, "l1": 0.3}  # radii that stay away from the box
 N = 7

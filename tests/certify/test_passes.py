@@ -15,6 +15,8 @@ from minmax_jax.certify.network import box, layers_of
 from minmax_jax.certify.passes import backward, forward, refined
 from minmax_jax.tiles import from_tiles
 
+pytestmark = pytest.mark.slow
+
 
 def normal(rng, *shape):
     return jnp.asarray(rng.normal(size=shape), jnp.float32)

@@ -15,6 +15,8 @@ from minmax_jax.attacks.ball import size
 from minmax_jax.defences import Adversarial, fast_adversarial
 from minmax_jax.defences.adversarial import frozen
 
+pytestmark = pytest.mark.slow
+
 PLAIN = mm.Objective()
 
 

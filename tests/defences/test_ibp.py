@@ -11,6 +11,8 @@ from helpers.small import digits
 from minmax_jax.certify import interval_bounds
 from minmax_jax.defences import IBP, Adversarial
 
+pytestmark = pytest.mark.slow
+
 PLAIN = mm.Objective()
 
 

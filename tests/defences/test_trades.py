@@ -17,6 +17,8 @@ from minmax_jax.attacks.ball import size
 from minmax_jax.defences import TRADES
 from minmax_jax.defences.trades import divergence
 
+pytestmark = pytest.mark.slow
+
 PLAIN = mm.Objective()
 logits = hnp.arrays(np.float32, (4, 3), elements=st.floats(-20, 20, width=32))
 

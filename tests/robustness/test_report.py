@@ -285,6 +285,7 @@ def test_batches_are_of_one_width_and_hold_each_row_once(rows, width):
 # One image
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("attack", ["fgsm", pytest.param("pgd", marks=pytest.mark.slow)])
 def test_one_image_is_the_named_attack_on_a_batch_of_one(attack):
     model, test = victim("standard"), digits().test

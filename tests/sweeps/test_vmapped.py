@@ -14,6 +14,8 @@ from minmax_jax.storage.trees import to_array
 from minmax_jax.sweeps.vmapped import Recipe, on_devices, stack, train_group, vmap
 from minmax_jax.train_step import initial_state
 
+pytestmark = pytest.mark.slow
+
 SGD = optax.sgd(0.05)  # Adam would make big updates of the rounding in gradients that are zero
 # A learning rate that grows so much after the first epoch that a huge strength explodes in the second.
 GROWING = optax.sgd(optax.piecewise_constant_schedule(1e-12, {5: 1e10}))

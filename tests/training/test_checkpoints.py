@@ -91,6 +91,7 @@ def test_a_stopped_run_is_resumed_to_the_same_bits(tmp_path, capsys):
     assert_same(train(str(folder), progress=never), undisturbed())
 
 
+@pytest.mark.slow
 def test_a_run_with_random_numbers_and_batch_statistics_is_resumed(tmp_path):
     train(tmp_path, model=Norm(nnx.Rngs(0)), progress=lambda now: now.step == 7)
     on = train(tmp_path, model=Norm(nnx.Rngs(0)), segments=1)
@@ -150,6 +151,7 @@ def test_ctrl_c_before_the_first_step_returns_the_start(tmp_path, monkeypatch):
     assert_same(train(tmp_path), undisturbed())
 
 
+@pytest.mark.slow
 def test_a_run_that_diverges_does_so_again(tmp_path):
     runs = []
     for _ in range(2):

@@ -17,6 +17,8 @@ from helpers.refusal import refuses
 from minmax_jax.lenet import LeNet
 from minmax_jax.training.sharding import Placement
 
+pytestmark = pytest.mark.slow
+
 SCRIPT = """
 import sys
 

@@ -63,7 +63,7 @@ def test_a_unit_without_a_value_leaves_a_hole():
     found = table(Sums(seeds=(3, 9)))
     assert np.isnan(found["sum"].sel(seed=9)).all() and np.isfinite(found["sum"].sel(seed=3)).all()
     assert found.known.values.tolist() == [[True, False]] * 2
-    with pytest.raises(KeyError, match="no unit has 'sum'"):
+    with pytest.raises(KeyError, match="at least one unit must have 'sum'"):
         table(Sums(seeds=(9,)))
 
 
