@@ -5,6 +5,7 @@ from typing import Any as _Any
 
 from minmax_jax import _moved, attacks, certify, defences, minmax
 from minmax_jax.convolution import Conv, convolve, patches, toeplitz
+from minmax_jax.cpu.network import native
 from minmax_jax.data import Dataset, Split, load
 from minmax_jax.evaluation import accuracy
 from minmax_jax.fuzziness import degree, degrees, fuzziness
@@ -47,6 +48,7 @@ __all__ = [
     "masking",
     "memberships",
     "minmax",
+    "native",
     "open",
     "patches",
     "robustness",

@@ -12,8 +12,8 @@ fuzziness, its worst-case amplification) therefore applies to exactly the code t
 """
 
 from collections.abc import Sequence
+from typing import Any
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 from flax import nnx
@@ -21,14 +21,13 @@ from jax import lax
 from jaxtyping import Array, Float
 
 from minmax_jax.checks import AnyArray
+from minmax_jax.cpu.convolution import AXES, conv_general_dilated, is_native
 from minmax_jax.tiles import Pairs, Tile, from_tiles, stack_shifts, to_tiles
-
-INITIALISER = nnx.initializers.lecun_normal()
 
 Padding = str | int | Sequence[tuple[int, int]]
 
 
-def explicit_padding(padding: Padding, window: Tile) -> Pairs:
+def explicit_padding(padding: Padding, window: Sequence[int]) -> Pairs:
     """Padding as ((top, bottom), (left, right)) zeros, for stride 1.
 
     ``"VALID"`` adds none; ``"SAME"`` adds ``k - 1`` in total, the odd one at the end; an int adds that many
@@ -49,15 +48,6 @@ def explicit_padding(padding: Padding, window: Tile) -> Pairs:
     if min(min(pair) for pair in pairs) < 0:
         raise ValueError(f"padding must be numbers >= 0, got {padding!r}")
     return pairs[0], pairs[1]
-
-
-def is_native() -> bool:
-    """Whether layers run as XLA's own convolution: on GPUs and TPUs, where it is fastest.
-
-    On a CPU the matrix product is several times faster, as XLA runs a convolution inside a loop on one core.
-    This is the only place where the choice is made.
-    """
-    return jax.default_backend() != "cpu"
 
 
 def reach(window: Tile, tile: Tile) -> Tile:
@@ -186,48 +176,76 @@ def convolve(
     tiles, (height, width) = _receptive(images, kernel.shape[:2], padding, tile)
     if is_native():
         pairs = explicit_padding(padding, kernel.shape[:2])
-        dimensions = ("NHWC", "HWIO", "NHWC")
-        outputs = lax.conv_general_dilated(images, kernel, (1, 1), pairs, dimension_numbers=dimensions)
+        outputs = lax.conv_general_dilated(images, kernel, (1, 1), pairs, dimension_numbers=AXES)
     else:
         outputs = from_tiles(convolve_tiles(tiles, kernel), height, width)
     return outputs if bias is None else outputs + jnp.reshape(bias, (1, 1, 1, -1))
 
 
-class Conv(nnx.Module):
-    """A convolution layer of stride 1 in the simplified formulation; call it on images NHWC.
+class Conv(nnx.Conv):
+    """``nnx.Conv`` of two dimensions, with its arguments and parameters, and a derivative fast on CPUs.
 
-    Parameters and initialisers are those of ``nnx.Conv``, ``kernel`` of shape (kh, kw, in_features,
-    out_features) and ``bias`` (out_features,), so that weights can be copied from one to the other.
+    Identity: with equal parameters, equal to ``nnx.Conv`` in values and gradients, up to rounding.
 
     Args:
         in_features: channels of the images.
         out_features: channels of the outputs.
         kernel_size: (height, width) of the window, each >= 1.
-        padding: as in ``convolve``.
-        kernel_init: draws the kernel; by default Flax's ``lecun_normal``. The bias begins at zero.
+        strides: steps of the window, one number or (down, across).
+        padding: as in ``nnx.Conv``, or ((top, bottom), (left, right)).
+        use_bias: whether there is a bias.
+        bias_init: draws the bias from a random key of its own; None takes no key and begins at zero.
         rngs: random keys; the kernel uses one of ``params``.
+        options: any other argument of ``nnx.Conv``, such as ``kernel_dilation`` or ``feature_group_count``.
+
+    Raises:
+        ValueError: for a window that has not two sides, each >= 1, or bad padding.
     """
 
     def __init__(
         self,
         in_features: int,
         out_features: int,
-        kernel_size: tuple[int, int],
+        kernel_size: Sequence[int],
+        strides: int | Sequence[int] = 1,
         *,
         padding: Padding = "SAME",
-        kernel_init: nnx.Initializer = INITIALISER,
+        use_bias: bool = True,
+        bias_init: nnx.Initializer | None = None,
         rngs: nnx.Rngs,
+        **options: Any,
     ):
         if len(kernel_size) != 2 or min(kernel_size) < 1:
             raise ValueError(f"kernel_size must be (height, width), each >= 1, got {kernel_size}")
-        explicit_padding(padding, kernel_size)  # bad padding is an error here, not at the first call
-        self.padding: Padding = padding
-        if not isinstance(padding, str | int):
-            self.padding = tuple((int(low), int(high)) for low, high in padding)  # hashable: it is static
-        shape = (*kernel_size, in_features, out_features)
-        self.kernel = nnx.Param(kernel_init(rngs.params(), shape))
-        self.bias = nnx.Param(jnp.zeros(out_features))
+        if padding not in ("CIRCULAR", "REFLECT"):
+            explicit_padding(padding, kernel_size)  # bad padding is an error here, not at the first call
+        if not isinstance(padding, str | int):  # hashable, as it is static
+            padding = tuple((int(low), int(high)) for low, high in padding)
+        options = {"conv_general_dilated": conv_general_dilated, **options}
+        # The bias is made here, as nnx.Conv draws a key for it even where it begins at zero.
+        super().__init__(
+            in_features,
+            out_features,
+            kernel_size,
+            strides,
+            padding=padding,
+            use_bias=False,
+            rngs=rngs,
+            **options,
+        )
+        if use_bias:
+            shape = (out_features,)
+            drawn = bias_init(rngs.params(), shape, self.param_dtype) if bias_init else None
+            self.use_bias = True
+            self.bias = nnx.Param(jnp.zeros(shape, self.param_dtype) if drawn is None else drawn)
 
-    def __call__(self, images: Float[AnyArray, "n h w cin"]) -> Float[Array, "n oh ow cout"]:
-        """``convolve`` with the layer's kernel, bias and padding."""
-        return convolve(images, self.kernel[...], self.bias[...], self.padding)
+    def __call__(
+        self, inputs: Float[AnyArray, "n h w cin"], out_sharding: Any = None
+    ) -> Float[Array, "n oh ow cout"]:
+        """The convolution of images with the layer's kernel and bias."""
+        if inputs.shape[-1] != self.in_features:
+            raise ValueError(
+                f"images must have the {self.in_features} channels of a kernel of shape {self.kernel.shape}, "
+                f"got {inputs.shape[-1]}"
+            )
+        return super().__call__(jnp.asarray(inputs), out_sharding)

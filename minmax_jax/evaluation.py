@@ -12,6 +12,7 @@ from jax import lax
 from jaxtyping import Array, Bool, Float, Int
 
 from minmax_jax.checks import check_count, check_type
+from minmax_jax.cpu.network import simplify
 from minmax_jax.data import Split
 from minmax_jax.jobs.parallel import side_by_side
 
@@ -36,8 +37,8 @@ def split_model(model: Any) -> tuple[Any, Any]:
 
 
 def merge_model(definition: Any, weights: Any) -> Model:
-    """The model that ``split_model`` took apart."""
-    return nnx.merge(definition, weights) if isinstance(definition, nnx.GraphDef) else definition
+    """The model that ``split_model`` took apart; on CPUs, with the convolutions of ``cpu``."""
+    return simplify(nnx.merge(definition, weights)) if isinstance(definition, nnx.GraphDef) else definition
 
 
 def map_batches(function: Callable[..., Any], batch_size: int, *arrays: Array) -> Any:

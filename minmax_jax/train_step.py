@@ -16,6 +16,7 @@ from flax import nnx
 from jax import lax
 from jaxtyping import Array, Float, Int
 
+from minmax_jax.cpu.network import simplify
 from minmax_jax.intervals import Interval
 from minmax_jax.kernels import RANKS, kernels
 from minmax_jax.objective import Measured, Objective
@@ -121,7 +122,7 @@ def train_steps(
 
     def loss(params: nnx.State, rest: nnx.State, rows: Array, number: Array | None) -> tuple[Array, Any]:
         # Merged as a copy: the model has variables of its own, which a call may change.
-        model = nnx.merge(definition, params, rest, copy=True)
+        model = simplify(nnx.merge(definition, params, rest, copy=True))
         moment = None if number is None or course is None else course.moment(number)
         measured = objective.measured(model, images[rows], labels[rows], moment)
         total = measured.loss + objective.penalty(params)

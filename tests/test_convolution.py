@@ -239,6 +239,21 @@ def test_the_layer_has_the_weights_of_nnx_conv_and_gives_its_values(padding):
     np.testing.assert_allclose(ours(images), theirs(images), atol=1e-5)
 
 
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"strides": 2, "feature_group_count": 3, "use_bias": False},
+        {"strides": (1, 2), "kernel_dilation": 2, "padding": "CIRCULAR"},
+        {"padding": ((1, 0), (0, 2)), "bias_init": nnx.initializers.normal(), "dtype": jnp.bfloat16},
+    ],
+)
+def test_the_layer_takes_what_nnx_conv_takes(options):
+    (images,) = draw(4, (2, 7, 9, 3))
+    ours, theirs = (kind(3, 6, (3, 2), **options, rngs=nnx.Rngs(7)) for kind in (Conv, nnx.Conv))
+    assert jax.tree.all(jax.tree.map(jnp.array_equal, nnx.state(ours), nnx.state(theirs)))
+    np.testing.assert_allclose(ours(images), theirs(images), atol=1e-5)
+
+
 def test_defaults_of_the_layer_and_of_convolve():
     layer = Conv(1, 2, (2, 2), kernel_init=nnx.initializers.ones, rngs=nnx.Rngs(0))
     images = jnp.ones((1, 3, 3, 1))

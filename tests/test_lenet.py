@@ -64,7 +64,7 @@ def images_with_flat_areas(shape):
 def choose(patch, native):
     """As on a GPU, or as on a CPU; the list grows with each time that LeNet or a layer asks."""
     asked = []
-    for module in ("lenet", "convolution"):
+    for module in ("lenet", "cpu.convolution"):
         patch.setattr(f"minmax_jax.{module}.is_native", lambda by=module: asked.append(by) or native)
     return asked
 
@@ -116,7 +116,7 @@ def test_a_call_chooses_its_form_once(native, variant, monkeypatch):
     asked = choose(monkeypatch, native)
     program = str(jax.make_jaxpr(model)(state, jnp.zeros((2, 12, 12, 1))))
     assert asked.count("lenet") == 1
-    assert asked.count("convolution") == (2 if native else 0)  # its layers are convolutions by themselves
+    assert asked.count("cpu.convolution") == (2 if native else 0)  # its layers are convolutions by themselves
     assert program.count("conv_general_dilated") == (2 if native else 0)
 
 

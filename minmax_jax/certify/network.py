@@ -46,7 +46,10 @@ def layers_of(model: LeNet, relaxation: Relaxation = "joint") -> Layers:
     if model.variant == "modern" and relaxation == "joint":
         pooled = (RectifiedMaxPool(),)
     height, width = ((size // 2 - 4) // 2 for size in model.image_shape[:2])
-    conv1, conv2 = (Convolution(conv.kernel[...], conv.bias[...]) for conv in (model.conv1, model.conv2))
+    conv1, conv2 = (
+        Convolution(conv.kernel[...], conv.bias[...])  # type: ignore[index]
+        for conv in (model.conv1, model.conv2)
+    )
     dense1, dense2, dense3 = (
         Dense(dense.kernel[...], dense.bias[...])  # type: ignore[index]
         for dense in (model.dense1, model.dense2, model.dense3)
@@ -57,6 +60,6 @@ def layers_of(model: LeNet, relaxation: Relaxation = "joint") -> Layers:
 def box(model: LeNet, low: Float[AnyArray, "n h w c"], high: Float[AnyArray, "n h w c"]) -> Bounds:
     """Bounds of the images, clipped to [0, 1], as the first layer expects them: in tiles, and padded."""
     check_type("model", model, LeNet)
-    padding = explicit_padding(model.conv1.padding, model.conv1.kernel[...].shape[:2])
+    padding = explicit_padding("SAME", model.conv1.kernel[...].shape[:2])
     ends = (to_tiles(jnp.clip(end, 0, 1), TILE, padding) for end in (low, high))
     return Bounds(*ends)

@@ -11,6 +11,7 @@ import optax
 from flax import nnx
 from jaxtyping import Array, Float, Int
 
+from minmax_jax.cpu.network import simplify
 from minmax_jax.data import Dataset
 from minmax_jax.evaluation import map_batches, share
 from minmax_jax.fuzziness import fuzziness_table
@@ -83,7 +84,7 @@ def measure_models(
     """How many test images every model classifies as labelled, and its fuzziness."""
 
     def measure(state: State) -> tuple[Array, Array]:
-        model = nnx.merge(definition, state.params, state.rest, copy=True)
+        model = simplify(nnx.merge(definition, state.params, state.rest, copy=True))
         model.eval()
         hits = map_batches(lambda x, y: model(x).argmax(-1) == y, 250, images, labels)
         found = kernels(state.params).values()

@@ -3,6 +3,7 @@
 import json
 from functools import partial
 from importlib.metadata import version
+from inspect import Parameter, signature
 from typing import Any
 
 import jax
@@ -13,6 +14,7 @@ from flax import nnx
 from jax.tree_util import tree_leaves
 from jaxtyping import Array, Float
 
+from minmax_jax.convolution import Conv
 from minmax_jax.data import Dataset
 from minmax_jax.objective import Objective, without_addresses
 from minmax_jax.storage.digests import digest
@@ -79,13 +81,24 @@ def _structure(model: nnx.Module) -> dict[str, Any]:
         found[where] = type(node).__qualname__
         for name, value in vars(node).items():
             held = tree_leaves(value)
-            if not str(name).startswith("_") and not any(
-                isinstance(one, jax.Array | np.ndarray) for one in held
-            ):
+            if str(name).startswith("_") or any(isinstance(one, jax.Array | np.ndarray) for one in held):
+                continue
+            if not (isinstance(node, Conv) and _follows(name, value)):
                 value = sorted(value, key=repr) if isinstance(value, set | frozenset) else value
                 is_plain = value is None or isinstance(value, str | int)
                 found[f"{where}.{name}"] = value if is_plain else without_addresses(repr(value))
     return dict(sorted(found.items()))
+
+
+def _follows(name: str, value: Any) -> bool:
+    """Whether an attribute of our convolution says nothing: a default of nnx.Conv, or known by the kernel.
+
+    Runs begun when the layer had neither strides nor groups can so be resumed.
+    """
+    known = signature(nnx.Conv).parameters.get(name)
+    return name != "padding" and (
+        known is None or known.default in (value, Parameter.empty) or name == "conv_general_dilated"
+    )
 
 
 @partial(jax.jit, static_argnames="optimiser")
