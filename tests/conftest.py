@@ -2,6 +2,8 @@
 
 import os
 import signal
+import subprocess
+import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -39,6 +41,10 @@ LONGEST = (
     ),
 )
 
+# For what is small and runs once, as in most tests: XLA compiles in a quarter of its usual time.
+QUICK = "--xla_backend_optimization_level=0 --xla_cpu_parallel_codegen_split_count=1"
+QUICKER = f"{QUICK} --xla_cpu_use_fusion_emitters=false"  # an option that newer versions no longer know
+
 settings.register_profile("local", deadline=None)
 settings.register_profile("ci", deadline=None, derandomize=True, database=None)
 settings.register_profile("few", settings.get_profile("ci"), max_examples=10)  # by --hypothesis-profile=few
@@ -50,6 +56,7 @@ def pytest_configure(config: pytest.Config) -> None:
     home = tempfile.TemporaryDirectory(prefix="minmax_jax-tests-", ignore_cleanup_errors=True)
     config.add_cleanup(home.cleanup)
     set_environment(Path(home.name))
+    compile_quickly()
     check_types()
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # started in the background of a shell
         signal.signal(signal.SIGINT, signal.default_int_handler)  # tests press Ctrl-C all the same
@@ -120,6 +127,17 @@ def set_environment(home: Path) -> None:
     os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0"
     # Kernels and other processes import this checkout, not an older installed copy.
     os.environ["PYTHONPATH"] = os.pathsep.join([str(ROOT), str(ROOT / "tests"), *_python_path()])
+
+
+def compile_quickly() -> None:
+    """Choose the options of XLA; those in the environment stay, and none if ``XLA_FLAGS`` is empty."""
+    if "XLA_FLAGS" in os.environ:
+        return
+    for flags in (QUICKER, QUICK):
+        command = [sys.executable, "-c", "import jax; jax.devices()"]  # an unknown option ends the process
+        if not subprocess.run(command, env=os.environ | {"XLA_FLAGS": flags}, capture_output=True).returncode:
+            os.environ["XLA_FLAGS"] = flags
+            return
 
 
 def _python_path() -> list[str]:
