@@ -11,6 +11,7 @@ the positions form the long axis. Everything the study says about a kernel colum
 fuzziness, its worst-case amplification) therefore applies to exactly the code that runs in the network.
 """
 
+import operator
 from collections.abc import Sequence
 
 import jax
@@ -20,7 +21,7 @@ from flax import nnx
 from jax import lax
 from jaxtyping import Array, Float
 
-from minmax_jax.checks import AnyArray
+from minmax_jax.checks import AnyArray, check_count, plain
 from minmax_jax.tiles import Pairs, Tile, from_tiles, stack_shifts, to_tiles
 
 INITIALISER = nnx.initializers.lecun_normal()
@@ -34,13 +35,14 @@ def explicit_padding(padding: Padding, window: Tile) -> Pairs:
     ``"VALID"`` adds none; ``"SAME"`` adds ``k - 1`` in total, the odd one at the end; an int adds that many
     on every side. Raises ValueError for anything else.
     """
-    if padding == "VALID":
+    named = padding if isinstance(padding, str) else None  # comparing an array would give an array
+    if named == "VALID":
         pairs = [(0, 0), (0, 0)]
-    elif padding == "SAME":
+    elif named == "SAME":
         pairs = [((k - 1) // 2, k // 2) for k in window]
-    elif isinstance(padding, int):
+    elif isinstance(padding := plain(padding), int):
         pairs = [(padding, padding)] * 2
-    elif isinstance(padding, str) or np.shape(padding) != (2, 2):
+    elif named is not None or np.shape(padding) != (2, 2):
         raise ValueError(
             f"padding must be 'SAME', 'VALID', an int, or ((top, bottom), (left, right)), got {padding!r}"
         )
@@ -58,6 +60,10 @@ def is_native() -> bool:
     This is the only place where the choice is made.
     """
     return jax.default_backend() != "cpu"
+
+
+def _as_ints(sides: Tile) -> Tile:
+    return tuple(map(operator.index, sides))
 
 
 def reach(window: Tile, tile: Tile) -> Tile:
@@ -105,6 +111,7 @@ def patches(
     Identities: with a window of (1, 1) the patches are the images; ``patches(x, (kh, kw), padding, t) @
     toeplitz(W, t)`` holds all outputs of the convolution, tile by tile.
     """
+    window, tile = _as_ints(window), _as_ints(tile)
     tiles, _ = _receptive(images, window, padding, tile)
     shifts = stack_shifts(tiles, reach(window, tile))
     return shifts.transpose(7, 5, 6, 0, 1, 2, 3, 4).reshape(shifts.shape[7], *shifts.shape[5:7], -1)
@@ -133,7 +140,7 @@ def toeplitz(kernel: Float[AnyArray, "kh kw cin cout"], tile: Tile = (1, 1)) -> 
     each of its outputs (row d, column e, channel o); 0 where an output does not see a value.
     Source: design of this study, "toeplitz_t(W)". Identity: for a tile of (1, 1), ``W.reshape(-1, cout)``.
     """
-    return _matrix(kernel, tile).T
+    return _matrix(kernel, _as_ints(tile)).T
 
 
 def convolve_tiles(
@@ -183,7 +190,7 @@ def convolve(
             f"images must have the {cin} channels of a kernel of shape {kernel.shape}, got {images.shape[-1]}"
         )
     images, kernel = jnp.asarray(images), jnp.asarray(kernel)
-    tiles, (height, width) = _receptive(images, kernel.shape[:2], padding, tile)
+    tiles, (height, width) = _receptive(images, kernel.shape[:2], padding, _as_ints(tile))
     if is_native():
         pairs = explicit_padding(padding, kernel.shape[:2])
         dimensions = ("NHWC", "HWIO", "NHWC")
@@ -218,15 +225,18 @@ class Conv(nnx.Module):
         kernel_init: nnx.Initializer = INITIALISER,
         rngs: nnx.Rngs,
     ):
-        if len(kernel_size) != 2 or min(kernel_size) < 1:
+        if np.ndim(kernel_size) != 1 or len(kernel_size) != 2 or min(kernel_size) < 1:
             raise ValueError(f"kernel_size must be (height, width), each >= 1, got {kernel_size}")
-        explicit_padding(padding, kernel_size)  # bad padding is an error here, not at the first call
-        self.padding: Padding = padding
-        if not isinstance(padding, str | int):
+        height, width = (check_count("kernel_size", side) for side in kernel_size)
+        in_features = check_count("in_features", in_features)
+        out_features = check_count("out_features", out_features)
+        explicit_padding(padding, (height, width))  # bad padding is an error here, not at the first call
+        self.padding: Padding = plain(padding)
+        if not isinstance(self.padding, str | int):
             self.padding = tuple((int(low), int(high)) for low, high in padding)  # hashable: it is static
-        shape = (*kernel_size, in_features, out_features)
-        self.kernel = nnx.Param(kernel_init(rngs.params(), shape))
-        self.bias = nnx.Param(jnp.zeros(out_features))
+        shape = (height, width, in_features, out_features)
+        self.kernel = nnx.Param(kernel_init(rngs.params(), shape, jnp.float32))
+        self.bias = nnx.Param(jnp.zeros(out_features, jnp.float32))
 
     def __call__(self, images: Float[AnyArray, "n h w cin"]) -> Float[Array, "n oh ow cout"]:
         """``convolve`` with the layer's kernel, bias and padding."""
