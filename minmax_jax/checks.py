@@ -45,16 +45,16 @@ def kind(got: Any) -> str:
 def check_module(argument: str, got: Any) -> None:
     """Raise TypeError unless ``got`` is a module of Flax NNX."""
     cure = ""
-    if isinstance(got, type):
-        cure = f"make one, such as {got.__name__}(rngs=nnx.Rngs(0))"
-    elif is_linen(got):
+    if is_linen(got):
         cure = "give nnx.bridge.ToNNX(module, rngs=nnx.Rngs(0)).lazy_init(images[:1])"
+    elif isinstance(got, type):
+        cure = f"make one, such as {got.__name__}(rngs=nnx.Rngs(0))"
     check_type(argument, got, nnx.Module, cure)
 
 
 def is_linen(got: Any) -> bool:
-    """Whether ``got`` is a module of Flax Linen, which holds no weights."""
-    return isinstance(got, linen.Module)
+    """Whether ``got`` is a module of Flax Linen, which holds no weights, or a class of them."""
+    return isinstance(got, linen.Module) or (isinstance(got, type) and issubclass(got, linen.Module))
 
 
 def _with_article(noun: str) -> str:

@@ -231,8 +231,9 @@ class Conv(nnx.Module):
         in_features = check_count("in_features", in_features)
         out_features = check_count("out_features", out_features)
         explicit_padding(padding, (height, width))  # bad padding is an error here, not at the first call
-        self.padding: Padding = plain(padding)
-        if not isinstance(self.padding, str | int):
+        padding = plain(padding)
+        self.padding: Padding = padding
+        if not isinstance(padding, str | int):
             self.padding = tuple((int(low), int(high)) for low, high in padding)  # hashable: it is static
         shape = (height, width, in_features, out_features)
         self.kernel = nnx.Param(kernel_init(rngs.params(), shape, jnp.float32))

@@ -43,10 +43,10 @@ def split_model(model: Any) -> tuple[Any, Any]:
         quiet.eval()
         return nnx.split(quiet)
     cure = ""
-    if isinstance(model, type):
-        cure = f"; make one, such as {model.__name__}(rngs=nnx.Rngs(0))"
-    elif is_linen(model):
+    if is_linen(model):
         cure = ", which holds no weights; give lambda x: module.apply(variables, x)"
+    elif isinstance(model, type):
+        cure = f"; make one, such as {model.__name__}(rngs=nnx.Rngs(0))"
     elif any(base.__module__.partition(".")[0] == "torch" for base in type(model).__mro__):
         cure = " of PyTorch; give a function of jax.numpy that computes the same"
     if cure or not callable(model):
@@ -55,7 +55,7 @@ def split_model(model: Any) -> tuple[Any, Any]:
     return hashable(model), ()
 
 
-def hashable(function: Callable[..., Any]) -> Callable[..., Any]:
+def hashable(function: Any) -> Callable[..., Any]:
     """``function``, or its bound ``__call__`` where it has no hash: functions are static under jit."""
     try:
         hash(function)
@@ -80,7 +80,7 @@ def logits_of(model: Model, images: Float[AnyArray, "n h w c"]) -> Float32[Array
         TypeError: for another output than one array of floating-point numbers.
     """
     try:
-        found: Any = model(images)
+        found: Any = model(images)  # type: ignore[arg-type]
     except (TraceContextError, jax.errors.UnexpectedTracerError) as error:
         raise ValueError(CHANGES) from error
     except Exception as error:

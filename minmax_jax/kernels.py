@@ -51,7 +51,7 @@ def kernels(
         ValueError: for a model without such kernels, two layers of one name, or an unknown layer.
     """
     if isinstance(weights, type) or is_linen(weights):
-        cure = "make a model of it" if isinstance(weights, type) else 'give its variables["params"]'
+        cure = 'give its variables["params"]' if is_linen(weights) else "make a model of it"
         raise TypeError(f"weights must be a model, a state or a pytree, got {kind(weights)}; {cure}")
     ranks = as_ranks(rank)
     found: dict[str, Array] = {}

@@ -164,7 +164,10 @@ def updated(
         value_fn: the loss of other weights on the same batch.
     """
     loss = {"value": value, "grad": gradient, "value_fn": value_fn}
-    return optax.with_extra_args_support(optimiser).update(gradient, memory, params, **loss)
+    try:
+        return optax.with_extra_args_support(optimiser).update(gradient, memory, params, **loss)
+    except TypeError:  # of one that takes none of these, such as optax.contrib.sam
+        return optimiser.update(gradient, memory, params)
 
 
 def _recorded(state: State, found: Kernels, slot: Array) -> tuple[dict[str, Interval], Kernels]:

@@ -84,7 +84,7 @@ def check_logits(model: Model, images: Float[AnyArray, "n h w c"]) -> None:
     """Raise ValueError for logits that are not finite, or not the same twice, where they are known."""
     if not is_known(images):
         return
-    x = jnp.asarray(images)
+    model, x = partial(logits_of, model), jnp.asarray(images)
     finite = jnp.isfinite(model(x)).all()
     if not is_known(finite):  # images known outside a jitted function
         return

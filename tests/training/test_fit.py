@@ -258,10 +258,11 @@ def test_counts_of_numpy_count_as_pythons_own(run):
         optax.lbfgs(),
         optax.polyak_sgd(0.1),
         optax.chain(optax.adam(1e-3), optax.contrib.reduce_on_plateau(patience=1)),
+        optax.contrib.sam(optax.sgd(0.1), optax.chain(optax.contrib.normalize(), optax.sgd(0.05))),
     ],
-    ids=["lbfgs", "polyak_sgd", "reduce_on_plateau"],
+    ids=["lbfgs", "polyak_sgd", "reduce_on_plateau", "sam"],
 )
-def test_optimisers_that_ask_for_the_loss_learn(optimiser, tmp_path):
+def test_optimisers_that_ask_for_the_loss_and_others_learn(optimiser, tmp_path):
     found = train(Tiny(nnx.Rngs(0)), optimiser=optimiser, epochs=2, checkpoint=tmp_path / "run")
     losses = found.history.cross_entropy.values
     assert np.isfinite(losses).all() and losses[-1] < losses[0]
