@@ -11,6 +11,7 @@ the positions form the long axis. Everything the study says about a kernel colum
 fuzziness, its worst-case amplification) therefore applies to exactly the code that runs in the network.
 """
 
+import operator
 from collections.abc import Sequence
 from typing import Any
 
@@ -20,7 +21,7 @@ from flax import nnx
 from jax import lax
 from jaxtyping import Array, Float
 
-from minmax_jax.checks import AnyArray
+from minmax_jax.checks import AnyArray, check_count, plain
 from minmax_jax.cpu.convolution import AXES, conv_general_dilated, is_native
 from minmax_jax.tiles import Pairs, Tile, from_tiles, stack_shifts, to_tiles
 
@@ -33,13 +34,14 @@ def explicit_padding(padding: Padding, window: Sequence[int]) -> Pairs:
     ``"VALID"`` adds none; ``"SAME"`` adds ``k - 1`` in total, the odd one at the end; an int adds that many
     on every side. Raises ValueError for anything else.
     """
-    if padding == "VALID":
+    named = padding if isinstance(padding, str) else None  # comparing an array would give an array
+    if named == "VALID":
         pairs = [(0, 0), (0, 0)]
-    elif padding == "SAME":
+    elif named == "SAME":
         pairs = [((k - 1) // 2, k // 2) for k in window]
-    elif isinstance(padding, int):
+    elif isinstance(padding := plain(padding), int):
         pairs = [(padding, padding)] * 2
-    elif isinstance(padding, str) or np.shape(padding) != (2, 2):
+    elif named is not None or np.shape(padding) != (2, 2):
         raise ValueError(
             f"padding must be 'SAME', 'VALID', an int, or ((top, bottom), (left, right)), got {padding!r}"
         )
@@ -48,6 +50,10 @@ def explicit_padding(padding: Padding, window: Sequence[int]) -> Pairs:
     if min(min(pair) for pair in pairs) < 0:
         raise ValueError(f"padding must be numbers >= 0, got {padding!r}")
     return pairs[0], pairs[1]
+
+
+def _as_ints(sides: Tile) -> Tile:
+    return tuple(map(operator.index, sides))
 
 
 def reach(window: Tile, tile: Tile) -> Tile:
@@ -95,6 +101,7 @@ def patches(
     Identities: with a window of (1, 1) the patches are the images; ``patches(x, (kh, kw), padding, t) @
     toeplitz(W, t)`` holds all outputs of the convolution, tile by tile.
     """
+    window, tile = _as_ints(window), _as_ints(tile)
     tiles, _ = _receptive(images, window, padding, tile)
     shifts = stack_shifts(tiles, reach(window, tile))
     return shifts.transpose(7, 5, 6, 0, 1, 2, 3, 4).reshape(shifts.shape[7], *shifts.shape[5:7], -1)
@@ -123,7 +130,7 @@ def toeplitz(kernel: Float[AnyArray, "kh kw cin cout"], tile: Tile = (1, 1)) -> 
     each of its outputs (row d, column e, channel o); 0 where an output does not see a value.
     Source: design of this study, "toeplitz_t(W)". Identity: for a tile of (1, 1), ``W.reshape(-1, cout)``.
     """
-    return _matrix(kernel, tile).T
+    return _matrix(kernel, _as_ints(tile)).T
 
 
 def convolve_tiles(
@@ -173,7 +180,7 @@ def convolve(
             f"images must have the {cin} channels of a kernel of shape {kernel.shape}, got {images.shape[-1]}"
         )
     images, kernel = jnp.asarray(images), jnp.asarray(kernel)
-    tiles, (height, width) = _receptive(images, kernel.shape[:2], padding, tile)
+    tiles, (height, width) = _receptive(images, kernel.shape[:2], padding, _as_ints(tile))
     if is_native():
         pairs = explicit_padding(padding, kernel.shape[:2])
         outputs = lax.conv_general_dilated(images, kernel, (1, 1), pairs, dimension_numbers=AXES)
@@ -215,10 +222,14 @@ class Conv(nnx.Conv):
         rngs: nnx.Rngs,
         **options: Any,
     ):
-        if len(kernel_size) != 2 or min(kernel_size) < 1:
+        if np.ndim(kernel_size) != 1 or len(kernel_size) != 2 or min(kernel_size) < 1:
             raise ValueError(f"kernel_size must be (height, width), each >= 1, got {kernel_size}")
+        window = tuple(check_count("kernel_size", side) for side in kernel_size)
+        in_features = check_count("in_features", in_features)
+        out_features = check_count("out_features", out_features)
+        padding = plain(padding)
         if padding not in ("CIRCULAR", "REFLECT"):
-            explicit_padding(padding, kernel_size)  # bad padding is an error here, not at the first call
+            explicit_padding(padding, window)  # bad padding is an error here, not at the first call
         if not isinstance(padding, str | int):  # hashable, as it is static
             padding = tuple((int(low), int(high)) for low, high in padding)
         options = {"conv_general_dilated": conv_general_dilated, **options}
@@ -226,8 +237,8 @@ class Conv(nnx.Conv):
         super().__init__(
             in_features,
             out_features,
-            kernel_size,
-            strides,
+            window,
+            plain(strides),
             padding=padding,
             use_bias=False,
             rngs=rngs,

@@ -13,8 +13,8 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from minmax_jax.checks import AnyArray, check_positive, is_known, one_of
-from minmax_jax.intervals import MEMBERSHIPS, Interval, Membership, Reading, interval, memberships
+from minmax_jax.checks import AnyArray, check_positive, is_known, one_of, plain
+from minmax_jax.intervals import MEMBERSHIPS, Interval, Membership, Reading, interval, memberships, widened
 from minmax_jax.kernels import named_kernels
 
 Measure = Literal["entropy", "quadratic", "linear", "yager"]
@@ -34,7 +34,7 @@ def degree(mu: Float[AnyArray, "..."], measure: Measure = "entropy", p: float = 
     weight stays where it is. Raises ValueError for an unknown measure, p <= 0, or mu outside [0, 1].
     """
     one_of("measure", measure, MEASURES)
-    mu = jnp.asarray(mu)
+    mu = widened(mu)
     inside = jnp.all((mu >= 0) & (mu <= 1))
     if is_known(inside) and not bool(inside):
         raise ValueError("mu must be in [0, 1], got values outside or NaN")
@@ -48,7 +48,7 @@ def degree(mu: Float[AnyArray, "..."], measure: Measure = "entropy", p: float = 
         return 4 * mu * (1 - mu)
     if measure == "linear":
         return 2 * jnp.minimum(mu, 1 - mu)
-    check_positive("p", p)
+    p = check_positive("p", p)
     # abs(0) ** p has no finite derivative for p < 1; the centre, an unstable point, gets zero.
     distance = jnp.abs(2 * mu - 1)
     power = jnp.where(distance > 0, distance, 1) ** p
@@ -61,7 +61,7 @@ def sharpen(mu: Float[AnyArray, "*shape"], factor: float) -> Float[Array, "*shap
     Source: De Luca and Termini 1972, the axiom of sharpening. Identity: with a factor of at least 1, no
     measure of fuzziness rises.
     """
-    return jnp.clip(0.5 + factor * (jnp.asarray(mu) - 0.5), 0, 1)
+    return jnp.clip(0.5 + plain(factor) * (widened(mu) - 0.5), 0, 1)
 
 
 def degrees(

@@ -37,13 +37,19 @@ def initial_bound(shape: tuple[int, ...]) -> float:
     return 2.0 / (0.87962566103423978 * fan_in**0.5)
 
 
-def check_bound(bound: float | None, reading: str) -> None:
-    """Raise ValueError unless ``bound`` is None, or finite and > 0 where the reading is "fixed"."""
+def check_bound(bound: float | None, reading: str) -> float | None:
+    """``bound`` if it is None, or finite and > 0 where the reading is "fixed"; else a ValueError."""
     if bound is None:
-        return
+        return None
     if reading != "fixed":
         raise ValueError(f"bound must be None unless reading is 'fixed', got {bound} with {reading!r}")
-    check_positive("bound", bound)
+    return check_positive("bound", bound)
+
+
+def widened(values: Float[AnyArray, "*shape"]) -> Float[Array, "*shape"]:
+    """In float32 at least: what is computed from weights in half precision has two or three digits."""
+    array = jnp.asarray(values)
+    return array.astype(jnp.promote_types(array.dtype, jnp.float32))
 
 
 def interval(
@@ -88,11 +94,12 @@ def interval(
     finite = jnp.isfinite(kernel).all()
     if is_known(finite) and not bool(finite):
         raise ValueError("kernel must hold finite weights, got NaN or infinite ones")
-    check_bound(bound, reading)
+    kernel, bound = widened(kernel), check_bound(bound, reading)
     signed = membership == "signed"
     if reading == "trajectory":
         if extremes is None:
             raise ValueError("extremes must be the Interval of a run with reading 'trajectory', got None")
+        extremes = Interval(*map(widened, extremes))
         low, high = extremes
         ordered = jnp.all(low <= high)
         if is_known(ordered) and not bool(ordered):
@@ -128,7 +135,8 @@ def memberships(
     Identity: mu(a) = 0, mu(b) = 1 and, signed, mu((a + b) / 2) = 1/2.
     """
     one_of("membership", membership, MEMBERSHIPS)
-    position = kernel if membership == "signed" else jnp.abs(kernel)
+    weights, span = widened(kernel), Interval(*map(widened, span))
+    position = weights if membership == "signed" else jnp.abs(weights)
     width = span.high - span.low
     mu = (position - span.low) / jnp.where(width > 0, width, 1)
     # Rounding can take the quotient (b - a) / (b - a) below 1, so the weight itself is compared with the end.

@@ -1,15 +1,19 @@
-"""The weights that the paper is about: the convolution kernels of a model, found by their rank."""
+"""The weights that the paper is about: the convolution kernels of a model, found by their name and rank."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from flax import nnx
-from jax.tree_util import keystr, tree_flatten_with_path
+from jax.tree_util import GetAttrKey, keystr, tree_leaves_with_path
 from jaxtyping import Array, Float
 
+from minmax_jax.checks import check_count, is_linen, kind
+
 RANKS = (2, 3, 4, 5)  # of kernels: dense layers, and convolutions of one to three dimensions
+DENSE = (nnx.LinearGeneral, nnx.Einsum)  # dense layers whose kernels may have the rank of a convolution's
 
 
 def is_array(weights: Any) -> bool:
@@ -20,7 +24,16 @@ def is_array(weights: Any) -> bool:
 def kernels(
     weights: Any, layers: Sequence[str] | None = None, rank: int | Sequence[int] = 4
 ) -> dict[str, Float[Array, "..."]]:
-    """Convolution kernels by layer name, found by their rank, in the order of the pytree.
+    """Convolution kernels by layer name, in the order of the pytree.
+
+    A kernel is a parameter named ``kernel``, of ``nnx.Conv`` or any other layer, with the rank of a
+    convolution's. Other parameters of that rank, such as embeddings of positions, are none. In a model,
+    neither are those of ``nnx.LinearGeneral``, ``nnx.Einsum`` and what is made of them (attention): these are
+    dense layers, which count where 2 is among the ranks. An ``nnx.State`` or another pytree does not tell
+    them apart. A pytree without a ``kernel`` inside, such as a list of arrays, holds kernels alone.
+
+    The output channels are the last axis: a kernel of ``nnx.ConvTranspose(..., transpose_kernel=True)``,
+    where they come before the inputs, is turned, if a model is given.
 
     A layer is named by its path joined with ".", less a final "kernel".
     Identity: ``kernels(kernels(model)) == kernels(model)``.
@@ -30,34 +43,88 @@ def kernels(
             ``params``).
         layers: names of the layers to return, in this order; None returns all.
         rank: of the kernels. A 2-D convolution's (kh, kw, cin, cout) has 4; 3 finds 1-D convolutions, 5
-            finds 3-D ones, 2 dense layers; a sequence such as ``RANKS`` finds several.
+            finds 3-D ones, 2 dense layers; a sequence such as ``RANKS`` finds several. Layers that
+            ``nnx.vmap`` has stacked are one kernel, whose rank is one higher.
 
     Raises:
+        TypeError: for a class, or a module of Flax Linen, which holds no weights.
         ValueError: for a model without such kernels, two layers of one name, or an unknown layer.
     """
-    ranks = (rank,) if isinstance(rank, int) else tuple(rank)
-    if isinstance(weights, nnx.Module):
-        weights = nnx.state(weights, nnx.Param)
-    if isinstance(weights, nnx.State):
-        weights = nnx.to_pure_dict(weights)
+    if isinstance(weights, type) or is_linen(weights):
+        cure = 'give its variables["params"]' if is_linen(weights) else "make a model of it"
+        raise TypeError(f"weights must be a model, a state or a pytree, got {kind(weights)}; {cure}")
+    ranks = as_ranks(rank)
     found: dict[str, Array] = {}
-    for path, leaf in tree_flatten_with_path(weights)[0]:
-        if jnp.ndim(leaf) in ranks and jnp.issubdtype(jnp.result_type(leaf), jnp.floating):
-            name = keystr(path, simple=True, separator=".").removesuffix(".kernel") or "kernel"
-            if name in found:
-                raise ValueError(f"weights must have layers of different names, got two named {name!r}")
-            found[name] = jnp.asarray(leaf)
+    for path, leaf in _found(weights, ranks):
+        name = path.removesuffix(".kernel") or "kernel"
+        if name in found:
+            raise ValueError(f"weights must have layers of different names, got two named {name!r}")
+        found[name] = jnp.asarray(leaf)
     if not found:
-        shapes = [jnp.shape(leaf) for leaf in jax.tree.leaves(weights)]
+        held = nnx.state(weights, nnx.Param) if isinstance(weights, nnx.Module) else weights
+        shapes = [np.shape(leaf) for leaf in jax.tree.leaves(held)]
         raise ValueError(
             f"weights must hold a convolution kernel, a floating-point array of rank "
-            f"{' or '.join(map(str, ranks))}, got shapes {shapes}"
+            f"{' or '.join(map(str, ranks))}, got shapes {shapes}; "
+            "in a network it is a parameter named kernel"
         )
     if layers is None:
         return found
     if isinstance(layers, str) or not layers or set(layers) - set(found):
         raise ValueError(f"layers must be a sequence of names out of {list(found)}, got {layers!r}")
     return {name: found[name] for name in layers}
+
+
+def as_ranks(rank: int | Sequence[int]) -> tuple[int, ...]:
+    """One rank or several as a tuple. Raises TypeError or ValueError unless they are positive ints."""
+    several: Any = rank if np.iterable(rank) else [rank]
+    return tuple(check_count("rank", one) for one in several)
+
+
+def are_kernels(tree: Any, ranks: tuple[int, ...]) -> list[bool]:
+    """For each leaf of a pytree, whether it is a kernel by its name and rank: see ``kernels``."""
+    leaves = _leaves(tree)
+    by_name = isinstance(tree, nnx.State) or any(len(w) > 1 and w[-1] == "kernel" for w, _ in leaves)
+    return [
+        np.ndim(leaf) in ranks
+        and jnp.issubdtype(jnp.result_type(leaf), jnp.floating)
+        and (not by_name or words[-1:] == ["kernel"])
+        for words, leaf in leaves
+    ]
+
+
+def _leaves(tree: Any) -> list[tuple[list[str], Any]]:
+    """The leaves of a pytree with their paths, word by word, where an ``nnx.Variable`` adds none."""
+    pure = nnx.to_pure_dict(tree) if isinstance(tree, nnx.State) else tree
+    return [
+        ([keystr((step,), simple=True) for step in path if step != GetAttrKey("value")], leaf)
+        for path, leaf in tree_leaves_with_path(pure)
+    ]
+
+
+def _found(weights: Any, ranks: tuple[int, ...]) -> Iterator[tuple[str, Array]]:
+    """The kernels by their paths."""
+    model = weights if isinstance(weights, nnx.Module) else None
+    tree = weights if model is None else nnx.state(model, nnx.Param)
+    for is_kernel, (words, leaf) in zip(are_kernels(tree, ranks), _leaves(tree), strict=True):
+        layer = None if model is None else _inside(model, words[:-1])
+        if is_kernel and not (isinstance(layer, DENSE) and 2 not in ranks):
+            is_turned = isinstance(layer, nnx.ConvTranspose) and layer.transpose_kernel
+            yield ".".join(words), jnp.swapaxes(leaf, -1, -2) if is_turned else leaf
+
+
+def _inside(model: nnx.Module, words: Sequence[str]) -> Any:
+    """What lies at a path in a model; None where it cannot be followed, as into a pytree of one's own."""
+    node: Any = model
+    for word in words:
+        try:
+            if isinstance(node, Mapping):
+                node = {str(key): value for key, value in node.items()}[word]
+            else:
+                node = node[int(word)] if word.isdecimal() else getattr(node, word)
+        except (AttributeError, LookupError, TypeError):
+            return None
+    return node
 
 
 def named_kernels(weights: Any, layers: Sequence[str] | None = None) -> dict[str, Float[Array, "..."]]:

@@ -8,7 +8,7 @@ from flax import nnx
 from jax import lax
 from jaxtyping import Array, Float
 
-from minmax_jax.checks import AnyArray, one_of
+from minmax_jax.checks import AnyArray, check_count, one_of
 from minmax_jax.convolution import Conv, convolve_tiles
 from minmax_jax.cpu.convolution import is_native
 from minmax_jax.tiles import max_pool, mean_pool, to_tiles
@@ -62,15 +62,17 @@ class LeNet(nnx.Module):
         rngs: nnx.Rngs,
     ):
         one_of("variant", variant, get_args(Variant))
-        if len(image_shape) != 3 or min(image_shape[:2]) < 12 or image_shape[2] < 1:
+        shape = tuple(check_count("image_shape", size, least=0) for size in image_shape)
+        if len(shape) != 3 or min(shape[:2]) < 12 or shape[2] < 1:
+            is_turned = len(shape) == 3 and shape[0] <= 4 and min(shape[1:]) >= 12
+            cure = "; give images.transpose(0, 2, 3, 1), as their channels come first" if is_turned else ""
             raise ValueError(
-                f"image_shape must be (height, width, channels) of at least (12, 12, 1), got {image_shape}"
+                f"image_shape must be (height, width, channels) of at least (12, 12, 1), got {shape}{cure}"
             )
-        if classes < 2:
-            raise ValueError(f"classes must be at least 2, got {classes}")
+        classes = check_count("classes", classes, least=2)
         self.variant = variant
-        self.image_shape = tuple(image_shape)
-        height, width, channels = image_shape
+        self.image_shape = shape
+        height, width, channels = shape
         flat = ((height // 2 - 4) // 2) * ((width // 2 - 4) // 2) * 16
         self.conv1 = Conv(channels, 6, (5, 5), padding="SAME", rngs=rngs)
         self.conv2 = Conv(6, 16, (5, 5), padding="VALID", rngs=rngs)

@@ -12,7 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from minmax_jax.checks import check_count, one_of
+from minmax_jax.checks import check_count, check_number, one_of
 from minmax_jax.fuzziness import MEASURES
 from minmax_jax.intervals import MEMBERSHIPS, READINGS, Interval, Membership, Reading, interval, memberships
 
@@ -74,9 +74,9 @@ def near_zero(rows: Float[np.ndarray, "snapshot ..."], within: float = 0.1) -> F
     Raises ValueError for ``within`` outside (0, 1). Source: this study, after Shen et al. 2021
     (arXiv 2101.12372).
     """
-    if not 0 < within < 1:
-        raise ValueError(f"within must be in (0, 1), a share of the largest weight, got {within}")
-    sizes = np.abs(np.reshape(rows, (len(rows), -1)))
+    takes = "in (0, 1), a share of the largest weight"
+    within = check_number("within", within, takes, lambda share: 0 < share < 1)
+    sizes = np.abs(np.reshape(_widened(rows), (len(rows), -1)))
     return (sizes <= within * sizes.max(1, keepdims=True)).mean(1)
 
 
@@ -102,8 +102,7 @@ def sign_test(away: int, towards: int) -> float:
     """
     from scipy.stats import binomtest  # heavy to import, hence only where it is used
 
-    for name, count in (("away", away), ("towards", towards)):
-        check_count(name, count, least=0)
+    away, towards = check_count("away", away, least=0), check_count("towards", towards, least=0)
     return float(binomtest(away, away + towards).pvalue) if away + towards else 1.0
 
 
@@ -117,9 +116,15 @@ def random_walk(
     What a weight went to and fro between two snapshots does not count.
     Source: this study. Identity: the first row, and the size of every change, are those of ``rows``.
     """
+    rows = _widened(rows)
     changes = np.diff(rows, axis=0)
     signs = generator.choice(np.array([-1, 1], changes.dtype), changes.shape)
     return np.concatenate([rows[:1], rows[:1] + np.cumsum(changes * signs, axis=0)])
+
+
+def _widened(rows: Float[np.ndarray, "snapshot ..."]) -> Float[np.ndarray, "snapshot ..."]:
+    """In float32 at least, as NumPy arrays."""
+    return np.asarray(rows, np.promote_types(np.asarray(rows).dtype, np.float32))
 
 
 @partial(jax.jit, static_argnames=("reading", "membership"))

@@ -17,8 +17,9 @@ from jax.tree_util import all_leaves
 from jaxtyping import Array, Float, Int
 
 from minmax_jax.checks import AnyArray, check_positive, is_known, one_of
+from minmax_jax.evaluation import logits_of
 from minmax_jax.fuzziness import MEASURES, Measure, fuzziness
-from minmax_jax.intervals import MEMBERSHIPS, READINGS, Membership, Reading, check_bound, interval
+from minmax_jax.intervals import MEMBERSHIPS, READINGS, Membership, Reading, check_bound, interval, widened
 from minmax_jax.kernels import kernels
 
 TRACED = ("strength", "l1", "l2")
@@ -141,8 +142,8 @@ class Objective:
         one_of("reading", self.reading, TRAINABLE_READINGS)
         one_of("membership", self.membership, MEMBERSHIPS)
         one_of("measure", self.measure, MEASURES)
-        check_positive("p", self.p)
-        check_bound(self.bound, self.reading)
+        object.__setattr__(self, "p", check_positive("p", self.p))
+        object.__setattr__(self, "bound", check_bound(self.bound, self.reading))
         if isinstance(self.layers, str):
             raise TypeError(f"layers must be a sequence of names, got {self.layers!r}")
         if self.layers is not None:
@@ -214,13 +215,13 @@ class Objective:
         """
         if self.defence is not None and moment is not None:
             return Measured(*self.defence(model, images, labels, *moment))
-        logits = model(images)
+        logits = logits_of(model, images)
         fit = cross_entropy(logits, labels)
         return Measured(fit, fit, (logits.argmax(-1) == labels).mean())
 
     def penalty(self, weights: Any) -> Float[Array, ""]:
         """``strength * F + l1 * sum abs(W) + l2 * sum W^2`` of a model or its parameters."""
-        selected = kernels(weights, self.layers).values()
+        selected = [widened(kernel) for kernel in kernels(weights, self.layers).values()]
         absolute = sum(jnp.abs(kernel).sum() for kernel in selected)
         squares = sum(jnp.square(kernel).sum() for kernel in selected)
         return self.strength * self.fuzziness(weights) + self.l1 * absolute + self.l2 * squares

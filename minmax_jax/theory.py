@@ -13,9 +13,9 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from minmax_jax.checks import AnyArray, check_count, is_known, one_of
+from minmax_jax.checks import AnyArray, check_count, check_least, one_of, plain
 from minmax_jax.fuzziness import Measure, degree, degrees
-from minmax_jax.intervals import interval
+from minmax_jax.intervals import interval, widened
 from minmax_jax.kernels import named_kernels
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ def descend(
     Raises ValueError for an unknown measure, or fewer than 0 steps. Source: design of this study, section 3,
     statement 2. Identity: while inside, for "quadratic" ``1/2 + (mu - 1/2) (1 + 8 rate)^steps``.
     """
-    check_count("steps", steps, 0)
+    steps = check_count("steps", steps, 0)
     return np.asarray(_descend(jnp.asarray(mu, jnp.float32), jnp.float32(rate), measure, steps), np.float64)
 
 
@@ -60,6 +60,7 @@ def closed_form(mu: Float[np.ndarray, " n"], measure: Measure, time: float) -> F
     rate ``t / steps`` and many steps.
     """
     one_of("measure", measure, CLOSED)
+    time = plain(time)
     distance = np.asarray(mu, np.float64) - 0.5
     moved = distance * np.exp(8 * time) if measure == "quadratic" else distance + 2 * time * np.sign(distance)
     return np.clip(0.5 + moved, 0, 1)
@@ -73,9 +74,7 @@ def amplification(kernel: Float[AnyArray, "... cout"], eps: float = 1.0) -> Floa
     Raises ValueError for eps outside [0, inf). Source: design of this study, section 3, statement 4.
     Identity: ``eps`` times the sum of ``amplification_parts``.
     """
-    if is_known(eps) and not 0 <= eps < float("inf"):
-        raise ValueError(f"eps must be a finite number >= 0, got {eps}")
-    return eps * jnp.abs(jnp.asarray(kernel)).sum(tuple(range(jnp.ndim(kernel) - 1)))
+    return check_least("eps", eps) * jnp.abs(widened(kernel)).sum(tuple(range(jnp.ndim(kernel) - 1)))
 
 
 def amplification_parts(
@@ -92,7 +91,7 @@ def amplification_parts(
     ``amplification(kernel)``.
     """
     one_of("reading", reading, get_args(Cap))
-    weights = jnp.asarray(kernel)
+    weights = widened(kernel)
     axes = tuple(range(weights.ndim - 1))
     fuzzy = degrees(weights, reading=reading, membership="magnitude", measure="quadratic").mean(axes)
     cap = jnp.asarray(interval(weights, reading, "magnitude").high).reshape(-1)
@@ -113,6 +112,7 @@ def amplifications(
     """
     import xarray as xr  # heavy to import, hence only where it is used
 
+    eps = check_least("eps", eps)
     rows: dict[str, list[np.ndarray]] = {}
     for name, kernel in named_kernels(weights, layers).items():
         channels = kernel.shape[-1]

@@ -4,7 +4,7 @@ Each step takes the gradient of the objective on a batch, lets the optimiser upd
 records how far each weight has gone. The rest of training (epochs, files, reports) is in ``training``.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -66,7 +66,7 @@ def initial_state(
     training = nnx.clone(model)  # the caller's module keeps its weights and its mode
     training.train()
     definition, *(params, rest) = nnx.split(training, nnx.Param, ...)
-    found = kernels(params) if record is None else kernels(params, record, RANKS)
+    found = kernels(training) if record is None else kernels(training, record, RANKS)
     rows = {name: jnp.asarray(np.broadcast_to(k, (points + 1, *k.shape))) for name, k in found.items()}
     extremes = {name: Interval(k, k) for name, k in found.items()}
     return definition, State(params, rest, optimiser.init(params), extremes, rows)
@@ -125,15 +125,20 @@ def train_steps(
         model = simplify(nnx.merge(definition, params, rest, copy=True))
         moment = None if number is None or course is None else course.moment(number)
         measured = objective.measured(model, images[rows], labels[rows], moment)
-        total = measured.loss + objective.penalty(params)
+        total = measured.loss + objective.penalty(nnx.merge(definition, params, rest))
         return total, (measured._replace(loss=total), nnx.state(model, nnx.Not(nnx.Param)))
 
     def step(state: State, batch: tuple[Array, Array, Array | None]) -> tuple[State, Measured]:
         rows, slot, number = batch
         grads, (measured, rest) = jax.grad(loss, has_aux=True)(state.params, state.rest, rows, number)
-        updates, memory = optimiser.update(grads, state.optimiser, state.params)
+
+        def of(params: nnx.State) -> Array:
+            return loss(params, state.rest, rows, number)[0]
+
+        updates, memory = updated(optimiser, grads, state.optimiser, state.params, measured.loss, of)
         params = optax.apply_updates(state.params, updates)
-        return State(params, rest, memory, *_recorded(state, params, slot)), measured
+        found = kernels(nnx.merge(definition, params, rest), rank=RANKS)
+        return State(params, rest, memory, *_recorded(state, found, slot)), measured
 
     numbers = None if objective.defence is None else jnp.arange(len(order))
     state, measured = lax.scan(step, state, (order, slots, numbers))
@@ -141,9 +146,33 @@ def train_steps(
     return state, measured, after
 
 
-def _recorded(state: State, params: nnx.State, slot: Array) -> tuple[dict[str, Interval], Kernels]:
-    """The extremes and the snapshots of ``state`` with the kernels of ``params`` in them."""
-    found = kernels(params, rank=RANKS)
+def updated(
+    optimiser: optax.GradientTransformation,
+    gradient: nnx.State,
+    memory: optax.OptState,
+    params: nnx.State,
+    value: Float[Array, ""],
+    value_fn: Callable[[nnx.State], Float[Array, ""]],
+) -> tuple[nnx.State, optax.OptState]:
+    """The optimiser's updates and its new memory, the loss given to those that ask for it (``optax.lbfgs``).
+
+    Args:
+        optimiser: any of optax that needs no more than this.
+        gradient: of the loss.
+        memory: of the optimiser.
+        params: the weights.
+        value: the loss.
+        value_fn: the loss of other weights on the same batch.
+    """
+    loss = {"value": value, "grad": gradient, "value_fn": value_fn}
+    try:
+        return optax.with_extra_args_support(optimiser).update(gradient, memory, params, **loss)
+    except TypeError:  # of one that takes none of these, such as optax.contrib.sam
+        return optimiser.update(gradient, memory, params)
+
+
+def _recorded(state: State, found: Kernels, slot: Array) -> tuple[dict[str, Interval], Kernels]:
+    """The extremes and the snapshots of ``state`` with the kernels ``found`` after a step in them."""
     extremes = {
         name: Interval(jnp.minimum(span.low, found[name]), jnp.maximum(span.high, found[name]))
         for name, span in state.extremes.items()

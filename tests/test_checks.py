@@ -6,11 +6,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from flax import nnx
+from flax import linen, nnx
 
 import minmax_jax as mm
 from helpers.filled import filled
-from helpers.refusal import refuses
+from helpers.refusal import refuses, unchecked
 from helpers.small import digits
 from minmax_jax import (
     Conv,
@@ -24,7 +24,7 @@ from minmax_jax import (
     kernels,
     patches,
 )
-from minmax_jax.checks import check_count, check_positive, check_type, is_known, one_of
+from minmax_jax.checks import check_count, check_number, check_positive, check_type, is_known, one_of
 from minmax_jax.convolution import toeplitz
 from minmax_jax.evaluation import map_batches, split_model
 from minmax_jax.fuzziness import MEASURES
@@ -42,15 +42,19 @@ NAN, INF = np.nan, np.inf
 
 def test_what_is_in_range_passes():
     assert one_of("reading", "layer", ("layer", "filter")) == "layer"
-    for got in (1, np.int64(3)):
-        check_count("epochs", got, most=3)
+    for got in (3, np.int64(3), np.uint8(3), np.array(3), jnp.int32(3)):
+        count = check_count("epochs", got, most=3)
+        assert count == 3 and type(count) is int
+    for got in (0.5, np.float16(0.5), np.float64(0.5), np.array(0.5), jnp.bfloat16(0.5)):
+        number = check_number("eps", got, "a number", lambda one: one < 1)
+        assert number == 0.5 and type(number) is float
     check_type("model", 1, int)
     check_positive("p", 1e-9)
 
 
 def test_values_are_unknown_inside_a_transformation():
     seen = []
-    jax.jit(lambda x: seen.append(is_known(x)) or check_positive("x", x) or x)(-1.0)
+    jax.jit(lambda x: seen.append(is_known(x)) or check_positive("x", x))(-1.0)
     assert seen == [False] and is_known(1.0)
 
 
@@ -100,6 +104,7 @@ REFUSALS = [
     (lambda: check_positive("p", 0), "p must be a finite number > 0, got 0"),
     (lambda: check_positive("p", NAN), "p must be a finite number > 0, got nan"),
     (lambda: check_positive("p", INF), "p must be a finite number > 0, got inf"),
+    (lambda: check_positive("p", np.ones(2)), "p must be a finite number > 0, got an array of shape (2,)"),
     # kernels
     (lambda: kernels(lenet(), ["conv3"]), "layers must be a sequence of names out of ['conv1', 'conv2']"),
     (lambda: kernels(lenet(), ["conv1", "dense1"]), "got ['conv1', 'dense1']"),
@@ -163,6 +168,7 @@ REFUSALS = [
         for shape in ((11, 28, 1), (28, 11, 1), (28, 28, 0), (28, 28), (1, 28, 28, 1))
     ],
     (lambda: LeNet(classes=1, rngs=keys()), "classes must be at least 2, got 1"),
+    (lambda: LeNet((1, 28, 28), rngs=keys()), "got (1, 28, 28); give images.transpose(0, 2, 3, 1)"),
     (lambda: lenet()(jnp.zeros((2, 28, 28, 3))), "images must have shape (n, 28, 28, 1), got (2, 28, 28, 3)"),
     (lambda: lenet()(jnp.zeros((28, 28, 1))), "images must have shape (n, 28, 28, 1), got (28, 28, 1)"),
     # objective
@@ -200,6 +206,19 @@ REFUSALS = [
 TYPES = [
     (lambda: check_count("epochs", 1.0), "epochs must be an int, got 1.0"),
     (lambda: check_count("epochs", True), "epochs must be an int, got True"),
+    *[
+        (lambda got=got: check_count("epochs", got), "epochs must be an int, got")
+        for got in (np.True_, np.array(True), np.float64(3), np.array([3]), "3")
+    ],
+    *[
+        (lambda got=got: check_positive("p", got), "p must be a finite number > 0, got")
+        for got in (True, np.True_, "3", 1j, None)
+    ],
+    (lambda: mm.accuracy(LeNet, digits().test), "got the class LeNet; make one, such as LeNet(rngs="),
+    (lambda: kernels(LeNet), "weights must be a model, a state or a pytree, got the class LeNet"),
+    (lambda: kernels(linen.Conv(2, (3, 3))), 'give its variables["params"]'),
+    (lambda: fuzziness(linen.Conv(2, (3, 3))), 'give its variables["params"]'),
+    (lambda: split_model(linen.Dense(2)), "give lambda x: module.apply(variables, x)"),
     (lambda: check_count("epochs", None), "epochs must be an int, got None"),
     (lambda: check_type("model", "x", int), "model must be an int, got a str"),
     (lambda: check_type("rngs", 1, nnx.Rngs), "rngs must be a flax.nnx.rnglib.Rngs, got an int"),
@@ -224,3 +243,38 @@ def test_a_value_out_of_range_is_refused(call, message):
 def test_a_value_of_the_wrong_type_is_refused(call, message):
     with refuses(message, error=TypeError):
         call()
+
+
+def same_definition(one, other):
+    return nnx.graphdef(one) == nnx.graphdef(other)
+
+
+@unchecked()
+def test_counts_of_numpy_do_not_wrap_around():
+    eight = np.uint8(5), np.uint8(5)
+    conv = Conv(np.uint8(1), np.int16(2), eight, padding=np.int8(1), rngs=keys())
+    assert same_definition(conv, Conv(1, 2, (5, 5), padding=1, rngs=keys())) and type(conv.padding) is int
+    assert same_definition(LeNet(np.array([28, 28, 1]), np.int64(10), rngs=keys()), lenet())
+    tile = np.uint8(2), np.uint8(2)
+    np.testing.assert_array_equal(patches(IMAGES, tile, tile=tile), patches(IMAGES, (2, 2), tile=(2, 2)))
+    np.testing.assert_array_equal(
+        convolve(IMAGES, WINDOW, padding=np.array([[0, 1], [1, 0]]), tile=tile),
+        convolve(IMAGES, WINDOW, padding=((0, 1), (1, 0)), tile=(2, 2)),
+    )
+    assert list(kernels(lenet(), rank=np.array([4, 2]))) == list(kernels(lenet(), rank=(4, 2)))
+    assert sign_test(np.int8(100), np.int8(100)) == 1.0
+    test = digits().test
+    assert mm.accuracy(lenet(), test, np.uint8(100)) == mm.accuracy(lenet(), test, 100)
+
+
+@unchecked()
+def test_numbers_of_numpy_count_as_pythons_own():
+    half = np.float16(0.1)
+    mu = np.array([0.3, 0.8])
+    np.testing.assert_array_equal(
+        closed_form(mu, "quadratic", half), closed_form(mu, "quadratic", float(half))
+    )
+    for make in (Objective, lambda p, bound: Objective(0.1, p=p, bound=bound, **FIXED)):
+        options = {"p": np.float32(2.5)} if make is Objective else {"p": np.int64(2), "bound": np.array(0.5)}
+        assert repr(make(**options)) == repr(make(**{name: one.item() for name, one in options.items()}))
+    np.testing.assert_array_equal(amplification(K, np.float16(0.1)), amplification(K, float(half)))

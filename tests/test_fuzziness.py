@@ -13,7 +13,8 @@ from hypothesis.extra import numpy as hnp
 from jax import lax
 
 from helpers.filled import fill, filled
-from minmax_jax import Interval, LeNet, convolve, degree, degrees, fuzziness, interval, memberships
+from helpers.refusal import unchecked
+from minmax_jax import Interval, LeNet, convolve, degree, degrees, fuzziness, interval, kernels, memberships
 from minmax_jax.fuzziness import MEASURES, fuzziness_table, sharpen
 from minmax_jax.intervals import MEMBERSHIPS, READINGS
 
@@ -270,6 +271,21 @@ def test_half_precision_and_mixed_precision_neither_overflow_nor_fail():
     assert fuzziness(jnp.concatenate([half, half[1:2]]), reading="layer") == pytest.approx(0.5)
     mixed = fuzziness([KERNEL, KERNEL.astype(jnp.bfloat16)])
     np.testing.assert_allclose(mixed, fuzziness(KERNEL), atol=0.02)
+
+
+@pytest.mark.parametrize("dtype", [jnp.bfloat16, jnp.float16])
+@unchecked()
+def test_half_precision_has_the_fuzziness_of_the_same_weights_in_float32(dtype):
+    half = KERNEL.astype(dtype)
+    for options in (
+        {},
+        {"reading": "filter"},
+        {"reading": "fixed", "bound": np.float16(9)},
+        {"measure": "yager"},
+    ):
+        assert fuzziness(half, **options) == fuzziness(half.astype(jnp.float32), **options)
+    assert degrees(half).dtype == memberships(half, interval(half)).dtype == jnp.float32
+    np.testing.assert_array_equal(kernels([half])["0"], half)
 
 
 def test_jit_and_vmap_agree_with_eager():

@@ -1,4 +1,6 @@
-"""Convolution kernels are found in any Flax model, by their rank."""
+"""Convolution kernels are found in any Flax model, by their name and rank."""
+
+from functools import partial
 
 import jax
 import jax.numpy as jnp
@@ -7,7 +9,8 @@ import pytest
 from flax import linen, nnx
 
 from helpers.filled import fill, filled
-from minmax_jax import Conv, LeNet, kernels
+from helpers.refusal import refuses
+from minmax_jax import Conv, LeNet, fuzziness, kernels
 from minmax_jax.kernels import RANKS, is_array, named_kernels
 
 pytestmark = pytest.mark.versions
@@ -117,3 +120,54 @@ def test_one_kernel_is_told_from_a_pytree_of_kernels(lenet):
     assert not any(is_array(many) for many in ([array], {"a": array}, model, nnx.state(model)))
     same(named_kernels(np.ones(2)), {"kernel": np.ones(2)})
     same(named_kernels(lenet, ["conv2"]), kernels(lenet, ["conv2"]))
+
+
+class Mixed(nnx.Module):
+    """Parameters of rank 4, of which some are no convolution's."""
+
+    def __init__(self, rngs):
+        self.attention = nnx.MultiHeadAttention(2, 4, rngs=rngs)
+        self.convs = nnx.List([nnx.Conv(4, 4, (3, 3), feature_group_count=4, rngs=rngs)])
+        self.head = nnx.LinearGeneral((28, 28), (2, 5), axis=(1, 2), rngs=rngs)
+        self.own = Own(rngs)
+        self.position = nnx.Param(jnp.linspace(-1, 1, 784).reshape(1, 28, 28, 1))
+        self.product = nnx.Einsum("abcd,cdef->abef", (2, 3, 4, 5), rngs=rngs)
+        self.up = nnx.ConvTranspose(3, 8, (2, 2), transpose_kernel=True, rngs=rngs)
+
+
+class Own(nnx.Module):
+    """A convolution of one's own."""
+
+    def __init__(self, rngs):
+        self.kernel = nnx.Param(jnp.ones((1, 2, 3, 4)))
+
+
+def test_only_convolutions_count_and_dense_layers_of_their_rank_do_not():
+    model = filled(Mixed)
+    found = kernels(model)
+    same(found, kernels(found))
+    assert {name: kernel.shape for name, kernel in found.items()} == {
+        "convs.0": (3, 3, 1, 4),
+        "own": (1, 2, 3, 4),
+        "up": (2, 2, 3, 8),  # the output channels last
+    }
+    assert not set(kernels(model, rank=RANKS)) & {"position"} and {"head", "product"} <= set(
+        kernels(model, rank=RANKS)
+    )
+    with refuses("rank 3", "in a network it is a parameter named kernel"):
+        kernels(model, rank=3)  # those of attention
+    params = nnx.state(model, nnx.Param)  # which does not tell layers apart, but names
+    for weights in (params, nnx.to_pure_dict(params)):
+        assert list(kernels(weights)) == ["convs.0", "head", "own", "product", "up"]
+
+
+def test_filters_of_a_transposed_convolution_are_its_output_channels():
+    layer = filled(partial(nnx.ConvTranspose, 3, 2, (2, 2), transpose_kernel=True))
+    turned = kernels(layer)["kernel"]
+    plain = nnx.ConvTranspose(3, 2, (2, 2), rngs=nnx.Rngs(0))
+    plain.kernel[...] = turned[::-1, ::-1]
+    plain.bias[...] = layer.bias[...]
+    images = jnp.linspace(0, 1, 48).reshape(1, 4, 4, 3)
+    np.testing.assert_allclose(layer(images), plain(images), atol=1e-5)
+    of_both = [float(fuzziness(one, reading="filter")) for one in (layer, plain)]
+    assert of_both[0] == pytest.approx(of_both[1], rel=1e-6)

@@ -11,6 +11,7 @@ from jax import lax
 
 from helpers import small
 from helpers.filled import filled
+from helpers.refusal import unchecked
 from minmax_jax import LeNet
 from minmax_jax.lenet import scaled_tanh
 from minmax_jax.objective import cross_entropy
@@ -167,3 +168,13 @@ def test_real_digits_meet_the_same_ties_as_in_the_native_form(monkeypatch):
 
     native = gradient(True)
     np.testing.assert_allclose(gradient(False), native, rtol=0, atol=1e-5 * abs(native).max())
+
+
+@unchecked()
+def test_all_weights_are_float32_whatever_the_default():
+    with jax.enable_x64(True):
+        model = LeNet(rngs=nnx.Rngs(0))
+        images = jnp.asarray(small.digits().test.images[:2])
+        assert model(images).dtype == jnp.float32
+    assert {leaf.dtype for leaf in jax.tree.leaves(nnx.state(model, nnx.Param))} == {np.dtype(np.float32)}
+    assert small.same_weights(model, small.lenet())

@@ -2,6 +2,7 @@
 
 import math
 
+import jax.numpy as jnp
 import numpy as np
 import pytest
 from hypothesis import given
@@ -9,7 +10,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from scipy import stats
 
-from helpers.refusal import refuses
+from helpers.refusal import refuses, unchecked
 from helpers.small import run
 from minmax_jax.minmax import (
     kurtosis,
@@ -129,3 +130,13 @@ def test_a_random_walk_has_no_direction():
     last = random_walk(many, np.random.default_rng(0))[-1]
     assert last.mean() == pytest.approx(0.5, abs=5e-3)
     assert last.var() == pytest.approx((steps**2).sum(), rel=1e-2)
+
+
+@unchecked()
+def test_half_precision_counts_as_the_same_weights_in_float32():
+    rows = np.random.default_rng(0).normal(size=(4, 3, 3, 1, 8)).astype(jnp.bfloat16)
+    wide = rows.astype(np.float32)
+    np.testing.assert_array_equal(near_zero(rows, np.float16(0.1)), near_zero(wide, float(np.float16(0.1))))
+    walks = (random_walk(one, np.random.default_rng(1)) for one in (rows, wide))
+    np.testing.assert_array_equal(*walks)
+    np.testing.assert_array_equal(kurtosis(rows), kurtosis(wide))

@@ -10,6 +10,7 @@ from hypothesis.extra.numpy import arrays
 
 import minmax_jax as mm
 from helpers.filled import filled
+from helpers.refusal import unchecked
 from minmax_jax.theory import (
     CLOSED,
     amplification,
@@ -118,3 +119,11 @@ def test_the_table_has_a_row_for_each_column_of_each_kernel():
     by_layer = amplifications(k, reading="layer")
     np.testing.assert_allclose(by_layer.cap, float(jnp.abs(k).max()))
     np.testing.assert_allclose(by_layer.energy + by_layer.fuzzy, chosen.worst_case, rtol=1e-5)
+
+
+@unchecked()
+def test_half_precision_counts_as_the_same_weights_in_float32():
+    half = KERNEL.astype(jnp.bfloat16)
+    wide = half.astype(jnp.float32)
+    np.testing.assert_array_equal(amplification(half, 0.1), amplification(wide, 0.1))
+    np.testing.assert_array_equal(amplification_parts(half), amplification_parts(wide))

@@ -10,7 +10,7 @@ from minmax_jax.attacks.ball import Eps, Norm, per_image, size
 from minmax_jax.attacks.inputs import as_key, attack_inputs
 from minmax_jax.attacks.losses import Aim, Loss, least_classes
 from minmax_jax.attacks.selection import Scored, best_of, choose
-from minmax_jax.checks import AnyArray, check_count, is_known
+from minmax_jax.checks import AnyArray, check_count, check_number, plain
 from minmax_jax.evaluation import Model
 
 
@@ -62,7 +62,8 @@ def apgd(
     """
     least = least_classes(loss, targets is not None)
     model, x0, aim, _ = attack_inputs(model, images, labels, eps, norm, targets=targets, least=least)
-    settings = _settings(norm, loss, steps, restarts, rho)
+    eps, restarts = plain(eps), check_count("restarts", restarts)
+    settings = _settings(norm, loss, steps, rho)
 
     def restart(best: Scored, key: Array) -> Scored:
         return apgd_run(model, x0, _start(key, x0, eps, norm), aim, best.score < jnp.inf, eps, settings)
@@ -111,8 +112,9 @@ def apgd_targeted(
     """
     least = least_classes("dlr", targeted=True)
     model, x0, aim, classes = attack_inputs(model, images, labels, eps, norm, least=least)
-    check_count("target_classes", target_classes)
-    settings = _settings(norm, "dlr", steps, restarts, rho, any_class=True)
+    target_classes = check_count("target_classes", target_classes)
+    eps, restarts = plain(eps), check_count("restarts", restarts)
+    settings = _settings(norm, "dlr", steps, rho, any_class=True)
     tried = min(target_classes, classes - 1)
     logits = model(x0)
     ranked = jnp.argsort(logits, axis=1, descending=True)[:, 1 : tried + 1]
@@ -131,14 +133,10 @@ def apgd_targeted(
     return points
 
 
-def _settings(
-    norm: Norm, loss: Loss, steps: int, restarts: int, rho: float, any_class: bool = False
-) -> Settings:
-    check_count("steps", steps)
-    check_count("restarts", restarts)
-    if not is_known(rho) or not 0 <= rho <= 1:
-        raise ValueError(f"rho must be a number in [0, 1], known when the attack is compiled, got {rho}")
-    return Settings(norm, loss, steps, float(rho), any_class)
+def _settings(norm: Norm, loss: Loss, steps: int, rho: float, any_class: bool = False) -> Settings:
+    takes = "a number in [0, 1], known when the attack is compiled"
+    share = check_number("rho", rho, takes, lambda number: 0 <= number <= 1, traced=False)
+    return Settings(norm, loss, check_count("steps", steps), float(share), any_class)
 
 
 def _keys(key: Array | None, number: int) -> Array:

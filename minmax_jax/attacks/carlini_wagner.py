@@ -11,10 +11,10 @@ from jaxtyping import Array, Bool, Float, Int
 
 from minmax_jax.attacks.ball import Eps, Norm, size
 from minmax_jax.attacks.compaction import on_active
-from minmax_jax.attacks.inputs import attack_inputs, check_number
+from minmax_jax.attacks.inputs import attack_inputs
 from minmax_jax.attacks.losses import Aim
 from minmax_jax.attacks.selection import Nearest, choose, within
-from minmax_jax.checks import AnyArray, check_count, is_known
+from minmax_jax.checks import AnyArray, check_count, check_least, check_positive, plain
 from minmax_jax.evaluation import Model
 
 NORMS: tuple[Norm, ...] = ("l2",)
@@ -85,11 +85,11 @@ def carlini_wagner(
     """
     options: Any = {"targets": targets, "norms": NORMS, "needs_eps": False}
     model, x0, aim, _ = attack_inputs(model, images, labels, eps, norm, **options)
-    check_count("binary_search_steps", binary_search_steps)
-    check_count("steps", steps)
-    check_number("confidence", confidence)
-    _check_positive("learning_rate", learning_rate)
-    _check_positive("initial_constant", initial_constant)
+    binary_search_steps = check_count("binary_search_steps", binary_search_steps)
+    steps = check_count("steps", steps)
+    eps, confidence = plain(eps), check_least("confidence", confidence)
+    learning_rate = check_positive("learning_rate", learning_rate)
+    initial_constant = check_positive("initial_constant", initial_constant)
     optimizer = optax.adam(learning_rate)
     stretch = -(-steps // CHECKS)  # of steps between two checks
 
@@ -126,7 +126,7 @@ def carlini_wagner(
         """All of Adam's steps for one constant of each image, and for which of them it found a change."""
         w = jnp.arctanh(INSIDE * (2 * x0 - 1))
         nowhere = jnp.zeros(len(x0), bool)
-        way = Descent(w, jax.vmap(optimizer.init)(w), nowhere, jnp.full(len(x0), jnp.inf), best.distance > 0)
+        way = Descent(w, jax.vmap(optimizer.init)(w), nowhere, jnp.inf * same, best.distance > 0)
 
         def going(state: tuple[Array, Nearest, Descent]) -> Bool[Array, ""]:
             return (state[0] < steps) & state[2].falls.any()
@@ -150,13 +150,8 @@ def carlini_wagner(
         larger = jnp.minimum(10 * constant, LARGEST)
         return (best, jnp.where(jnp.isinf(high), larger, (low + high) / 2), low, high), None
 
-    begun = jnp.where(is_found(model(x0), aim), 0, jnp.full(len(x0), jnp.inf))
+    begun = jnp.where(is_found(model(x0), aim), 0, jnp.full(len(x0), jnp.inf, x0.dtype))
     same = jnp.ones_like(begun)
     bounds = initial_constant * same, 0 * same, jnp.inf * same
     (best, *_), _ = lax.scan(halve, (Nearest(x0, begun), *bounds), length=binary_search_steps)
     return within(best, x0, eps)
-
-
-def _check_positive(name: str, number: Any) -> None:
-    if is_known(number) and not 0 < number < float("inf"):
-        raise ValueError(f"{name} must be a finite number > 0, got {number}")

@@ -9,10 +9,10 @@ from jaxtyping import Array, Float, Int
 from minmax_jax.attacks.ball import Eps, Norm, per_image, size, steepest
 from minmax_jax.attacks.compaction import on_active
 from minmax_jax.attacks.hyperplane import differences, distance, nearest_face, other_classes
-from minmax_jax.attacks.inputs import attack_inputs, check_number
+from minmax_jax.attacks.inputs import attack_inputs
 from minmax_jax.attacks.losses import Aim
 from minmax_jax.attacks.selection import Nearest, choose, within
-from minmax_jax.checks import AnyArray, check_count
+from minmax_jax.checks import AnyArray, check_count, check_least, plain
 from minmax_jax.evaluation import Model
 
 NORMS: tuple[Norm, ...] = ("l2", "linf")
@@ -60,9 +60,9 @@ def deepfool(
     ``1 + overshoot`` times the distance to the nearest face.
     """
     model, x0, aim, classes = attack_inputs(model, images, labels, eps, norm, norms=NORMS, needs_eps=False)
-    check_count("steps", steps)
-    check_count("candidates", candidates, 2)
-    check_number("overshoot", overshoot)
+    steps = check_count("steps", steps)
+    candidates = check_count("candidates", candidates, 2)
+    eps, overshoot = plain(eps), check_least("overshoot", overshoot)
     logits = model(x0)
     others = other_classes(logits, aim.labels, min(candidates, classes) - 1)
 

@@ -16,7 +16,7 @@ from minmax_jax.attacks.hyperplane import other_classes
 from minmax_jax.attacks.inputs import as_key, attack_inputs
 from minmax_jax.attacks.losses import Aim
 from minmax_jax.attacks.selection import Nearest, within
-from minmax_jax.checks import AnyArray, check_count
+from minmax_jax.checks import AnyArray, check_count, plain
 from minmax_jax.evaluation import Model
 
 # Twice the largest distance of random starts, where no eps sets it: the reference's.
@@ -80,7 +80,7 @@ def fab(
     options: Any = {"targets": targets, "needs_eps": False}
     model, x0, aim, classes = attack_inputs(model, images, labels, eps, norm, **options)
     walk = Walk(model, norm, steps, alpha_max, eta, beta)
-    check_count("restarts", restarts)
+    eps, restarts = plain(eps), check_count("restarts", restarts)
     logits = model(x0)
     others = other_classes(logits, aim.labels, classes - 1)
     rounds = jnp.broadcast_to(others[None], (restarts, *others.shape))
@@ -133,8 +133,8 @@ def fab_targeted(
     """
     model, x0, aim, classes = attack_inputs(model, images, labels, eps, norm, needs_eps=False)
     walk = Walk(model, norm, steps, alpha_max, eta, beta)
-    check_count("restarts", restarts)
-    check_count("target_classes", target_classes)
+    eps, restarts = plain(eps), check_count("restarts", restarts)
+    target_classes = check_count("target_classes", target_classes)
     logits = model(x0)
     others = other_classes(logits, aim.labels, min(target_classes, classes - 1))
     rounds = jnp.tile(others.T[:, :, None], (restarts, 1, 1))  # so that more restarts are never worse

@@ -10,10 +10,9 @@ from jaxtyping import Array, Float
 
 from minmax_jax.attacks.ball import Eps, Norm, per_image, size
 from minmax_jax.attacks.hyperplane import differences, nearest_face, smallest_change
-from minmax_jax.attacks.inputs import check_number
 from minmax_jax.attacks.losses import Aim
 from minmax_jax.attacks.selection import Nearest, choose
-from minmax_jax.checks import check_count, is_known
+from minmax_jax.checks import check_count, check_least, check_number
 from minmax_jax.evaluation import Model
 
 ROUNDING = 1e-5  # of the largest logit: logits may differ by this much in batches of another size
@@ -46,12 +45,16 @@ class Walk:
     beta: Eps
 
     def __post_init__(self) -> None:
-        check_count("steps", self.steps)
-        check_number("eta", self.eta, 1)
-        if is_known(self.alpha_max) and not 0 <= self.alpha_max <= 1:
-            raise ValueError(f"alpha_max must be a number in [0, 1], got {self.alpha_max}")
-        if is_known(self.beta) and not 0 <= self.beta < 1:
-            raise ValueError(f"beta must be a number in [0, 1), got {self.beta}")
+        checked = {
+            "steps": check_count("steps", self.steps),
+            "alpha_max": check_number(
+                "alpha_max", self.alpha_max, "a number in [0, 1]", lambda number: 0 <= number <= 1
+            ),
+            "eta": check_least("eta", self.eta, 1),
+            "beta": check_number("beta", self.beta, "a number in [0, 1)", lambda number: 0 <= number < 1),
+        }
+        for name, value in checked.items():
+            object.__setattr__(self, name, value)
 
     def __call__(
         self,

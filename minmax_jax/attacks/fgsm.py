@@ -7,7 +7,7 @@ from minmax_jax.attacks.ball import Eps, Norm, project, stepped
 from minmax_jax.attacks.inputs import attack_inputs
 from minmax_jax.attacks.losses import value_and_ascent
 from minmax_jax.attacks.selection import choose
-from minmax_jax.checks import AnyArray
+from minmax_jax.checks import AnyArray, plain
 from minmax_jax.evaluation import Model
 
 
@@ -43,6 +43,7 @@ def fgsm(
     Identity: exact worst case on a linear two-class model; in "l2", away from the box.
     """
     model, x0, aim, _ = attack_inputs(model, images, labels, eps, norm, targets=targets)
+    eps = plain(eps)
 
     def look(logits: Array) -> tuple[Array, Array]:
         return aim.loss("ce")(logits), aim.is_reached(logits)

@@ -1,17 +1,17 @@
 """What attacks are given: the model in evaluation mode, images, labels and targets, all checked."""
 
+from functools import partial
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from flax.errors import TraceContextError
-from jaxtyping import Array, Float, Int
+from jaxtyping import Array, Float, Float32, Int, Int32
 
 from minmax_jax.attacks.ball import NORMS, Norm
 from minmax_jax.attacks.losses import Aim
-from minmax_jax.checks import AnyArray, is_known, one_of
-from minmax_jax.evaluation import Model, merge_model, split_model
+from minmax_jax.checks import AnyArray, check_number, instead_of_labels, is_known, kind, one_of
+from minmax_jax.evaluation import Model, abstract_logits, logits_of, merge_model, split_model
 
 DETERMINISTIC = "attacks need a model that gives the same logits each time"
 
@@ -27,8 +27,10 @@ def attack_inputs(
     norms: tuple[Norm, ...] = NORMS,
     least: int = 2,
     needs_eps: bool = True,
-) -> tuple[Model, Float[Array, "n h w c"], Aim, int]:
+) -> tuple[Model, Float32[Array, "n h w c"], Aim, int]:
     """What every attack begins with: the model to attack, images, aim, and the number of classes.
+
+    Attacks compute in float32, whatever is given: images and logits come out in it (see ``logits_of``).
 
     Args:
         model: any callable from images to logits; a Flax module comes back in evaluation mode.
@@ -48,7 +50,9 @@ def attack_inputs(
     evaluated = merge_model(*split_model(model))
     options: Any = {"targets": targets, "least_classes": least, "needs_eps": needs_eps}
     x0, truth, classes = checked(evaluated, images, labels, eps, norm, **options)
-    return evaluated, x0, Aim(truth, None if targets is None else jnp.asarray(targets)), classes
+    if jax.eval_shape(evaluated, x0).dtype != jnp.float32:
+        evaluated = partial(logits_of, evaluated)
+    return evaluated, x0, Aim(truth, None if targets is None else jnp.asarray(targets, jnp.int32)), classes
 
 
 def as_key(key: Array | None) -> Array:
@@ -56,20 +60,11 @@ def as_key(key: Array | None) -> Array:
     return jax.random.key(0) if key is None else key
 
 
-def check_number(name: str, number: Any, least: float = 0) -> None:
-    """Raise ValueError for a number that is not finite or below ``least``, where it is known."""
-    if is_known(number) and not least <= number < float("inf"):
-        raise ValueError(f"{name} must be a finite number >= {least}, got {number}")
-
-
 def check_eps(eps: Any, norm: Norm) -> None:
-    """Raise ValueError unless ``eps`` is one radius, in [0, 1] in "linf" and >= 0 in other norms."""
-    kind = "[0, 1]" if norm == "linf" else "[0, inf)"
-    if isinstance(eps, bool) or not isinstance(eps, int | float | np.number | np.ndarray | jax.Array):
-        raise TypeError(f"eps must be one radius in {kind}, in pixel units of [0, 1], got {eps!r}")
-    most = 1 if norm == "linf" else float(jnp.finfo(jnp.float32).max)
-    if jnp.ndim(eps) != 0 or (is_known(eps) and not 0 <= float(eps) <= most):
-        raise ValueError(f"eps must be one radius in {kind}, in pixel units of [0, 1], got {eps}")
+    """Raise an error unless ``eps`` is one radius, in [0, 1] in "linf" and >= 0 in other norms."""
+    most, ends = (1, "[0, 1]") if norm == "linf" else (float(jnp.finfo(jnp.float32).max), "[0, inf)")
+    takes = f"one radius in {ends}, in pixel units of [0, 1]"
+    check_number("eps", eps, takes, lambda radius: 0 <= radius <= most)
 
 
 def as_radii(eps: Any) -> list[float]:
@@ -81,24 +76,15 @@ def as_radii(eps: Any) -> list[float]:
 
 
 def count_classes(model: Model, images: Float[AnyArray, "n h w c"]) -> int:
-    """Number of logits of a model. Raises ValueError where its output is not (n, classes)."""
-    try:
-        shape = jax.eval_shape(model, images).shape
-    except TraceContextError as error:  # of a Flax module that draws random numbers, say
-        raise ValueError(f"model changes its own state when it is called; {DETERMINISTIC}") from error
-    if len(shape) != 2 or shape[0] != images.shape[0] or shape[1] < 2:
-        n = images.shape[0]
-        raise ValueError(
-            f"model must return logits of shape ({n}, two or more classes) for {n} images, got {shape}"
-        )
-    return shape[1]
+    """Number of logits of a model. Raises the errors of ``logits_of``, without computing logits."""
+    return abstract_logits(model, images).shape[1]
 
 
 def check_logits(model: Model, images: Float[AnyArray, "n h w c"]) -> None:
     """Raise ValueError for logits that are not finite, or not the same twice, where they are known."""
     if not is_known(images):
         return
-    x = jnp.asarray(images)
+    model, x = partial(logits_of, model), jnp.asarray(images)
     finite = jnp.isfinite(model(x)).all()
     if not is_known(finite):  # images known outside a jitted function
         return
@@ -118,8 +104,8 @@ def checked(
     targets: Int[AnyArray, "..."] | None = None,
     least_classes: int = 2,
     needs_eps: bool = True,
-) -> tuple[Float[Array, "n h w c"], Int[Array, " n"], int]:
-    """Images and labels as jax arrays, fit for an attack of radius eps, and the number of classes.
+) -> tuple[Float32[Array, "n h w c"], Int32[Array, " n"], int]:
+    """Images in float32 and labels, fit for an attack of radius eps, and the number of classes.
 
     Shapes are always checked, values only where they are known: outside jit.
 
@@ -139,14 +125,18 @@ def checked(
         TypeError: for images that are not floats, labels that are not integers, or an eps that is no number.
     """
     one_of("norm", norm, NORMS)
+    for name, array in (("images", images), ("labels", labels), ("targets", targets)):
+        if array is not None or name != "targets":
+            _check_array(name, array)
     if jnp.ndim(images) != 4 or 0 in jnp.shape(images) or jnp.shape(labels) != jnp.shape(images)[:1]:
         raise ValueError(
             "images must have shape (n, h, w, c), at least one, and labels (n,), "
-            f"got {jnp.shape(images)} and {jnp.shape(labels)}"
+            f"got {jnp.shape(images)} and {jnp.shape(labels)}{_instead(images, labels)}"
         )
     kinds = jnp.result_type(images), jnp.result_type(labels)
     if not (jnp.issubdtype(kinds[0], jnp.floating) and jnp.issubdtype(kinds[1], jnp.integer)):
-        raise TypeError(f"images must be floats and labels integers, got {kinds[0]} and {kinds[1]}")
+        cure = _instead(images, labels)
+        raise TypeError(f"images must be floats and labels integers, got {kinds[0]} and {kinds[1]}{cure}")
     if needs_eps or eps is not None:
         check_eps(eps, norm)
     inside = ((images >= 0) & (images <= 1)).all()
@@ -155,14 +145,36 @@ def checked(
         raise ValueError(
             f"images must be in [0, 1], got values from {jnp.min(images):g} to {jnp.max(images):g}{cure}"
         )
-    classes = count_classes(model, images)
+    x0 = jnp.asarray(images, jnp.float32)
+    classes = count_classes(model, x0)
     if classes < least_classes:
         raise ValueError(f"model must have at least {least_classes} classes for this attack, got {classes}")
     for name, numbers in (("labels", labels), ("targets", targets)):
         if numbers is not None:
             check_numbers(name, numbers, jnp.shape(labels), classes)
-    check_logits(model, jnp.asarray(images))
-    return jnp.asarray(images), jnp.asarray(labels), classes
+    check_logits(model, x0)
+    return x0, jnp.asarray(labels, jnp.int32), classes
+
+
+def _check_array(name: str, array: Any) -> None:
+    if not isinstance(array, AnyArray):
+        raise TypeError(
+            f"{name} must be an array of NumPy or JAX, got {kind(array)}; give np.asarray({name})"
+        )
+    if array.dtype.kind in "OUSMm":  # of which jax itself would only say that it knows no such type
+        cure = "; give np.stack(images)" if name == "images" else instead_of_labels(array, name)
+        raise TypeError(f"{name} must be an array of numbers, got {array.dtype}{cure}")
+
+
+def _instead(images: Any, labels: Any) -> str:
+    """What to give instead of images or labels of another type or shape, as far as that is plain."""
+    if jnp.issubdtype(images.dtype, jnp.integer):
+        return "; give images / 255 for bytes"
+    if jnp.ndim(images) == 3:
+        return "; give images[..., None] for grey images, images[None] for a single one"
+    if jnp.ndim(labels) != 1 or not jnp.issubdtype(labels.dtype, jnp.integer):
+        return instead_of_labels(labels)
+    return ""
 
 
 def check_numbers(name: str, numbers: Any, shape: tuple[int, ...], classes: int) -> None:
@@ -170,7 +182,7 @@ def check_numbers(name: str, numbers: Any, shape: tuple[int, ...], classes: int)
     if jnp.shape(numbers) != shape or not jnp.issubdtype(jnp.result_type(numbers), jnp.integer):
         raise ValueError(
             f"{name} must be integers of shape {shape}, "
-            f"got {jnp.result_type(numbers)} of shape {jnp.shape(numbers)}"
+            f"got {jnp.result_type(numbers)} of shape {jnp.shape(numbers)}{instead_of_labels(numbers, name)}"
         )
     named = ((numbers >= 0) & (numbers < classes)).all()
     if is_known(named) and not bool(named):

@@ -5,10 +5,10 @@ from jax import lax
 from jaxtyping import Array, Float, Int
 
 from minmax_jax.attacks.ball import Eps, Norm, level, per_image, project, size, stepped
-from minmax_jax.attacks.inputs import attack_inputs, check_number
+from minmax_jax.attacks.inputs import attack_inputs
 from minmax_jax.attacks.losses import ascent
 from minmax_jax.attacks.selection import Scored, better
-from minmax_jax.checks import AnyArray, check_count
+from minmax_jax.checks import AnyArray, check_count, check_least, plain
 from minmax_jax.evaluation import Model
 
 NORMS: tuple[Norm, ...] = ("linf", "l2")
@@ -55,11 +55,9 @@ def momentum(
     Identity: with decay 0 it is PGD of the same steps without a random start.
     """
     model, x0, aim, _ = attack_inputs(model, images, labels, eps, norm, targets=targets, norms=NORMS)
-    check_count("steps", steps)
-    if step_size is not None:
-        check_number("step_size", step_size)
-    check_number("decay", decay)
-    stride = eps / steps if step_size is None else step_size
+    steps = check_count("steps", steps)
+    eps, decay = plain(eps), check_least("decay", decay)
+    stride = eps / steps if step_size is None else check_least("step_size", step_size)
 
     def step(state: tuple[Array, Array], _: None) -> tuple[tuple[Array, Array], None]:
         x, memory = state

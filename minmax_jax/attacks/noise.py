@@ -7,7 +7,7 @@ from jaxtyping import Array, Float, Int
 from minmax_jax.attacks.ball import Eps, Norm, per_image, project, size
 from minmax_jax.attacks.inputs import as_key, attack_inputs
 from minmax_jax.attacks.selection import Scored, best_of
-from minmax_jax.checks import AnyArray, check_count
+from minmax_jax.checks import AnyArray, check_count, plain
 from minmax_jax.evaluation import Model
 
 
@@ -45,7 +45,7 @@ def noise(
     Identity: never worse than no attack; with more tries never weaker for the same key.
     """
     model, x0, aim, _ = attack_inputs(model, images, labels, eps, norm, targets=targets)
-    check_count("tries", tries)
+    eps, tries = plain(eps), check_count("tries", tries)
     start = as_key(key)
 
     def score(x: Array) -> Array:

@@ -13,7 +13,7 @@ from minmax_jax.attacks.inputs import as_key, attack_inputs
 from minmax_jax.attacks.losses import Aim
 from minmax_jax.attacks.selection import Scored, best_of, better
 from minmax_jax.attacks.square_proposals import proposals
-from minmax_jax.checks import AnyArray, check_count, one_of
+from minmax_jax.checks import AnyArray, check_count, check_number, one_of, plain
 from minmax_jax.evaluation import Model
 
 SquareLoss = Literal["margin", "ce"]
@@ -68,10 +68,10 @@ def square(
     """
     one_of("loss", loss, get_args(SquareLoss))
     model, x0, aim, _ = attack_inputs(model, images, labels, eps, norm, targets=targets)
-    check_count("queries", queries)
-    check_count("restarts", restarts)
-    if not 0 < p_init <= 1:
-        raise ValueError(f"p_init must be a share of the image in (0, 1], got {p_init}")
+    eps, queries = plain(eps), check_count("queries", queries)
+    restarts = check_count("restarts", restarts)
+    takes = "a share of the image in (0, 1]"
+    p_init = check_number("p_init", p_init, takes, lambda share: 0 < share <= 1, traced=False)
     start, propose, draws = proposals(norm, x0.shape[1:], eps, queries, p_init, stretched)
 
     def score(x: Array, aim: Aim) -> Float[Array, " n"]:

@@ -103,7 +103,7 @@ def verified(
             f"methods must be a sequence of different names out of {list(BATCH)}, got {methods!r}"
         )
     if batch_size is not None:
-        check_count("batch_size", batch_size)
+        batch_size = check_count("batch_size", batch_size)
     first = slice(0, BATCH["ibp"])  # enough to tell shapes and classes; a split's images are in [0, 1]
     _, _, classes = checked(model, data.images[first], data.labels[first], 0.0)
     check_numbers("labels", data.labels, data.labels.shape, classes)

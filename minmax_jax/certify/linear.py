@@ -73,7 +73,7 @@ class MeanPool(Linear):
     @property
     def shift(self) -> Float[Array, "1 1 1 1 1 1"]:  # type: ignore[override]
         """Nothing is added."""
-        return jnp.zeros((1, 1, 1, 1, 1, 1))
+        return jnp.zeros((1, 1, 1, 1, 1, 1), jnp.float32)
 
     def weigh(self, x: Float[Array, "..."]) -> Float[Array, "..."]:
         """The mean of each window."""
@@ -97,7 +97,7 @@ class Flatten(Linear):
     @property
     def shift(self) -> Float[Array, "1 1"]:  # type: ignore[override]
         """Nothing is added."""
-        return jnp.zeros((1, 1))
+        return jnp.zeros((1, 1), jnp.float32)
 
     def weigh(self, x: Float[Array, "..."]) -> Float[Array, "k n"]:
         """The pixels of each image in a row."""

@@ -13,7 +13,7 @@ from minmax_jax.certify.bounds import Bounds, least
 from minmax_jax.certify.linear import Dense
 from minmax_jax.certify.network import Relaxation, box, layers_of
 from minmax_jax.certify.passes import backward, forward, refined
-from minmax_jax.checks import AnyArray, check_type, is_known, one_of
+from minmax_jax.checks import AnyArray, check_type, is_known, one_of, plain
 from minmax_jax.lenet import LeNet
 
 Method = Literal["ibp", "crown-ibp", "crown", "combined"]
@@ -42,7 +42,7 @@ def interval_bounds(
     ordered = jnp.all(low <= high)
     if is_known(ordered) and not bool(ordered):
         raise ValueError("low must be at most high in every pixel, got a low end above its high end, or NaN")
-    return _interval_bounds(*nnx.split(model), jnp.asarray(low), jnp.asarray(high))
+    return _interval_bounds(*nnx.split(model), *(jnp.asarray(end, jnp.float32) for end in (low, high)))
 
 
 @partial(jax.jit, static_argnames="definition")
@@ -99,7 +99,7 @@ def margin_bounds(
     one_of("method", method, METHODS)
     one_of("relaxation", relaxation, get_args(Relaxation))
     x, y, _ = checked(model, images, labels, eps)
-    return _margin_bounds(*nnx.split(model), x, y, eps, method, relaxation)
+    return _margin_bounds(*nnx.split(model), x, y, plain(eps), method, relaxation)
 
 
 @partial(jax.jit, static_argnames=("definition", "method", "relaxation"))

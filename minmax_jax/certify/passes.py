@@ -86,10 +86,12 @@ def _seen(bounds: Bounds, place: Array, outputs: tuple[int, int]) -> Bounds:
 def _ends(layers: Layers, inputs: list[Bounds], shape: tuple[int, ...]) -> Bounds:
     """Least and greatest value of each of the outputs, which have a ``shape`` for one image."""
     count = math.prod(shape)
-    one = jnp.eye(count).reshape(*shape, count, 1)  # one for all images, until bounds make them differ
+    one = jnp.eye(count, dtype=jnp.float32).reshape(
+        *shape, count, 1
+    )  # one for all images, until bounds make them differ
 
     def lowest(sign: Array) -> Array:
-        return backward(layers, inputs, sign * one, jnp.zeros((count, 1)))
+        return backward(layers, inputs, sign * one, jnp.zeros((count, 1), jnp.float32))
 
-    low, negative = lax.map(lowest, jnp.array([1.0, -1.0]))
+    low, negative = lax.map(lowest, jnp.array([1.0, -1.0], jnp.float32))
     return Bounds(low, -negative)

@@ -8,6 +8,8 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float32, Int32, UInt8
 
+from minmax_jax.checks import instead_of_labels
+
 CHUNK = 2000  # images converted at a time
 
 
@@ -91,17 +93,29 @@ def _lock(array: np.ndarray) -> None:
         owner = owner.base
 
 
+def _array(name: str, given: Any) -> np.ndarray:
+    """What is given, as NumPy reads it."""
+    try:
+        return np.asarray(given)
+    except Exception as error:  # rows of different lengths, or a tensor that needs a gradient
+        raise TypeError(
+            f"{name} must be one array, of NumPy or of a kind that NumPy reads, got {error}"
+        ) from error
+
+
 def _images(images: Any) -> np.ndarray:
-    images = np.asarray(images)
+    images = _array("images", images)
     if images.dtype != np.float32:
         raise TypeError(
             f"images must be float32 in [0, 1], got {images.dtype}; convert bytes by "
-            "images.astype(np.float32) / np.float32(255), other floats by images.astype(np.float32)"
+            "images.astype(np.float32) / np.float32(255), other floats by images.astype(np.float32), "
+            "a column of arrays by np.stack(images)"
         )
     if images.ndim != 4 or not images.size:
         raise ValueError(
             f"images must have shape (n, height, width, channels), none 0, got {images.shape}; "
-            "give grey images a channel axis by images[..., None]"
+            "give grey images a channel axis by images[..., None], and rows of pixels their height and width "
+            "by images.reshape(-1, height, width, channels)"
         )
     images = _freeze(images)
     low, high = images.min(), images.max()
@@ -111,14 +125,17 @@ def _images(images: Any) -> np.ndarray:
 
 
 def _labels(labels: Any) -> np.ndarray:
-    labels = np.asarray(labels)
+    labels = _array("labels", labels)
     if not np.issubdtype(labels.dtype, np.integer):
-        raise TypeError(f"labels must be integers, the class numbers, got {labels.dtype}")
+        cure = instead_of_labels(labels)
+        raise TypeError(f"labels must be integers, the class numbers, got {labels.dtype}{cure}")
     if labels.ndim != 1 or not labels.size:
-        raise ValueError(f"labels must have shape (n,) with n at least 1, got {labels.shape}")
+        cure = instead_of_labels(labels)
+        raise ValueError(f"labels must have shape (n,) with n at least 1, got {labels.shape}{cure}")
     low, high = int(labels.min()), int(labels.max())
     if low < 0 or high > np.iinfo(np.int32).max:
-        raise ValueError(f"labels must be class numbers from 0 on, got values from {low} to {high}")
+        cure = instead_of_labels(labels)
+        raise ValueError(f"labels must be class numbers from 0 on, got values from {low} to {high}{cure}")
     return _freeze(labels.astype(np.int32, copy=False))
 
 

@@ -1,6 +1,7 @@
 """Adversarial training, with many steps or with one."""
 
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from jax import lax
@@ -10,7 +11,7 @@ from minmax_jax.attacks.ball import Eps, Norm, random_point
 from minmax_jax.attacks.losses import Aim, LossOfLogits
 from minmax_jax.attacks.pgd import ascend
 from minmax_jax.defences.hyperparameters import Number, check_ball, ramp
-from minmax_jax.evaluation import Model, merge_model, split_model
+from minmax_jax.evaluation import Model, logits_of, merge_model, split_model
 from minmax_jax.objective import Measured, cross_entropy, register_pytree
 
 
@@ -62,7 +63,7 @@ class Adversarial:
         first = random_point(key, images, eps, self.norm) if self.random_start else images
         loss = Aim(labels).loss("ce")
         attacked = worst_images(frozen(model), first, images, eps, self.norm, loss, self.steps, self.stride)
-        logits = model(attacked)
+        logits = logits_of(model, attacked)
         fit = cross_entropy(logits, labels)
         return Measured(fit, fit, (logits.argmax(-1) == labels).mean())
 
@@ -96,7 +97,7 @@ def fast_adversarial(
 def frozen(model: Any) -> Model:
     """The model in evaluation mode, with weights that no gradient reaches: the one that is attacked."""
     definition, weights = split_model(model)
-    return merge_model(definition, lax.stop_gradient(weights))
+    return partial(logits_of, merge_model(definition, lax.stop_gradient(weights)))
 
 
 def worst_images(

@@ -2,13 +2,11 @@
 
 from typing import Any
 
-import jax
 import jax.numpy as jnp
-import numpy as np
 from jaxtyping import Array, Float
 
 from minmax_jax.attacks.ball import NORMS
-from minmax_jax.checks import check_count, is_known, one_of
+from minmax_jax.checks import check_count, check_number, is_known, one_of
 
 Number = float | Float[Array, ""]
 
@@ -23,31 +21,25 @@ def ramp(start: Number, stop: Number, over: Number, progress: Number) -> Float[A
     return jnp.where(progress < over, start + (stop - start) * share, stop)
 
 
-def check_number(defence: Any, name: str, most: float = float("inf"), what: str = "number") -> None:
+def check_field(defence: Any, name: str, most: float = float("inf"), what: str = "number") -> None:
     """Turn a field into a float; raise TypeError or ValueError unless it is a number from 0 to ``most``."""
-    value = getattr(defence, name)
-    wanted = f"a finite {what} >= 0" if most == float("inf") else f"a {what} in [0, {most:g}]"
-    if isinstance(value, bool) or not isinstance(value, int | float | np.number | np.ndarray | jax.Array):
-        raise TypeError(f"{name} must be {wanted}, got {value!r}")
-    if np.ndim(value) != 0:
-        raise ValueError(f"{name} must be {wanted}, got an array of shape {np.shape(value)}")
-    if is_known(value):
-        object.__setattr__(defence, name, float(value))
-        if not 0 <= value <= most or not np.isfinite(value):
-            raise ValueError(f"{name} must be {wanted}, got {value}")
+    takes = f"a finite {what} >= 0" if most == float("inf") else f"a {what} in [0, {most:g}]"
+    got = getattr(defence, name)
+    number = check_number(name, got, takes, lambda value: 0 <= value <= most and value < float("inf"))
+    object.__setattr__(defence, name, float(number) if is_known(number) else number)
 
 
 def check_ball(defence: Any) -> None:
     """Check the fields that all attacks of training have: norm, eps, start, warmup, steps and stride."""
     one_of("norm", defence.norm, NORMS)
     check_radius(defence, 1 if defence.norm == "linf" else float("inf"))
-    check_count("steps", defence.steps)
+    object.__setattr__(defence, "steps", check_count("steps", defence.steps))
     if defence.stride is not None:
-        check_number(defence, "stride", what="step length")
+        check_field(defence, "stride", what="step length")
 
 
 def check_radius(defence: Any, most: float = 1) -> None:
     """Check the radius and its schedule."""
     for name in ("eps", "start"):
-        check_number(defence, name, most, "radius")
-    check_number(defence, "warmup", 1, "share of the run")
+        check_field(defence, name, most, "radius")
+    check_field(defence, "warmup", 1, "share of the run")

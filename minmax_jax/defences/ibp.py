@@ -6,7 +6,8 @@ from typing import Any
 from jaxtyping import Array, Float, Int
 
 from minmax_jax.certify import margin_bounds
-from minmax_jax.defences.hyperparameters import Number, check_number, check_radius, ramp
+from minmax_jax.defences.hyperparameters import Number, check_field, check_radius, ramp
+from minmax_jax.evaluation import logits_of
 from minmax_jax.objective import Measured, cross_entropy, register_pytree
 
 
@@ -41,7 +42,7 @@ class IBP:
 
     def __post_init__(self) -> None:
         check_radius(self)
-        check_number(self, "kappa", 1, "share of the clean images' cross-entropy")
+        check_field(self, "kappa", 1, "share of the clean images' cross-entropy")
 
     def __call__(
         self,
@@ -55,7 +56,7 @@ class IBP:
         eps = ramp(self.start, self.eps, self.warmup, progress)
         share = ramp(1.0, self.kappa, self.warmup, progress)
         worst = -margin_bounds(model, images, labels, eps, "ibp")
-        fit = cross_entropy(model(images), labels)
+        fit = cross_entropy(logits_of(model, images), labels)
         loss = share * fit + (1 - share) * cross_entropy(worst, labels)
         return Measured(loss, fit, (worst.argmax(-1) == labels).mean())
 

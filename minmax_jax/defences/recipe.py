@@ -65,8 +65,8 @@ def recipe(
     """
     one_of("name", name, get_args(Name))
     check_type("data", data, Dataset)
-    check_count("epochs", epochs)
-    check_count("batch_size", batch_size, most=len(data.train))
+    epochs = check_count("epochs", epochs)
+    batch_size = check_count("batch_size", batch_size, most=len(data.train))
     return {
         "objective": Objective(defence=DEFENCES[name](eps), **objective),
         "optimiser": optimiser(epochs * (len(data.train) // batch_size)),

@@ -8,8 +8,8 @@ from jaxtyping import Array, Float, Int
 
 from minmax_jax.attacks.ball import Norm, project
 from minmax_jax.defences.adversarial import frozen, worst_images
-from minmax_jax.defences.hyperparameters import Number, check_ball, check_number, ramp
-from minmax_jax.evaluation import Model
+from minmax_jax.defences.hyperparameters import Number, check_ball, check_field, ramp
+from minmax_jax.evaluation import Model, logits_of
 from minmax_jax.objective import Measured, cross_entropy, register_pytree
 
 NOISE = 1e-3  # deviation of the start about the image, where the divergence has no gradient
@@ -54,7 +54,7 @@ class TRADES:
 
     def __post_init__(self) -> None:
         check_ball(self)
-        check_number(self, "beta")
+        check_field(self, "beta")
 
     def __call__(
         self,
@@ -79,7 +79,7 @@ class TRADES:
             self.steps,
             self.stride,
         )
-        clean, other = model(images), model(attacked)
+        clean, other = logits_of(model, images), logits_of(model, attacked)
         fit = cross_entropy(clean, labels)
         loss = fit + self.beta * divergence(clean, other).mean()
         return Measured(loss, fit, (other.argmax(-1) == labels).mean())

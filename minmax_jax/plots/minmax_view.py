@@ -45,7 +45,7 @@ class MinMaxView(View):
         """
         one_of("measure", measure, MEASURES)
         last = history.sizes["snapshot"] - 1
-        check_count("snapshot", snapshot, -1 - last, last)
+        snapshot = check_count("snapshot", snapshot, -1 - last, last)
         if history is not self.history:  # compared as they are, values would take long
             self.history, self._drawn = history, None
         choice = (layer, reading, membership, measure)

@@ -66,7 +66,7 @@ def trajectories(history: "xr.Dataset", layer: str | None = None, weights: int =
 
     Darker lines moved farther. The paths show only the recorded snapshots.
     """
-    check_count("weights", weights)
+    weights = check_count("weights", weights)
     name = layer_name(history, layer)
     paths = history[f"kernel_{name}"].values.reshape(history.sizes["snapshot"], -1)
     moves = np.abs(paths[-1] - paths[0])

@@ -3,7 +3,7 @@
 import numpy as np
 from jaxtyping import Bool, Float
 
-from minmax_jax.checks import check_count
+from minmax_jax.checks import check_count, check_number
 
 RESAMPLES = 1000
 LEVEL = 0.95
@@ -39,9 +39,8 @@ def bootstrap_interval(
     Identity: ``scipy.stats.bootstrap(method="percentile")`` with the same generator, which however needs two
     values or more in a row.
     """
-    check_count("resamples", resamples)
-    if not 0 < level < 1:
-        raise ValueError(f"level must be in (0, 1), got {level}")
+    resamples = check_count("resamples", resamples)
+    level = check_number("level", level, "in (0, 1)", lambda share: 0 < share < 1)
     n = np.shape(values)[-1]
     if not n:
         raise ValueError(f"values must not be empty, got shape {np.shape(values)}")

@@ -74,7 +74,7 @@ def masking(
     Sources: Athalye et al. 2018, section 3.1; Carlini et al. 2019; the checks of Croce and Hein's AutoAttack.
     """
     one_of("norm", norm, get_args(MaskingNorm))
-    check_count("seed", seed, **SEEDS)
+    seed, batch_size = check_count("seed", seed, **SEEDS), check_count("batch_size", batch_size)
     if not isinstance(others, list | tuple):
         raise TypeError(f"others must be a list of models for the same images, got a {type(others).__name__}")
     radius = _one_radius(eps, norm)

@@ -9,8 +9,8 @@ import numpy as np
 from jaxtyping import Array, Float, Int
 
 from minmax_jax.attacks.registry import Attack, call, select
-from minmax_jax.checks import SEEDS, AnyArray, check_count
-from minmax_jax.evaluation import Model, merge_model, split_model
+from minmax_jax.checks import SEEDS, AnyArray, check_count, check_number
+from minmax_jax.evaluation import Model, hashable, logits_of, merge_model, split_model
 
 
 def attack_one(
@@ -40,29 +40,27 @@ def attack_one(
     Identity: ``mm.attacks.NAMED[attack].function`` on a batch of one.
     """
     (chosen,) = select([attack] if isinstance(attack, str) else {"own": attack}, "linf").values()
-    check_count("seed", seed, **SEEDS)
+    seed = check_count("seed", seed, **SEEDS)
     definition, state = split_model(model)
     batch = jnp.asarray(image, jnp.float32)[None]
     before = _logits(definition, state, batch)
     if label is None:
         label = int(before.argmax())
-    if not 0 <= label < before.shape[-1]:
-        raise ValueError(f"label must be in [0, {before.shape[-1] - 1}], got {label}")
-    if not 0 <= eps <= 1:
-        raise ValueError(f"eps must be in [0, 1], got {eps}")
+    label = check_count("label", label, 0, before.shape[-1] - 1)
+    eps = check_number("eps", eps, "in [0, 1]", lambda radius: 0 <= radius <= 1)
     if not bool(((batch >= 0) & (batch <= 1)).all()):
         raise ValueError(
             f"image must be in [0, 1] (divide by 255), got values from {batch.min()} to {batch.max()}"
         )
     labels, key = jnp.array([label]), jax.random.key(seed)
-    moved = _attack(definition, state, batch, labels, jnp.float32(eps), key, chosen.function)
+    moved = _attack(definition, state, batch, labels, jnp.float32(eps), key, hashable(chosen.function))
     after = _logits(definition, state, moved)
     return np.asarray(moved[0]), np.concatenate([before, after])
 
 
 @partial(jax.jit, static_argnames="definition")
 def _logits(definition: Any, state: Any, image: Float[Array, "1 h w c"]) -> Float[Array, "1 classes"]:
-    return merge_model(definition, state)(image)
+    return logits_of(merge_model(definition, state), image)
 
 
 @partial(jax.jit, static_argnames=("definition", "attack"))

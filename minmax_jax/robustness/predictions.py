@@ -8,7 +8,7 @@ import jax
 import numpy as np
 from jaxtyping import Array, Bool, Float, Int
 
-from minmax_jax.evaluation import merge_model
+from minmax_jax.evaluation import logits_of, merge_model
 
 SAME = 1e-4  # logits that differ by less, relative to their size, count as the same
 
@@ -61,4 +61,4 @@ def check_same(logits: np.ndarray, again: np.ndarray) -> None:
 def logits_twice(definition: Any, weights: Any, images: Float[Array, "n h w c"]) -> tuple[Array, Array]:
     """The logits of two calls."""
     model = merge_model(definition, weights)
-    return model(images), model(images)
+    return logits_of(model, images), logits_of(model, images)

@@ -88,8 +88,8 @@ def robustness(
     ``withstood`` of "worst" at eps is ``minimal_eps > eps``.
     """
     one_of("norm", norm, NORMS)
-    check_count("resamples", resamples)
-    check_count("seed", seed, **SEEDS)
+    resamples = check_count("resamples", resamples)
+    seed, batch_size = check_count("seed", seed, **SEEDS), check_count("batch_size", batch_size)
     chosen, eps_values = select(attacks, norm), radii(eps, norm)
     target = prepare(model, data, norm, batch_size)
     n, rising = len(target.labels), [radius for radius in eps_values if radius > 0]

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
+from flax import nnx
 from jaxtyping import Array, Bool, Float, Int
 
 from minmax_jax.attacks.ball import Norm, finite, size
@@ -18,7 +19,7 @@ from minmax_jax.attacks.losses import ascent, cross_entropy
 from minmax_jax.attacks.registry import Attack, NamedAttack, call
 from minmax_jax.checks import check_count, check_type
 from minmax_jax.data import Dataset, Split
-from minmax_jax.evaluation import Model, merge_model, split_model
+from minmax_jax.evaluation import Model, hashable, logits_of, merge_model, split_model
 from minmax_jax.jobs.parallel import side_by_side
 from minmax_jax.robustness.predictions import (
     Rows,
@@ -105,7 +106,7 @@ class Target:
             found = _attack(
                 self.definition,
                 self.weights,
-                attack.function,
+                hashable(attack.function),
                 self.norm,
                 active,
                 self.images[batch],
@@ -162,29 +163,33 @@ def prepare(model: Model, data: Split | Dataset, norm: Norm, batch_size: int) ->
     """
     split = data.test if isinstance(data, Dataset) else data
     check_type("data", split, Split)
-    check_count("batch_size", batch_size)
+    width = min(check_count("batch_size", batch_size), len(split))
     definition, weights = split_model(model)
-    width = min(batch_size, len(split))
-    if definition is model:
-        # A plain function is first called outside jit: any state that it keeps must not hold tracers. Once
-        # compiled it no longer sees a change of that state, so its logits are compared with those of jit.
-        batch = jnp.asarray(split.images[:width])
-        plain = np.asarray(model(batch))
-        check_same(plain, np.asarray(model(batch)))
-        compiled = np.asarray(logits_twice(definition, weights, batch)[0])
-        if np.isfinite(plain).all() and not same(plain, compiled):
+    classes = count_classes(merge_model(definition, weights), split.images[:width])
+    if not isinstance(definition, nnx.GraphDef):
+        _check_function(definition, jnp.asarray(split.images[:width]))
+    check_numbers("labels", split.labels, split.labels.shape, classes)
+    predictions = predict(definition, weights, split.images, width)
+    return Target(definition, weights, split.images, split.labels, predictions, classes, norm, width)
+
+
+def _check_function(model: Model, images: Float[Array, "n h w c"]) -> None:
+    """Raise ValueError unless the logits of a plain function are the same twice, and once it is compiled.
+
+    Once compiled, a function no longer sees a change of any state that it keeps, so its logits are compared
+    with those of jit.
+    """
+    plain = np.asarray(logits_of(model, images))
+    check_same(plain, np.asarray(logits_of(model, images)))
+    compiled = np.asarray(logits_twice(model, (), images)[0])
+    if np.isfinite(plain).all() and not same(plain, compiled):
+        # Half precision may only have been rounded otherwise. Then a new compilation gives the same logits.
+        anew = jax.jit(lambda x: (logits_of(model, x), logits_of(model, x)))(images)[0]
+        if not same(np.asarray(anew), compiled):
             raise ValueError(
                 "model must be a function of the images alone, got one whose logits differ once it is "
                 "compiled: if it has changed since its first call, wrap it in a new function"
             )
-
-    def logits(images: Array) -> Array:
-        return logits_twice(definition, weights, images)[0]
-
-    classes = count_classes(logits, split.images[:width])
-    check_numbers("labels", split.labels, split.labels.shape, classes)
-    predictions = predict(definition, weights, split.images, width)
-    return Target(definition, weights, split.images, split.labels, predictions, classes, norm, width)
 
 
 def radii(eps: Any, norm: Norm) -> list[float]:
@@ -212,11 +217,11 @@ def _attack(
 ) -> _Found:
     """The active images under attack, in chunks: a chunk without an active image costs nothing."""
     model = merge_model(definition, weights)
-    scaled = model if scale is None else lambda x: model(x) * scale
+    scaled = model if scale is None else lambda x: logits_of(model, x) * scale
 
     def work(_: Array, x: Array, y: Array, keys: Array) -> _Found:
         found = call(attack, norm, scaled, x, y, eps, key=keys[0])
-        logits = model(found)
+        logits = logits_of(model, found)
         boxed = ((found >= -ROUNDING) & (found <= 1 + ROUNDING)).all((1, 2, 3))
         broken = logits.argmax(1) != y
         return _Found(broken, size(found - x, norm), boxed, jnp.isfinite(logits).all(1), found)
@@ -231,6 +236,7 @@ def _attack(
 def _flat(
     definition: Any, weights: Any, images: Float[Array, "n h w c"], labels: Int[Array, " n"]
 ) -> Bool[Array, " n"]:
-    gradient = ascent(merge_model(definition, weights), images, lambda z: cross_entropy(z, labels))
+    model = partial(logits_of, merge_model(definition, weights))
+    gradient = ascent(model, images, lambda z: cross_entropy(z, labels))
     known = finite(gradient)
     return (known == 0).all((1, 2, 3))

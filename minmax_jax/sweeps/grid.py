@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 
-from minmax_jax.checks import check_count
+from minmax_jax.checks import SEEDS, check_count
 from minmax_jax.objective import STATIC, TRACED, Objective
 
 
@@ -67,9 +67,7 @@ def make_grid(objectives: Iterable[Objective | float | np.number], seeds: Iterab
     chosen = [one if isinstance(one, Objective) else _of_strength(one) for one in objectives]
     if arrays := [one for one in chosen if any(np.ndim(getattr(one, name)) for name in TRACED)]:
         raise ValueError(f"objectives must have one number for each strength, l1 and l2, got {arrays[0]}")
-    numbers = list(seeds)
-    for number in numbers:
-        check_count("seeds", number, least=0, most=2**31 - 1)
+    numbers = [check_count("seeds", number, **SEEDS) for number in seeds]
     axes: dict[str, list[Any]] = {"objectives": [_values(one) for one in chosen], "seeds": numbers}
     for name, known in axes.items():
         if not known:
@@ -77,7 +75,7 @@ def make_grid(objectives: Iterable[Objective | float | np.number], seeds: Iterab
         for i, one in enumerate(known):
             if one in known[:i]:
                 raise ValueError(f"{name} must differ, got {one} twice, at {known.index(one)} and {i}")
-    return Grid(tuple(chosen), tuple(int(number) for number in numbers))
+    return Grid(tuple(chosen), tuple(numbers))
 
 
 def _of_strength(number: Any) -> Objective:

@@ -115,7 +115,7 @@ def assemble(
     deep = (*axes, "layer", "reading", "membership", "measure")
     coordinates = grid.coordinates() | {
         "epoch": np.arange(epochs + 1),
-        "layer": list(kernels(template[1][0])),
+        "layer": list(kernels(nnx.merge(template[0], *template[1]))),
         "reading": list(TRAINABLE_READINGS),
         "membership": list(MEMBERSHIPS),
         "measure": list(MEASURES),

@@ -9,7 +9,7 @@ import numpy as np
 import optax
 from flax import nnx
 
-from minmax_jax.checks import check_count
+from minmax_jax.checks import check_count, is_linen
 from minmax_jax.data import Dataset
 from minmax_jax.jobs.engine import Arrays, Jobs, Tell, workers
 from minmax_jax.jobs.progress import reporting
@@ -24,7 +24,7 @@ from minmax_jax.train_step import State, initial_state
 from minmax_jax.training.fingerprint import fingerprint
 from minmax_jax.training.fit import describe
 from minmax_jax.training.optimisers import ADAM
-from minmax_jax.training.validation import check_arguments, check_objective
+from minmax_jax.training.validation import check_arguments, check_objective, check_optimiser
 
 LARGEST_GROUP = 256  # models, on a GPU or TPU
 
@@ -82,7 +82,7 @@ def sweep(
         ValueError, TypeError: for unfit arguments, a folder of another sweep among them.
         RuntimeError: if it is stopped before the first group is finished.
     """
-    if not callable(model) or isinstance(model, nnx.Module):
+    if not callable(model) or isinstance(model, nnx.Module) or is_linen(model):
         raise TypeError(f"model must be a function of rngs, such as mm.LeNet, got a {type(model).__name__}")
     grid = make_grid(objectives, seeds)
     counts = {"epochs": epochs, "batch_size": batch_size}
@@ -90,17 +90,20 @@ def sweep(
     if not chosen or any(device.process_index != jax.process_index() for device in chosen):
         raise ValueError(f"devices must be one or more of this process, jax.local_devices(), got {chosen}")
     size = group_size(len(grid.objectives) * len(grid.seeds), chosen) if group is None else group
-    check_count("group", size)
+    size = check_count("group", size)
     starts: list[State] = []
     for number in grid.seeds:
         fresh = model(rngs=nnx.Rngs(number))
-        check_arguments(fresh, data, optimiser, counts | {"seed": number})
+        counts = check_arguments(fresh, data, counts | {"seed": number})
+        if not starts:  # networks of other seeds are alike
+            check_optimiser(fresh, optimiser)
         for objective in grid.objectives:
             objective.check(fresh)
         definition, state = initial_state(fresh, optimiser, 0)
         starts.append(state)
     for objective in {jax.tree.structure(one): one for one in grid.objectives}.values():
         check_objective(fresh, data, objective)
+    epochs, batch_size = counts["epochs"], counts["batch_size"]
     recipe = Recipe(definition, optimiser, epochs, batch_size, data.classes)
     groups = grid.groups(size)
     width = max(len(cells) for cells in groups)

@@ -13,7 +13,7 @@ from jaxtyping import Array, Float, Int
 
 from minmax_jax.cpu.network import simplify
 from minmax_jax.data import Dataset
-from minmax_jax.evaluation import map_batches, share
+from minmax_jax.evaluation import logits_of, map_batches, share
 from minmax_jax.fuzziness import fuzziness_table
 from minmax_jax.jobs.engine import Arrays, Tell
 from minmax_jax.kernels import kernels
@@ -84,10 +84,13 @@ def measure_models(
     """How many test images every model classifies as labelled, and its fuzziness."""
 
     def measure(state: State) -> tuple[Array, Array]:
-        model = simplify(nnx.merge(definition, state.params, state.rest, copy=True))
-        model.eval()
-        hits = map_batches(lambda x, y: model(x).argmax(-1) == y, 250, images, labels)
-        found = kernels(state.params).values()
+        def right(x: Array, y: Array) -> Array:
+            model = simplify(nnx.merge(definition, state.params, state.rest, copy=True))
+            model.eval()
+            return logits_of(model, x).argmax(-1) == y
+
+        hits = map_batches(right, 250, images, labels)
+        found = kernels(nnx.merge(definition, state.params, state.rest)).values()
         return hits.sum(), jnp.stack([fuzziness_table(kernel, TRAINABLE_READINGS) for kernel in found])
 
     return vmap(measure, states)

@@ -14,12 +14,13 @@ from flax import nnx
 from jax.tree_util import tree_leaves
 from jaxtyping import Array, Float
 
+from minmax_jax.checks import plain
 from minmax_jax.convolution import Conv
 from minmax_jax.data import Dataset
 from minmax_jax.objective import Objective, without_addresses
 from minmax_jax.storage.digests import digest
 from minmax_jax.storage.trees import is_key, named_leaves, to_array
-from minmax_jax.train_step import State
+from minmax_jax.train_step import State, updated
 
 PACKAGES = ("minmax_jax", "jax", "flax", "optax")
 
@@ -57,7 +58,7 @@ def fingerprint(
     for state in (start.params, start.rest):
         named |= {f"model at the start.{name}": value for name, value in _digests(state).items()}
     named |= {f"optimiser.{name}": value for name, value in _digests(start.optimiser).items()}
-    sizes = jax.device_get(_first_updates(optimiser, start.optimiser, start.params))
+    sizes = jax.device_get(first_updates(optimiser, start.optimiser, start.params))
     named["size of the optimiser's first updates"] = [f"{size:.5g}" for size in sizes]
     named |= {f"version of {name}": version(name) for name in PACKAGES}
     return {name: _plain(value) for name, value in named.items()}
@@ -85,6 +86,8 @@ def _structure(model: nnx.Module) -> dict[str, Any]:
                 continue
             if not (isinstance(node, Conv) and _follows(name, value)):
                 value = sorted(value, key=repr) if isinstance(value, set | frozenset) else value
+                if any(isinstance(one, np.generic) for one in held):  # np.int64(3) is written as 3
+                    value = jax.tree.map(plain, value)
                 is_plain = value is None or isinstance(value, str | int)
                 found[f"{where}.{name}"] = value if is_plain else without_addresses(repr(value))
     return dict(sorted(found.items()))
@@ -102,12 +105,17 @@ def _follows(name: str, value: Any) -> bool:
 
 
 @partial(jax.jit, static_argnames="optimiser")
-def _first_updates(
+def first_updates(
     optimiser: optax.GradientTransformation, memory: Any, params: nnx.State
 ) -> tuple[Float[Array, ""], ...]:
+    """Sizes of the first two updates on the loss ``sum W^2 / 2``, whose gradient is the weights."""
+
+    def half_squares(params: Any) -> Array:
+        return sum(jnp.square(leaf).sum() for leaf in tree_leaves(params)) / 2  # type: ignore[return-value]
+
     sizes = []
     for _ in range(2):
-        updates, memory = optimiser.update(params, memory, params)
+        updates, memory = updated(optimiser, params, memory, params, half_squares(params), half_squares)
         params = optax.apply_updates(params, updates)
         squares = [jnp.square(leaf.astype(jnp.float32)).sum() for leaf in tree_leaves(updates)]
         sizes.append(jnp.sqrt(sum(squares)))

@@ -24,7 +24,7 @@ from minmax_jax.training.optimisers import ADAM
 from minmax_jax.training.progress import Progress, shown
 from minmax_jax.training.sharding import Placement
 from minmax_jax.training.trainer import Trainer
-from minmax_jax.training.validation import check_arguments, check_layers, check_objective
+from minmax_jax.training.validation import check_arguments, check_layers, check_objective, check_optimiser
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -103,7 +103,8 @@ def fit(
             steps of the run, and its random numbers come from ``key(seed)`` and the number of the step.
         epochs: number of passes over the training images.
         batch_size: images in a step, at most those of ``data.train``; images left over differ by epoch.
-        optimiser: any of optax; by default Adam with a learning rate of 0.001.
+        optimiser: any of optax, also one that asks for the loss (``optax.lbfgs``); by default Adam with a
+            learning rate of 0.001.
         seed: seed of the order of the batches and of the defence, in [0, 2**31).
         snapshots: number of steps, evenly from start to end, whose kernels are recorded.
         record: names of the layers whose kernels are recorded, dense layers too (``["conv1", "dense1"]``);
@@ -140,13 +141,13 @@ def fit(
         Exception: any other error, such as one of the progress function, propagates with what was learned
             as its ``run``.
     """
-    counts: dict[str, Any] = {
-        "epochs": epochs,
-        "batch_size": batch_size,
-        "snapshots": snapshots,
-        "seed": seed,
-    }
-    check_arguments(model, data, optimiser, counts if segments is None else counts | {"segments": segments})
+    asked = {"epochs": epochs, "batch_size": batch_size, "snapshots": snapshots, "seed": seed}
+    if segments is not None:
+        asked["segments"] = segments
+    counts: dict[str, Any] = check_arguments(model, data, asked)
+    check_optimiser(model, optimiser)
+    segments = counts.pop("segments", None)
+    epochs, batch_size, snapshots, seed = counts.values()
     check_objective(model, data, objective)
     if record is not None:
         counts["record"] = list(check_layers(model, record))

@@ -3,13 +3,14 @@
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
+import jax
 import jax.numpy as jnp
 import optax
-from jax.tree_util import tree_map
 from jaxtyping import Array
 
 from minmax_jax.checks import check_positive
 from minmax_jax.intervals import initial_bound
+from minmax_jax.kernels import are_kernels, as_ranks
 
 ADAM = optax.adam(1e-3)  # one object, so that all runs with the default share one compilation
 
@@ -29,16 +30,16 @@ def keep_in_interval(
     It goes last: ``optax.chain(optax.adam(1e-3), mm.keep_in_interval())`` trains by projected steps, so that
     weights cannot leave the interval of the reading "fixed". c is ``bound``, by default the support of Flax's
     initialiser for the kernel's shape (``initial_bound``); give the objective's ``bound`` if it has one.
-    ``rank`` is that of the kernels, as in ``mm.kernels``.
+    ``rank`` is that of the kernels, as in ``mm.kernels`` of an ``nnx.State``: found by the name ``kernel``.
     Raises ValueError for a bound <= 0 or infinite, and where the optimiser is called without parameters.
     Source: this study. Identity: ``optax.projections.projection_box`` of the new weights, up to rounding.
     """
     if bound is not None:
-        check_positive("bound", bound)
-    ranks = (rank,) if isinstance(rank, int) else tuple(rank)
+        bound = check_positive("bound", bound)
+    ranks = as_ranks(rank)
 
-    def kept(update: Array, weights: Array) -> Array:
-        if jnp.ndim(weights) not in ranks or not jnp.issubdtype(weights.dtype, jnp.floating):
+    def kept(update: Array, weights: Array, is_kernel: bool) -> Array:
+        if not is_kernel:
             return update
         c = initial_bound(weights.shape) if bound is None else bound
         return jnp.clip(weights + update, -c, c) - weights
@@ -46,6 +47,7 @@ def keep_in_interval(
     def update(updates: Any, state: optax.EmptyState, params: Any = None) -> tuple[Any, optax.EmptyState]:
         if params is None:
             raise ValueError("params must be the weights, as optax.chain passes them on, got None")
-        return tree_map(kept, updates, params), state
+        chosen = jax.tree.unflatten(jax.tree.structure(params), are_kernels(params, ranks))
+        return jax.tree.map(kept, updates, params, chosen), state
 
     return optax.GradientTransformation(lambda _: optax.EmptyState(), update)

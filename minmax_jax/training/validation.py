@@ -10,37 +10,65 @@ import optax
 from flax import nnx
 from jax.tree_util import keystr, tree_leaves_with_path
 
-from minmax_jax.checks import SEEDS, check_count, check_type
+from minmax_jax.checks import SEEDS, check_count, check_module, check_type
 from minmax_jax.data import Dataset
+from minmax_jax.evaluation import logits_of
 from minmax_jax.kernels import RANKS, kernels
 from minmax_jax.objective import Objective
+from minmax_jax.training.fingerprint import first_updates
 
 # What a seed may be: a number that every file format holds.
 LIMITS = {"seed": SEEDS}
 
 
-def check_arguments(model: nnx.Module, data: Dataset, optimiser: Any, counts: dict[str, Any]) -> None:
-    """Raise a clear error for what ``fit`` cannot train, whatever the objective."""
-    check_type("model", model, nnx.Module)
+def check_arguments(model: nnx.Module, data: Dataset, counts: dict[str, Any]) -> dict[str, int]:
+    """The counts as ints; a clear error for what ``fit`` cannot train, whatever the objective."""
+    check_module("model", model)
     check_type("data", data, Dataset)
-    check_type("optimiser", optimiser, optax.GradientTransformation)
-    for name, count in counts.items():
-        check_count(name, count, **LIMITS.get(name, {}))
-    images, classes = len(data.train), data.classes
-    if counts["batch_size"] > images:
+    numbers = {name: check_count(name, count, **LIMITS.get(name, {})) for name, count in counts.items()}
+    images = len(data.train)
+    if numbers["batch_size"] > images:
         raise ValueError(
-            f"batch_size must be at most the {images} training images, got {counts['batch_size']}"
+            f"batch_size must be at most the {images} training images, got {numbers['batch_size']}"
         )
-    logits = nnx.eval_shape(lambda m: m(jnp.asarray(data.train.images[:1])), model)
-    if logits.shape != (1, classes):
-        raise ValueError(
-            f"model must give one logit for each of the {classes} classes of data, "
-            f"got logits of shape {logits.shape} for one image"
-        )
+    check_logits(model, data)
     for path, leaf in tree_leaves_with_path(nnx.to_pure_dict(nnx.state(model, nnx.Param))):
         if not np.isfinite(np.asarray(leaf)).all():  # jax would compile this for each shape
             name = keystr(path, simple=True, separator=".")
             raise ValueError(f"model must have finite weights, got NaN or infinite ones in {name}")
+    return numbers
+
+
+def check_logits(model: nnx.Module, data: Dataset) -> None:
+    """Raise an error unless the model gives a logit for each class, in training and in evaluation mode."""
+    images = jnp.asarray(data.train.images[:1])
+    for mode in ("train", "eval"):
+        copy = nnx.clone(model)
+        getattr(copy, mode)()
+        logits = nnx.eval_shape(logits_of, copy, images)
+        if logits.shape[1] != data.classes:
+            raise ValueError(
+                f"model must give one logit for each of the {data.classes} classes of data, "
+                f"got logits of shape {logits.shape} for one image"
+            )
+
+
+def check_optimiser(model: nnx.Module, optimiser: Any) -> None:
+    """Raise TypeError unless this is one of optax, whose update needs no more than ``updated`` gives."""
+    cure = "give one such as optax.adam(1e-3)"
+    if hasattr(optimiser, "tx"):  # of nnx, which holds weights as well
+        cure = "give its .tx"
+    elif hasattr(optimiser, "gradient_transformation"):  # optax.MultiSteps
+        cure = "give its .gradient_transformation()"
+    check_type("optimiser", optimiser, optax.GradientTransformation, cure)
+    params = nnx.state(model, nnx.Param)
+    try:
+        jax.eval_shape(lambda: first_updates(optimiser, optimiser.init(params), params))
+    except Exception as error:
+        raise TypeError(
+            "optimiser must update by gradients, weights, and value, grad and value_fn of the loss alone; "
+            f"its update raised {type(error).__name__}: {str(error).partition(chr(10))[0][:300]}"
+        ) from error
 
 
 def check_objective(model: nnx.Module, data: Dataset, objective: Objective) -> None:

@@ -7,7 +7,7 @@ import ipywidgets
 import numpy as np
 from flax import nnx
 
-from minmax_jax.checks import check_type
+from minmax_jax.checks import check_module, check_type
 from minmax_jax.data import Dataset
 from minmax_jax.plots.attack_view import AttackView
 from minmax_jax.robustness import attack_one
@@ -52,7 +52,7 @@ class AttackExplorer(DrawnExplorer):
 
     def use(self, model: nnx.Module, data: Dataset) -> None:
         """Attack another model, on other data."""
-        check_type("model", model, nnx.Module)
+        check_module("model", model)
         check_type("data", data, Dataset)
         height, width, channels = data.image_shape
         drawable = height == width <= MOST_SIDE and channels == 1

@@ -26,7 +26,7 @@ class DrawingField(anywidget.AnyWidget):
     pixels = traitlets.CBytes(b"").tag(sync=True)  # from a browser they come as a memoryview
 
     def __init__(self, side: int = 28, **options: Any):
-        check_count("side", side, most=MOST_SIDE)
+        side = check_count("side", side, most=MOST_SIDE)
         super().__init__(side=side, pixels=bytes(side * side), **options)
 
     @property

@@ -70,9 +70,15 @@ class Play:
         one_of("optimiser", self.optimiser, get_args(Optimiser))
         Objective(self.strength, self.reading, self.membership, self.measure)
         check_eps(self.eps, "linf")
-        check_count("epochs", self.epochs)
-        check_count("images", self.images)
-        check_count("seed", self.seed, **SEEDS)
+        plain = {
+            "strength": float(self.strength),
+            "eps": float(self.eps),
+            "epochs": check_count("epochs", self.epochs),
+            "images": check_count("images", self.images),
+            "seed": check_count("seed", self.seed, **SEEDS),
+        }
+        for field, value in plain.items():
+            object.__setattr__(self, field, value)
 
     @property
     def name(self) -> str:

@@ -8,7 +8,7 @@ import ipywidgets
 from flax import nnx
 
 from minmax_jax.attacks.inputs import check_eps
-from minmax_jax.checks import check_count, check_type
+from minmax_jax.checks import check_count, check_module, check_type
 from minmax_jax.data import Dataset
 from minmax_jax.fuzziness import MEASURES
 from minmax_jax.intervals import MEMBERSHIPS
@@ -67,13 +67,13 @@ class StrengthExplorer(TrainingExplorer):
         attacked: int = 250,
         **options: Any,
     ):
-        check_type("model", model, nnx.Module)
+        check_module("model", model)
         check_type("data", data, Dataset)
-        check_count("attacked", attacked)
+        attacked = check_count("attacked", attacked)
         check_eps(eps, "linf")
         super().__init__()
         self.model, self.data, self.options = model, data, options
-        self.eps, self.attacked = eps, attacked
+        self.eps, self.attacked = float(eps), attacked
         self.runs: dict[Objective, Run] = {}
         self.time: TimeExplorer | None = None
         self._objective = start = self._begin(run, objective or Objective())

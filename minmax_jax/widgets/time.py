@@ -88,7 +88,7 @@ class TimeFrames(Frames):
         measure: Measure = "entropy",
         most: int = 20,
     ):
-        check_count("most", most, least=2)
+        most = check_count("most", most, least=2)
         view, name = MinMaxView(), layer_name(history, layer)
         numbers = history.snapshot.values.tolist()
         chosen = [numbers[i] for i in recording_steps(len(numbers) - 1, most)]

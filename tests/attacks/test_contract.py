@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from helpers.attacked import broken, curved, right, scores
 from helpers.linear import batch
-from helpers.refusal import refuses
+from helpers.refusal import refuses, unchecked
 from minmax_jax import attacks
 from minmax_jax.attacks.ball import NORMS, size
 from minmax_jax.attacks.registry import NAMED
@@ -280,3 +280,76 @@ def test_losses_of_logits_ratios_need_more_than_two_classes(name, options, least
         images, _ = right(model)
         with refuses(f"model must have at least {least} classes", f"got {classes}"):
             FUNCTIONS[name](model, images, jnp.zeros(6, int), 0.1, **options)
+
+
+@ONCE
+@unchecked()
+def test_numbers_of_numpy_count_as_pythons_own(name, norm):
+    """An int8 of 100 steps would wrap around in what is computed from it, a float16 would be rounded."""
+    _, images, labels = curved()
+
+    def as_numpy(value):
+        return np.int8(value) if isinstance(value, int) else np.float16(value)
+
+    settings = {one: as_numpy(value) for one, value in SETTINGS[name].items()}
+    plain = {one: value.item() for one, value in settings.items()}
+    attack = partial(FUNCTIONS[name], curved()[0], images, labels, norm=norm)
+    got, expected = attack(np.float16(0.1), **settings), attack(float(np.float16(0.1)), **plain)
+    np.testing.assert_array_equal(got, expected)
+
+
+@cases(SETTINGS, {"fgsm", "apgd"})
+@pytest.mark.parametrize("dtype", [jnp.bfloat16, jnp.float16])
+@unchecked()
+def test_half_precision_is_attacked_in_float32(name, norm, dtype):
+    net, images, labels = curved()
+
+    def half(x):
+        return net(x).astype(dtype)
+
+    got = FUNCTIONS[name](half, images.astype(dtype), labels, LARGE[norm] / 2, norm=norm, **SETTINGS[name])
+    assert got.dtype == jnp.float32 and got.min() >= 0 and got.max() <= 1
+    assert broken(half, got, labels).sum() > broken(half, images, labels).sum()
+
+
+@ONCE
+@unchecked()
+def test_double_precision_changes_nothing(name, norm):
+    """``jax_enable_x64`` and float64 images: what is computed, and its random numbers, is float32."""
+    net, images, labels = curved()
+    with jax.enable_x64(True):
+        wide = jnp.asarray(np.asarray(images, np.float64))
+        got = FUNCTIONS[name](net, wide, np.asarray(labels, np.int64), 0.2, norm=norm, **SETTINGS[name])
+        logits = FUNCTIONS[name](
+            lambda x: net(x).astype(jnp.float64), images, labels, np.float64(0.2), norm=norm, **SETTINGS[name]
+        )
+    assert wide.dtype == jnp.float64 and got.dtype == logits.dtype == jnp.float32
+    assert got.min() >= 0 and got.max() <= 1 and broken(net, got, labels).sum() >= 1
+
+
+WRONG = [
+    (
+        {"labels": np.eye(4, dtype=np.float32)[np.zeros(16, int)]},
+        ValueError,
+        "labels.argmax(-1) where they are",
+    ),
+    ({"labels": np.zeros((16, 1), int)}, ValueError, "labels[:, 0]"),
+    ({"labels": np.zeros(16)}, TypeError, "labels.astype(int)"),
+    ({"labels": np.full(16, "cat")}, TypeError, "np.unique(labels, return_inverse=True)[1]"),
+    (
+        {"labels": [0] * 16},
+        TypeError,
+        "labels must be an array of NumPy or JAX, got a list; give np.asarray(",
+    ),
+    ({"images": np.ones((16, 5, 5, 1), np.uint8)}, TypeError, "give images / 255 for bytes"),
+    ({"images": np.ones((16, 5, 5), np.float32)}, ValueError, "give images[..., None] for grey images"),
+    ({"images": np.array([None] * 16)}, TypeError, "images must be an array of numbers, got object"),
+]
+
+
+@pytest.mark.parametrize("name", ["fgsm", "noise"])
+@pytest.mark.parametrize(("given_", "error", "words"), WRONG)
+def test_what_to_give_instead_is_said(name, given_, error, words):
+    net, images, labels = curved()
+    with refuses(words, error=error):
+        FUNCTIONS[name](net, **{"images": images, "labels": labels, "eps": 0.1} | given_)

@@ -10,6 +10,7 @@ from flax import nnx
 
 import minmax_jax as mm
 from certify.nets import CLASSES, net, photos
+from helpers.refusal import unchecked
 from helpers.victims import victim
 from minmax_jax.attacks import pgd
 from minmax_jax.certify import margin_bounds, verified
@@ -113,3 +114,15 @@ def test_the_batch_size_changes_nothing(small):
     expected = result.sel(bound=["crown-ibp"], eps=[0.005])
     np.testing.assert_allclose(got.margin[:1], expected.margin, rtol=1e-4, atol=1e-4)
     np.testing.assert_array_equal(got.certified[:1], expected.certified)
+
+
+@pytest.mark.parametrize("variant", ["modern", "classic"])
+@unchecked()
+def test_bounds_are_float32_whatever_the_default(variant):
+    images, labels = photos()
+    plain = margin_bounds(net(variant), images, labels, 0.05, "crown")
+    with jax.enable_x64(True):
+        wide = np.asarray(images, np.float64)
+        got = margin_bounds(net(variant), wide, np.asarray(labels), np.float64(0.05), "crown")
+    assert got.dtype == jnp.float32
+    np.testing.assert_allclose(got, plain, rtol=1e-4, atol=1e-4)

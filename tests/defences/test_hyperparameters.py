@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 import minmax_jax as mm
 from helpers.defending import KEY, curved, straight
+from helpers.refusal import unchecked
 from minmax_jax.defences import IBP, TRADES, Adversarial
 from minmax_jax.defences.hyperparameters import ramp
 
@@ -96,3 +97,9 @@ def test_a_ramp_stays_between_its_ends_and_reaches_the_second_exactly(start, sto
         assert value == np.float32(stop)
     if progress == 0 < over:
         assert value == np.float32(start)
+
+
+@unchecked()
+def test_numbers_of_numpy_count_as_pythons_own():
+    numpys = TRADES(np.float16(0.1), beta=np.array(6), steps=np.int8(10), warmup=jnp.float32(0.5))
+    assert repr(numpys) == repr(TRADES(float(np.float16(0.1)), beta=6.0, steps=10, warmup=0.5))

@@ -6,6 +6,7 @@ import xarray as xr
 
 import minmax_jax as mm
 from helpers.drawn import labelled
+from helpers.refusal import unchecked
 from helpers.small import digits, run
 from minmax_jax import plots
 
@@ -66,6 +67,9 @@ def test_paths_are_those_of_the_weights_that_moved_farthest(history):
     np.testing.assert_array_equal([line.get_ydata() for line in ax.lines[:3]], paths[:, farthest].T)
     outward = np.mean(np.abs(paths[-1]) > np.abs(paths[0]))
     assert ax.get_title() == f"conv2: {outward:.0%} of all weights end larger in magnitude"
+    with unchecked():
+        (again,) = plots.trajectories(history, "conv2", weights=np.uint8(3)).axes
+    assert len(again.lines) == len(ax.lines)
 
 
 @pytest.mark.slow

@@ -11,6 +11,7 @@ from flax import nnx
 
 import minmax_jax as mm
 from helpers.linear import Curved, batch, linear_model
+from helpers.refusal import unchecked
 from minmax_jax.robustness.masking import CHECKS, masking
 from minmax_jax.robustness.masking_report import Check, Masking, share_check
 from minmax_jax.robustness.target import prepare
@@ -215,3 +216,10 @@ def test_it_is_a_labelled_table_too(saturated, tmp_path):
     assert table.attrs["eps"] == 0.03 and table.attrs["norm"] == "linf" and table.attrs["summary"]
     table.to_netcdf(tmp_path / "masking.nc")
     assert xr.load_dataset(tmp_path / "masking.nc").outcome.values.tolist() == table.outcome.values.tolist()
+
+
+@unchecked()
+def test_half_precision_and_counts_of_numpy():
+    model = Suspect()
+    found = checked(lambda x: model(x).astype(jnp.bfloat16), batch_size=np.uint8(60), seed=np.int8(0))
+    assert found.notes["clean_accuracy"] == 0.9 and type(found.notes["batch_size"]) is int

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 import minmax_jax as mm
 from helpers.filled import filled
 from helpers.linear import Curved, batch, linear_model, margins, worst_in_box
+from helpers.refusal import refuses, unchecked
 from helpers.small import Norm, digits
 from helpers.victims import victim
 from minmax_jax.attacks.deepfool import NUDGE
@@ -297,3 +298,45 @@ def test_one_image_is_the_named_attack_on_a_batch_of_one(attack):
     own = int(model(image[None]).argmax())  # without a label the model's own prediction is attacked
     without, with_own = (attack_one(model, image, given, 0.1, attack)[0] for given in (None, own))
     np.testing.assert_array_equal(without, with_own)
+
+
+# Other types of numbers, and other kinds of models
+
+
+@pytest.mark.parametrize("dtype", [jnp.bfloat16, jnp.float16])
+@unchecked()
+def test_logits_in_half_precision(curved, dtype):
+    model, data = curved
+    half = report_of(lambda x: model(x).astype(dtype), data, [0.2], attacks=["fgsm", "apgd"])
+    whole = report_of(model, data, [0.2], attacks=["fgsm", "apgd"])
+    np.testing.assert_allclose(half.accuracy, whole.accuracy, atol=0.05)
+
+
+@pytest.mark.slow
+def test_a_function_that_computes_in_half_precision_is_no_changing_one(curved):
+    """Compiled, it is rounded otherwise than step by step."""
+    model, data = curved
+    weights = jax.tree.map(lambda leaf: leaf.astype(jnp.bfloat16), nnx.state(model))
+    half = nnx.merge(nnx.graphdef(model), weights)
+    report_of(lambda x: half(x.astype(jnp.bfloat16)), data, [0.1], attacks=["fgsm"])
+
+
+@unchecked()
+def test_counts_of_numpy_count_as_pythons_own(curved):
+    plain = report_of(*curved, [0.1], attacks=["fgsm"], batch_size=50, seed=3, resamples=200)
+    counts = {"batch_size": np.uint8(50), "seed": jnp.int32(3), "resamples": np.array(200)}
+    xr.testing.assert_identical(plain, report_of(*curved, np.array([0.1]), attacks=["fgsm"], **counts))
+
+
+def test_a_network_that_draws_random_numbers_is_refused_whatever_the_batch(curved):
+    class Drawing(nnx.Module):
+        def __init__(self):
+            self.inner, self.rngs = curved[0], nnx.Rngs(0)
+
+        def __call__(self, images):
+            return self.inner(images) + jax.random.normal(self.rngs(), (len(images), 4))
+
+    for size in (60, 61, 62):
+        for call in (report_of, partial(mm.masking, progress=False)):
+            with refuses("model changes its own state", "model must be deterministic"):
+                call(Drawing(), curved[1], batch_size=size)

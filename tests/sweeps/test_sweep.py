@@ -14,7 +14,7 @@ from flax import nnx
 
 import minmax_jax as mm
 from helpers import small
-from helpers.refusal import refuses
+from helpers.refusal import refuses, unchecked
 from helpers.small import Norm, digits, lenet, same_weights
 from helpers.sweeping import Tiny, assert_equal, of_tiny, sweep, threads
 from minmax_jax.sweeps.sweep import group_size
@@ -222,3 +222,9 @@ def test_on_accelerators_models_share_out_in_groups_of_many():
     gpu, cpu = Mock(jax.Device, platform="gpu"), Mock(jax.Device, platform="cpu")
     assert group_size(100, [cpu] * 2) == 1
     assert [group_size(models, [gpu] * 8) for models in (1, 8, 9, 100, 10_000)] == [1, 1, 2, 13, 256]
+
+
+@unchecked()
+def test_counts_of_numpy_count_as_pythons_own():
+    counts = {"epochs": np.int8(2), "batch_size": np.int16(128), "group": np.uint8(1)}
+    assert_equal(sweep(**counts, seeds=np.array([0, 3], np.int8)), of_tiny())

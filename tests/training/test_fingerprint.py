@@ -9,6 +9,7 @@ import optax
 from flax import nnx
 
 import minmax_jax as mm
+from helpers.refusal import unchecked
 from helpers.small import Norm, digits
 from minmax_jax.storage.digests import difference
 from minmax_jax.train_step import initial_state
@@ -56,3 +57,11 @@ def test_optimisers_count_by_what_they_do_first():
     assert difference(plain, of(model, optax.sgd(0.1, nesterov=True))) is None  # without momentum the same
     for other in (optax.sgd(0.2), optax.sgd(optax.piecewise_constant_schedule(0.1, {1: 0.5}))):
         assert difference(plain, of(model, other)) is not None
+
+
+@unchecked()
+def test_numbers_of_numpy_count_as_pythons_own():
+    one, other = Norm(nnx.Rngs(0)), Norm(nnx.Rngs(0))
+    one.width, other.width = 3, np.int64(3)
+    one.sizes, other.sizes = (3, 4), (np.int64(3), np.int16(4))
+    assert difference(of(one, seed=3), of(other, seed=np.int8(3))) is None

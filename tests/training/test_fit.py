@@ -16,12 +16,16 @@ from hypothesis import strategies as st
 
 import minmax_jax as mm
 from helpers import small
+from helpers.refusal import unchecked
 from helpers.small import Norm, digits, lenet, same_weights, train
+from helpers.sweeping import Tiny
 from minmax_jax.train_step import epoch_order
 from minmax_jax.training.fit import even_split
 from minmax_jax.training.trainer import Trainer
 
 pytestmark = pytest.mark.versions
+
+HALF = jnp.bfloat16
 
 
 @pytest.fixture
@@ -238,3 +242,51 @@ def test_dense_layers_are_recorded_and_nothing_else_is_learned(run):
     assert same_weights(recorded.model, run.model)
     xr.testing.assert_equal(history.kernel_conv2, run.history.kernel_conv2)
     xr.testing.assert_equal(history.loss, run.history.loss)
+
+
+@unchecked()
+def test_counts_of_numpy_count_as_pythons_own(run):
+    options = {"epochs": np.int8(2), "batch_size": np.int16(128), "snapshots": np.array(11)}
+    again = train(**options, segments=np.uint8(5), seed=jnp.int32(0))
+    xr.testing.assert_identical(again.history, run.history)
+    assert same_weights(again.model, run.model)
+
+
+@pytest.mark.parametrize(
+    "optimiser",
+    [
+        optax.lbfgs(),
+        optax.polyak_sgd(0.1),
+        optax.chain(optax.adam(1e-3), optax.contrib.reduce_on_plateau(patience=1)),
+        optax.contrib.sam(optax.sgd(0.1), optax.chain(optax.contrib.normalize(), optax.sgd(0.05))),
+    ],
+    ids=["lbfgs", "polyak_sgd", "reduce_on_plateau", "sam"],
+)
+def test_optimisers_that_ask_for_the_loss_and_others_learn(optimiser, tmp_path):
+    found = train(Tiny(nnx.Rngs(0)), optimiser=optimiser, epochs=2, checkpoint=tmp_path / "run")
+    losses = found.history.cross_entropy.values
+    assert np.isfinite(losses).all() and losses[-1] < losses[0]
+
+
+@unchecked()
+def test_a_network_in_half_precision_learns_by_a_loss_in_float32():
+    def net():
+        model = Tiny(nnx.Rngs(0))
+        model.dense = nnx.Linear(98, 10, dtype=HALF, param_dtype=HALF, rngs=nnx.Rngs(1))
+        return model
+
+    objective = mm.Objective(0.5, l1=1e-4, defence=mm.defences.TRADES(0.1, steps=2))
+    found = train(net(), objective)
+    assert found.model.dense.kernel.dtype == HALF and found.history.loss.dtype == np.float32
+    assert float(found.history.cross_entropy[-1]) < float(found.history.cross_entropy[0])
+
+
+@pytest.mark.slow
+@unchecked()
+def test_double_precision_changes_no_type(run):
+    with jax.enable_x64(True):
+        found = train(mm.LeNet(rngs=nnx.Rngs(0)), mm.Objective(0.5, l2=1e-4))
+    assert {leaf.dtype for leaf in jax.tree.leaves(nnx.state(found.model, nnx.Param))} == {
+        np.dtype(np.float32)
+    }
+    assert found.history.loss.dtype == run.history.loss.dtype == np.float32

@@ -1,5 +1,6 @@
 """Projection keeps weights in their interval, and leaves alone what is inside."""
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
@@ -9,6 +10,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 import minmax_jax as mm
+from helpers.refusal import unchecked
 from helpers.small import train
 from minmax_jax.intervals import initial_bound
 
@@ -58,3 +60,11 @@ def test_a_network_is_trained_inside():
         float(jnp.abs(kernel).max()) > initial_bound(kernel.shape)
         for kernel in mm.kernels(free.model).values()
     )
+
+
+@unchecked()
+def test_only_kernels_of_a_network_are_kept():
+    params = {"conv": {"kernel": jnp.zeros((2, 2, 1, 1))}, "position": jnp.zeros((1, 4, 4, 1))}
+    link = mm.keep_in_interval(np.float16(0.5), rank=np.int64(4))
+    found, _ = link.update(jax.tree.map(lambda leaf: leaf + 5, params), link.init(params), params)
+    assert (found["conv"]["kernel"] == 0.5).all() and (found["position"] == 5).all()

@@ -3,7 +3,7 @@
 import jax.numpy as jnp
 import optax
 import pytest
-from flax import nnx
+from flax import linen, nnx
 
 import minmax_jax as mm
 from helpers.refusal import refuses
@@ -36,7 +36,22 @@ REFUSED = [
     ({"seed": None}, TypeError, "seed must be an int, got None"),
     ({"batch_size": 651}, ValueError, "batch_size must be at most the 650 training images, got 651"),
     ({"model": mm.LeNet(classes=7, rngs=nnx.Rngs(0))}, ValueError, "model must give one logit for each"),
-    ({"model": nnx.Linear(1, 10, rngs=nnx.Rngs(0))}, ValueError, "got logits of shape"),
+    (
+        {"model": nnx.Linear(1, 10, rngs=nnx.Rngs(0))},
+        ValueError,
+        "one array of logits of shape (1, two or more",
+    ),
+    (
+        {"model": nnx.Sequential(lenet(), lambda x: (x, x))},
+        TypeError,
+        "got a tuple of 2; give lambda x: model",
+    ),
+    (
+        {"model": linen.Conv(2, (3, 3))},
+        TypeError,
+        "give nnx.bridge.ToNNX(module, rngs=nnx.Rngs(0)).lazy_init(",
+    ),
+    ({"model": mm.LeNet}, TypeError, "got the class LeNet; make one, such as LeNet(rngs=nnx.Rngs(0))"),
     ({"model": mm.LeNet((32, 32, 3), rngs=nnx.Rngs(0))}, ValueError, "images"),
     ({"model": len}, TypeError, "model must be a flax.nnx.module.Module, got a builtin_function"),
     ({"model": broken()}, ValueError, "finite weights, got NaN or infinite ones in dense1.bias"),
@@ -46,6 +61,14 @@ REFUSED = [
     ({"objective": mm.Objective(layers=("conv9",))}, ValueError, "conv9"),
     ({"objective": mm.Objective(defence=two_numbers)}, TypeError, "defence must give three numbers"),
     ({"optimiser": 0.1}, TypeError, "optimiser must be an optax._src.base.GradientTransformation"),
+    ({"optimiser": optax.adam}, TypeError, "got a function; give one such as optax.adam(1e-3)"),
+    ({"optimiser": optax.MultiSteps(optax.adam(1e-3), 2)}, TypeError, "give its .gradient_transformation()"),
+    ({"optimiser": nnx.Optimizer(lenet(), optax.adam(1e-3), wrt=nnx.Param)}, TypeError, "give its .tx"),
+    (
+        {"optimiser": optax.contrib.sophia(1e-3)},
+        TypeError,
+        "optimiser must update by gradients, weights, and value, grad and value_fn of the loss alone; its",
+    ),
     *[({"record": one}, ValueError, LAYERS) for one in NO_LAYERS],
     ({"checkpoint": 3}, TypeError, "checkpoint must be the name of a folder, or None, got 3"),
     ({"checkpoint": __file__}, ValueError, "checkpoint must be a folder, got the file"),

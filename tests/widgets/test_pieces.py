@@ -5,6 +5,7 @@ import pytest
 
 import minmax_jax as mm
 from helpers.exploring import offered
+from helpers.refusal import unchecked
 from minmax_jax.plots.style import Figure
 from minmax_jax.widgets import FigureImage, Status
 from minmax_jax.widgets.controls import integer, slider
@@ -75,4 +76,6 @@ def test_pixels_are_an_image_row_by_row():
     assert field.image.all() and field.pixels == bytes([255] * 9)
     field.clear()
     assert not field.image.any() and len(field.pixels) == 9
+    with unchecked():
+        assert mm.widgets.DrawingField(np.uint8(28)).image.shape == (28, 28, 1)  # 28 * 28 would wrap around
     assert "export default { render }" in str(mm.widgets.DrawingField._esm), "its script is packaged"
