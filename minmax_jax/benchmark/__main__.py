@@ -92,14 +92,14 @@ def measure(
     """The measurements of all rows and the exit status; Ctrl-C keeps the rows that are finished."""
     measured: dict[str, list[Comparison]] = {}
     status = 0
-    with tempfile.TemporaryDirectory(prefix="minmax_jax-benchmark-") as folder:
-        try:
+    try:
+        with tempfile.TemporaryDirectory(prefix="minmax_jax-benchmark-") as folder:
             for name, row in rows.items():
                 size = replace(sizes[name], target=target_in(Path(folder))) if row.long else sizes[name]
                 measured[name] = alternate(name, row, size, peer, say, ask)
-        except KeyboardInterrupt:
-            say("stopped; these are the rows that were finished")
-            status = STOPPED
+    except KeyboardInterrupt:
+        say("stopped; these are the rows that were finished")
+        status = STOPPED
     return measured, status
 
 
