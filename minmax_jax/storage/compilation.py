@@ -34,6 +34,8 @@ def keep_compilations() -> None:
     # By default only what took a second is kept; many small programs make up the start of a model.
     jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0 if writable else math.inf)
     if writable:
+        if _has_grown(folder):
+            remove_damaged(folder)
         atexit.register(remove_damaged, folder)
 
 
@@ -52,6 +54,14 @@ def remove_damaged(folder: Path) -> None:
             with suppress(OSError):  # another process removed it first
                 if entry.name.endswith("-cache") and entry.stat().st_mtime >= since and not _is_whole(entry):
                     Path(entry.path).unlink()
+
+
+def _has_grown(folder: Path) -> bool:
+    """Whether there are entries since the last check: a process was killed before it could check its own."""
+    try:
+        return folder.stat().st_mtime > (folder / CHECKED).stat().st_mtime
+    except OSError:  # nothing was checked yet, which may take long: at the end
+        return False
 
 
 def _is_whole(entry: os.DirEntry[str]) -> bool:

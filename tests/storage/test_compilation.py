@@ -25,22 +25,27 @@ FOLDER = "jax_compilation_cache_dir"
 SECONDS = "jax_persistent_cache_min_compile_time_secs"
 
 
+@pytest.fixture
+def own_settings():
+    """As of a user who has set nothing up; those of the tests are put back."""
+    before = {name: jax.config.values[name] for name in (FOLDER, SECONDS)}
+    jax.config.update(FOLDER, None)
+    jax.config.update(SECONDS, 1.0)
+    yield
+    for name, value in before.items():
+        jax.config.update(name, value)
+
+
 @pytest.mark.parametrize(
     ("ours", "own", "expected"),
     [("cache", None, "cache/compiled"), ("off", None, None), ("cache", "own", "own"), ("off", "own", "own")],
 )
-def test_the_folder_is_the_users_choice(monkeypatch, tmp_path, ours, own, expected):
+def test_the_folder_is_the_users_choice(monkeypatch, tmp_path, own_settings, ours, own, expected):
     monkeypatch.setenv(VARIABLE, "off" if ours == "off" else str(tmp_path / ours))
-    before = {name: jax.config.values[name] for name in (FOLDER, SECONDS)}
-    try:
-        jax.config.update(FOLDER, own and str(tmp_path / own))
-        jax.config.update(SECONDS, 1.0)
-        keep_compilations()
-        assert jax.config.values[FOLDER] == (expected and str(tmp_path / expected))
-        assert jax.config.values[SECONDS] == (0.0 if expected == "cache/compiled" else 1.0)
-    finally:
-        for name, value in before.items():
-            jax.config.update(name, value)
+    jax.config.update(FOLDER, own and str(tmp_path / own))
+    keep_compilations()
+    assert jax.config.values[FOLDER] == (expected and str(tmp_path / expected))
+    assert jax.config.values[SECONDS] == (0.0 if expected == "cache/compiled" else 1.0)
 
 
 @pytest.mark.slow
@@ -80,6 +85,16 @@ def test_entries_that_are_not_whole_are_removed_once(tmp_path):
     remove_damaged(tmp_path / "nowhere")
 
 
+def test_what_a_killed_process_left_is_removed_at_the_next_start(tmp_path, monkeypatch, own_settings):
+    monkeypatch.setenv(VARIABLE, str(tmp_path))
+    (tmp_path / "compiled").mkdir()
+    remove_damaged(tmp_path / "compiled")
+    os.utime(tmp_path / "compiled" / ".checked", (0, 0))
+    (tmp_path / "compiled" / "jit_cut-cache").write_bytes(b"")
+    keep_compilations()
+    assert entries(tmp_path / "compiled") == []
+
+
 def in_a_process(code: str, **environment: str) -> subprocess.CompletedProcess:
     inherited = {name: value for name, value in os.environ.items() if not name.startswith(("JAX_", VARIABLE))}
     chosen = inherited | {"JAX_PLATFORMS": "cpu"} | environment
@@ -115,17 +130,11 @@ def test_importing_works_without_a_home_folder(tmp_path, home):
     assert not list(tmp_path.rglob("compiled")) and not Path("~").exists()
 
 
-def test_what_cannot_be_written_is_only_read(monkeypatch, tmp_path):
+def test_what_cannot_be_written_is_only_read(monkeypatch, tmp_path, own_settings):
     (tmp_path / "compiled").mkdir()
     monkeypatch.setenv(VARIABLE, str(tmp_path))
     access = os.access
     monkeypatch.setattr(os, "access", lambda path, mode: not mode & os.W_OK and access(path, mode))
-    before = {name: jax.config.values[name] for name in (FOLDER, SECONDS)}
-    try:
-        jax.config.update(FOLDER, None)
-        keep_compilations()
-        assert jax.config.values[FOLDER] == str(tmp_path / "compiled")
-        assert jax.config.values[SECONDS] == float("inf")
-    finally:
-        for name, value in before.items():
-            jax.config.update(name, value)
+    keep_compilations()
+    assert jax.config.values[FOLDER] == str(tmp_path / "compiled")
+    assert jax.config.values[SECONDS] == float("inf")

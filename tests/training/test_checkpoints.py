@@ -389,7 +389,14 @@ def test_checkpoints_of_others_are_refused(tmp_path, about, words):
 # More epochs
 
 
-@pytest.mark.parametrize(("stop", "recorded"), [(None, [0, 5, 10, 15]), (3, [0, 8, 15]), (8, [0, 5, 15])])
+@pytest.mark.parametrize(
+    ("stop", "recorded"),
+    [
+        (None, [0, 5, 10, 15]),
+        pytest.param(3, [0, 8, 15], marks=pytest.mark.slow),
+        pytest.param(8, [0, 5, 15], marks=pytest.mark.slow),
+    ],
+)
 def test_a_run_is_prolonged_to_the_bits_of_one_that_was_longer_from_the_start(tmp_path, stop, recorded):
     """But for the steps of its snapshots: those of the first call as far as it went, then of the second."""
     train(tmp_path, epochs=2, snapshots=3, progress=lambda now: now.step == stop)
@@ -403,6 +410,7 @@ def test_a_run_is_prolonged_to_the_bits_of_one_that_was_longer_from_the_start(tm
         train(tmp_path, epochs=2, snapshots=3)
 
 
+@pytest.mark.slow
 def test_a_run_with_a_defence_is_not_prolonged(tmp_path):
     defended = mm.Objective(defence=mm.defences.fast_adversarial(0.1))
     train(tmp_path, objective=defended, epochs=1)

@@ -105,7 +105,7 @@ class Narrow(nnx.Module):
         return self.dense(nnx.relu(self.conv(images)).mean((1, 2)).astype(jnp.float32))
 
 
-@pytest.mark.parametrize("dtype", [jnp.bfloat16, jnp.float16])
+@pytest.mark.parametrize("dtype", [jnp.bfloat16, pytest.param(jnp.float16, marks=pytest.mark.slow)])
 def test_the_history_of_narrow_weights_survives_a_file_and_they_a_checkpoint(tmp_path, dtype):
     options = {"epochs": 1, "snapshots": 2, "segments": 1, "checkpoint": tmp_path / "run"}
     options["optimiser"] = optax.sgd(0.01)  # Adam divides by numbers that are too small for float16
