@@ -56,7 +56,7 @@ def share_check(
     threshold = max(SHARE, 1 / len(broken))
     words = alarm if share > threshold else passed
     if 0 < share <= threshold and ": " in passed:
-        words = passed.partition(": ")[0] + ": too few for an alarm."
+        words = passed.partition(": ")[0] + ": too few images for an alarm."
     return Check(name, share, threshold, reason, words.format(share=percent(share)))
 
 

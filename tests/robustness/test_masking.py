@@ -171,7 +171,7 @@ def test_words_fit_the_extremes(saturated):
     number = 0.5
     assert said(pgd_accuracy=0.0).startswith("1 of 1 checks alarm (x); PGD at eps 0.03 breaks all images")
     few = share_check("x", np.arange(200) < 1, "{share} are lost: all is well.", "{share} are lost.")
-    assert few.verdict == "0.5 % are lost: too few for an alarm."
+    assert few.verdict == "0.5 % are lost: too few images for an alarm."
     none = share_check("x", np.zeros(200, bool), "{share} are lost: all is well.", "{share} are lost.")
     assert none.verdict == "0 % are lost: all is well."
 
