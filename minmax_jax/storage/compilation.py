@@ -81,7 +81,6 @@ def _is_whole(entry: os.DirEntry[str]) -> bool:
 
 def _can_write(folder: Path) -> bool:
     """Whether files can be written to a folder, or it can be made."""
-    found = str(folder)
-    while not os.path.lexists(found):
-        found = os.path.dirname(found)  # noqa: PTH120  Path.exists raises where it may not look
+    there = (one for one in map(str, (folder, *folder.parents)) if os.path.lexists(one))
+    found = next(there, "")  # not by Path.exists, which raises where it may not look
     return os.path.isdir(found) and os.access(found, os.R_OK | os.W_OK | os.X_OK)  # noqa: PTH112
