@@ -1,6 +1,7 @@
 """The command ``python -m minmax_jax.benchmark``."""
 
 import argparse
+import io
 import json
 import sys
 import tempfile
@@ -13,6 +14,10 @@ from minmax_jax.benchmark import table
 from minmax_jax.benchmark.alternation import Comparison, alternate, ask
 from minmax_jax.benchmark.rows import DEVICE, ROWS, Row, Size, choose
 from minmax_jax.benchmark.timing import ratio
+from minmax_jax.storage.archive import replacing
+from minmax_jax.storage.names import path_option
+
+STOPPED = 130  # what a shell gives for a command that Ctrl-C ended
 
 
 def parse(arguments: list[str] | None) -> tuple[argparse.ArgumentParser, argparse.Namespace]:
@@ -30,11 +35,13 @@ def parse(arguments: list[str] | None) -> tuple[argparse.ArgumentParser, argpars
     parser.add_argument("--runs", type=int, help="alternations (default 5, or 2 for rows that show growth)")
     parser.add_argument("--quick", action="store_true", help="about a minute, instead of about ten")
     parser.add_argument("--gpu", action="store_true", help="the GPU's rows, whatever device JAX finds")
-    parser.add_argument("--json", metavar="FILE", type=Path, help="write all numbers to a file")
+    parser.add_argument(
+        "--json", metavar="FILE", type=path_option("--json"), help="write all numbers to a file"
+    )
     options = parser.parse_args(arguments)
     if options.runs is not None and options.runs < 1:
         parser.error(f"--runs must be at least 1, got {options.runs}")
-    if options.json is not None and not options.json.absolute().parent.is_dir():
+    if options.json is not None and (options.json.is_dir() or not options.json.absolute().parent.is_dir()):
         parser.error(f"--json must be a file in an existing folder, got {options.json}")
     return parser, options
 
@@ -79,17 +86,21 @@ def refuse(objections: list[str], consequence: str) -> None:
         raise RuntimeError(f"the two sides do not compute the same, so {consequence}:\n{listing}")
 
 
-def measure(rows: dict[str, Row], sizes: dict[str, Size], peer: bool) -> dict[str, list[Comparison]]:
-    """The measurements of all rows; Ctrl-C ends them early and keeps the rows that are finished."""
+def measure(
+    rows: dict[str, Row], sizes: dict[str, Size], peer: bool
+) -> tuple[dict[str, list[Comparison]], int]:
+    """The measurements of all rows and the exit status; Ctrl-C keeps the rows that are finished."""
     measured: dict[str, list[Comparison]] = {}
-    with tempfile.TemporaryDirectory(prefix="minmax_jax-benchmark-") as folder:
-        try:
+    status = 0
+    try:
+        with tempfile.TemporaryDirectory(prefix="minmax_jax-benchmark-") as folder:
             for name, row in rows.items():
                 size = replace(sizes[name], target=target_in(Path(folder))) if row.long else sizes[name]
                 measured[name] = alternate(name, row, size, peer, say, ask)
-        except KeyboardInterrupt:
-            say("stopped; these are the rows that were finished")
-    return measured
+    except KeyboardInterrupt:
+        say("stopped; these are the rows that were finished")
+        status = STOPPED
+    return measured, status
 
 
 def target_in(folder: Path) -> str:
@@ -114,24 +125,28 @@ def numbers(measured: list[Comparison]) -> list[dict[str, Any]]:
     return found
 
 
-def main(arguments: list[str] | None = None) -> None:
-    """Check, measure, print."""
+def main(arguments: list[str] | None = None) -> int:
+    """Check, measure, print; the exit status."""
     parser, options = parse(arguments)
     peer = find_spec("torch") is not None
     try:
         rows, machine = plan(parser, options)
         agreement = agree(rows) if peer and rows else {}
         sizes = {name: row.size(options.quick, options.runs) for name, row in rows.items()}
-        measured = measure(rows, sizes, peer)
+        measured, status = measure(rows, sizes, peer)
     except RuntimeError as error:
         parser.exit(1, f"{error}\n")
     rows = {name: rows[name] for name in measured}
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="replace")  # not every terminal has a dash
     show(rows, measured, machine, {name: sizes[name].runs for name in rows}, peer)
     if options.json:
         results = {name: numbers(one) for name, one in measured.items()}
         everything = {"machine": machine, "agreement": agreement, "rows": results}
         everything["sizes"] = {name: asdict(size) for name, size in sizes.items()}
-        options.json.write_text(json.dumps(everything, indent=1), "utf-8")
+        with replacing(options.json) as temporary:
+            temporary.write_text(json.dumps(everything, indent=1), "utf-8")
+    return status
 
 
 def show(
@@ -152,4 +167,4 @@ def show(
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

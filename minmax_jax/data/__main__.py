@@ -5,6 +5,7 @@ has neither.
 """
 
 import argparse
+import warnings
 
 from minmax_jax.data.tfds import data_folder
 from minmax_jax.data.tfds_process import build, check, find, is_prepared
@@ -16,12 +17,13 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("name", help="a name in tensorflow-datasets, such as fashion_mnist")
     parser.add_argument("--data-dir", help="default: TFDS_DATA_DIR, or tensorflow_datasets at home")
     options = parser.parse_args(arguments)
-    folder = data_folder(options.data_dir)
     try:
-        builder = find(options.name, folder)
-        if not is_prepared(builder):
-            check(options.name, builder, folder)
-            builder = build(options.name, folder)
+        folder = data_folder(options.data_dir)
+        with warnings.catch_warnings(action="ignore"):  # they are about tensorflow-datasets and what it uses
+            builder = find(options.name, folder)
+            if not is_prepared(builder):
+                check(options.name, builder, folder)
+                builder = build(options.name, folder)
     except (ValueError, ImportError, OSError, RuntimeError) as error:
         parser.exit(1, f"{error}\n")
     print(f"{options.name} is prepared in {builder.data_dir}")

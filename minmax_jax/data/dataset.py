@@ -123,7 +123,12 @@ def load(
 
 def _bundled() -> Dataset:
     provenance = "the bundled MNIST (LeCun, Cortes and Burges), in tensorflow-datasets' order"
-    return _dataset(BUNDLED, archive.unpack(BUNDLE), DIGITS, provenance)
+    try:
+        return _dataset(BUNDLED, archive.unpack(BUNDLE), DIGITS, provenance)
+    except (archive.Unreadable, KeyError) as error:
+        raise ValueError(
+            f"{BUNDLE} is not as it was installed; install minmax_jax again ({error})"
+        ) from error
 
 
 def _dataset(name: str, arrays: tfds.Arrays, class_names: Sequence[str], provenance: str) -> Dataset:

@@ -19,8 +19,8 @@ class Split:
 
     ``images`` are float32 in [0, 1], shape (n, height, width, channels); ``labels`` are class
     numbers from 0 on, shape (n,), of any integer type and kept as int32. Both are copied where the
-    caller could still write to them. ``split[:100]`` or ``split[order]`` is a Split again. Raises
-    TypeError or ValueError for anything else.
+    caller could still write to them. ``split[:100]`` or ``split[order]`` is a Split again, and so is what
+    pickle makes of one. Raises TypeError or ValueError for anything else.
     """
 
     images: Float32[np.ndarray, "n h w c"]
@@ -58,6 +58,16 @@ class Split:
         labels = _labels(labels)
         _same_length(unit, labels)
         return cls._trusted(unit, labels)
+
+    def __setstate__(self, state: dict[str, np.ndarray]) -> None:
+        """What pickle made is as immutable as what it was made of."""
+        self._set(_freeze(state["images"]), _freeze(state["labels"]))
+
+    def __copy__(self) -> "Split":
+        return self  # as of a tuple of numbers: nobody can change it
+
+    def __deepcopy__(self, known: Any) -> "Split":
+        return self
 
     def __len__(self) -> int:
         return len(self.labels)

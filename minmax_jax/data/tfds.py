@@ -8,6 +8,7 @@ from typing import Any
 
 from minmax_jax.data.tfds_process import Arrays, fingerprint, run_apart
 from minmax_jax.storage import cache
+from minmax_jax.storage.names import as_path
 
 FORMAT = 1  # of a cache entry; another number leaves entries of older code alone
 ENTRY = {"train_images", "train_labels", "test_images", "test_labels", "description"}
@@ -34,7 +35,7 @@ def load(name: str, data_dir: str | os.PathLike[str] | None = None) -> Arrays:
 def data_folder(data_dir: str | os.PathLike[str] | None) -> Path:
     """Where tensorflow-datasets keeps data: as given, or where it would itself."""
     chosen = data_dir or os.environ.get("TFDS_DATA_DIR") or "~/tensorflow_datasets"
-    return Path(chosen).expanduser().resolve()
+    return as_path("data_dir", chosen, "folder").resolve()
 
 
 def description(arrays: Arrays) -> dict[str, Any]:

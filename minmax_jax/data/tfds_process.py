@@ -10,13 +10,13 @@ import hashlib
 import json
 import os
 import re
-import struct
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from functools import cache
 from importlib.util import find_spec
-from itertools import islice
+from itertools import chain, islice
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, Literal
@@ -29,7 +29,11 @@ PATIENCE = 4.0  # seconds in which a download server has to give some answer
 RETRIES = 3  # of a download; tensorflow-datasets' own 10 take minutes
 GATEWAY = (407, 502, 503, 504)  # statuses of a proxy that did not reach the server
 BATCH = 512  # records read at a time; one by one takes much longer
-ERRORS = (ModuleNotFoundError, ConnectionError, ValueError, RuntimeError)  # handed on as they are
+POLYNOMIAL = 0x82F63B78  # of CRC-32C, from its highest power down
+START = bytes.fromhex("54641f64")  # takes a sum of 0 to the one with which CRC-32C begins, all ones
+MEMORY = 2**26  # bytes that are summed at a time
+# Handed on as they are.
+ERRORS = (ModuleNotFoundError, ConnectionError, PermissionError, ValueError, RuntimeError)
 
 Task = Literal["decode", "prepare"]
 Arrays = dict[str, np.ndarray]
@@ -39,16 +43,18 @@ def run_apart(task: Task, name: str, folder: Path) -> Arrays | None:
     """``perform`` in a process of its own: returns what it returns, raises what it raises."""
     with TemporaryDirectory(prefix="minmax_jax-") as temporary:
         arrays, refusal = Path(temporary) / "arrays.npz", Path(temporary) / "refusal.json"
-        # -P: this file's folder must not hide other packages. No GPU: its memory is for JAX.
-        command = [sys.executable, "-P", __file__, task, name, str(folder), temporary]
+        # -P: this file's folder must not hide other packages. No warnings: they are about other packages. No
+        # GPU: its memory is for JAX.
+        command = [sys.executable, "-P", "-W", "ignore", __file__, task, name, str(folder), temporary]
         environment = os.environ | {"CUDA_VISIBLE_DEVICES": "-1", "TF_CPP_MIN_LOG_LEVEL": "2"}
         done = subprocess.run(command, env=environment, capture_output=True, text=True, errors="replace")
         if refusal.is_file():
-            kind, message = json.loads(refusal.read_text())
+            kind, message = json.loads(refusal.read_text("utf-8"))
             raise next(error for error in ERRORS if error.__name__ == kind)(message)
         if done.returncode:
             said = done.stderr.strip()[-2000:]
-            raise RuntimeError(f"tensorflow-datasets could not {task} {name!r} in {folder}:\n{said}")
+            ended = f" (signal {-done.returncode} ended it)" if done.returncode < 0 else ""
+            raise RuntimeError(f"tensorflow-datasets could not {task} {name!r} in {folder}{ended}:\n{said}")
         return dict(np.load(arrays, allow_pickle=False)) if arrays.is_file() else None
 
 
@@ -60,7 +66,15 @@ def perform(task: Task, name: str, folder: Path) -> Arrays | None:
         if task == "decode":
             return None
         builder = build(name, folder)
-    return decode(builder)
+    try:
+        return decode(builder)
+    except ERRORS:
+        raise
+    except Exception as error:  # damage can raise nearly anything
+        raise ValueError(
+            f"{builder.data_dir} holds no whole data set ({type(error).__name__}: {error}); delete this "
+            "folder and prepare it again"
+        ) from error
 
 
 def find(name: str, folder: Path) -> Any:
@@ -85,8 +99,12 @@ def find(name: str, folder: Path) -> Any:
             f"name must be known to tensorflow-datasets, for example {', '.join(close)}, "
             f"or be a set prepared in {folder}, got {name!r}"
         ) from None
-    except (AssertionError, ValueError) as error:
-        raise ValueError(f"name is {name!r}, which is not available: {error}") from error
+    except (ModuleNotFoundError, PermissionError):
+        raise
+    except Exception as error:  # damage to a prepared set can raise nearly anything
+        prepared = folder / re.split("[/:]", name)[0]
+        cure = f". If {prepared} is damaged, delete it and prepare it again" if prepared.is_dir() else ""
+        raise ValueError(f"name is {name!r}, which is not available: {error}{cure}") from error
 
 
 def is_prepared(builder: Any) -> bool:
@@ -236,51 +254,112 @@ def _features(info: Any) -> tuple[str, str]:
 def _stack(builder: Any, split: str, image: str, label: str) -> tuple[np.ndarray, np.ndarray]:
     count, examples = builder.info.splits[split].num_examples, _examples(builder, split)
     first = next(examples, None)
-    if first is None:
+    if first is None and not count:
         raise ValueError(f"{builder.info.full_name} has no examples in its split {split!r}")
-    shape = first[image].shape
+    shape = () if first is None else first[image].shape
     images, labels = np.empty((count, *shape), np.uint8), np.empty(count, np.int32)
-    images[0], labels[0] = first[image], first[label]
-    position = 0
-    for position, example in enumerate(examples, 1):
+    found = 0
+    for found, example in enumerate(examples if first is None else chain([first], examples), 1):
+        if found > count:
+            break
         if example[image].shape != shape:
             raise ValueError(
                 f"{builder.info.full_name} must have images of one size, got {shape} and "
                 f"{example[image].shape}. Resize them yourself and make a Dataset of the arrays"
             )
-        images[position], labels[position] = example[image], example[label]
-    if position + 1 != count:
+        images[found - 1], labels[found - 1] = example[image], example[label]
+    if found != count:
         raise ValueError(
-            f"{builder.data_dir} holds {position + 1} of {count} examples of the split {split!r}; "
-            "delete this folder and prepare it again"
+            f"{builder.data_dir} holds {'more than' if found > count else f'{found} of'} {count} examples of "
+            f"the split {split!r}; delete this folder and prepare it again"
         )
     return images, labels
 
 
 def _examples(builder: Any, split: str) -> Iterator[dict[str, Any]]:
-    info = builder.info
-    if info.file_format is not None and info.file_format.value == "tfrecord":
-        for file in info.splits[split].filepaths:
-            yield from map(info.features.deserialize_example_np, tfrecords(Path(file)))
-        return
-    source = builder.as_data_source(split=split)
-    positions = iter(range(len(source)))
-    while batch := list(islice(positions, BATCH)):
-        yield from source.__getitems__(batch)
+    info, kind = builder.info, getattr(builder.info.file_format, "value", None)
+    file = Path(builder.data_dir)
+    try:
+        if kind in READERS:
+            for file in map(Path, info.splits[split].filepaths):
+                yield from map(info.features.deserialize_example_np, READERS[kind](file))
+        else:
+            source = builder.as_data_source(split=split)
+            positions = iter(range(len(source)))
+            while batch := list(islice(positions, BATCH)):
+                yield from source.__getitems__(batch)
+    except (ModuleNotFoundError, PermissionError):
+        raise
+    except Exception as error:  # damage can raise nearly anything in a reader
+        raise ValueError(
+            f"{file} cannot be read whole ({type(error).__name__}: {error}); delete {builder.data_dir} and "
+            "prepare it again"
+        ) from error
+
+
+def array_records(file: Path) -> Iterator[bytes]:
+    """The records of an ArrayRecord file, which are checked by its reader."""
+    from array_record.python.array_record_module import ArrayRecordReader
+
+    reader = ArrayRecordReader(str(file))
+    count = reader.num_records()
+    for start in range(0, count, BATCH):
+        yield from reader.read(start, min(start + BATCH, count))
+    reader.close()
 
 
 def tfrecords(file: Path) -> Iterator[bytes]:
-    """The records of a TFRecord file: of each its length (8 bytes), checksum (4), itself, checksum.
+    """The records of a TFRecord file, each checked by its CRC-32C.
 
-    Raises ValueError where the file ends within a record.
+    Raises ValueError where the file ends within a record, or holds another one than was written.
     """
+    framed = _framed(file)
+    while batch := list(islice(framed, BATCH)):
+        lengths, length_sums, records, record_sums = zip(*batch, strict=True)
+        for contents, sums in ((lengths, length_sums), (records, record_sums)):
+            found = crc32c(contents)
+            masked = (found >> 15 | found << 17) + np.uint32(0xA282EAD8)  # as the format asks for
+            if (masked != np.frombuffer(b"".join(sums), "<u4")).any():
+                raise ValueError("a record differs from its checksum")
+        yield from records
+
+
+def _framed(file: Path) -> Iterator[tuple[bytes, bytes, bytes, bytes]]:
+    """Of each record: its length (8 bytes), the checksum of that (4), itself, its checksum (4)."""
+    size = file.stat().st_size
     with file.open("rb") as stream:
         while head := stream.read(12):
-            length = struct.unpack("<Q", head[:8])[0] if len(head) == 12 else 0
-            record = stream.read(length)
-            if len(record) < length or len(stream.read(4)) < 4:
-                raise ValueError(f"{file} ends within a record; delete its folder and prepare it again")
-            yield record
+            length = int.from_bytes(head[:8], "little")
+            if len(head) < 12 or stream.tell() + length + 4 > size:
+                raise ValueError("it ends within a record")
+            yield head[:8], head[8:], stream.read(length), stream.read(4)
+
+
+READERS = {"array_record": array_records, "tfrecord": tfrecords}
+
+
+def crc32c(contents: Sequence[bytes]) -> np.ndarray:
+    """The CRC-32C of each of some texts, all side by side and two bytes at a time."""
+    width = max(map(len, contents)) + len(START)
+    width += width % 2
+    if len(contents) > 1 and len(contents) * width > MEMORY:
+        half = len(contents) // 2
+        return np.concatenate([crc32c(contents[:half]), crc32c(contents[half:])])
+    table, sums = _table(), np.zeros(len(contents), np.uint32)
+    # Zeros in front leave a sum of 0 as it is, so that all texts get one length.
+    padded = b"".join((START + content).rjust(width, b"\0") for content in contents)
+    for words in np.frombuffer(padded, "<u2").reshape(len(contents), -1).T.copy():
+        sums = table[(sums ^ words).astype(np.uint16)] ^ sums >> 16
+    return ~sums
+
+
+@cache
+def _table() -> np.ndarray:
+    """What two bytes do to a sum, by its last two."""
+    found: np.ndarray = np.arange(2**16, dtype=np.uint32)
+    for _ in range(16):
+        found = found >> 1 ^ found % 2 * np.uint32(POLYNOMIAL)
+    return found
 
 
 def main(task: Task, name: str, folder: str, outcome: str) -> None:
@@ -289,7 +368,7 @@ def main(task: Task, name: str, folder: str, outcome: str) -> None:
         arrays = perform(task, name, Path(folder))
     except ERRORS as error:
         kind = next(kind.__name__ for kind in ERRORS if isinstance(error, kind))
-        (Path(outcome) / "refusal.json").write_text(json.dumps([kind, str(error)]))
+        (Path(outcome) / "refusal.json").write_text(json.dumps([kind, str(error)]), "utf-8")
         return
     if arrays is not None:
         np.savez(Path(outcome) / "arrays.npz", **arrays)  # type: ignore[arg-type]

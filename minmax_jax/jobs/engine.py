@@ -59,7 +59,11 @@ class Jobs:
         self.events: queue.SimpleQueue[tuple[int, float] | BaseException | None] = queue.SimpleQueue()
 
     def run(
-        self, work: Work, workers: Sequence[jax.Device], report: Callable[[Status], Any]
+        self,
+        work: Work,
+        workers: Sequence[jax.Device],
+        report: Callable[[Status], Any],
+        ended: Callable[[], Any] = lambda: None,
     ) -> dict[int, Arrays]:
         """The arrays of all jobs by number, of those of other processes too, all of which have to call it.
 
@@ -67,7 +71,8 @@ class Jobs:
         there are as many threads as ``workers``, and each takes the next job when it has finished one.
         ``report`` is called in the caller's thread whenever a job tells of its progress or is finished. If it
         answers with a true value, or at Ctrl-C, all jobs are told to stop, and the arrays of those that are
-        finished are returned. An error of a job or of ``report`` is raised once all threads have ended.
+        finished are returned; a second Ctrl-C does not wait for the jobs to stop. An error of a job or of
+        ``report`` is raised once all threads have ended. ``ended`` is called when they have.
         """
         todo = [number for number in self.costs if number not in self.finished]
         for number in todo:
@@ -101,6 +106,7 @@ class Jobs:
             for thread in threads:
                 if thread.ident is not None:  # not started yet when Ctrl-C came
                     thread.join()
+            ended()
         return gather(self.finished, self.number)
 
     def _worker(self, work: Work, device: jax.Device) -> None:

@@ -13,7 +13,7 @@ def status(work: Callable[[], None]) -> int:
     except ModuleNotFoundError as error:
         print(f"{error}; {NEEDS}", file=sys.stderr)
         return 1
-    except (FileNotFoundError, ValueError) as error:
+    except (OSError, ValueError) as error:
         print(error, file=sys.stderr)
         return 1
     return 0

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from minmax_jax.publish.command import status
 from minmax_jax.storage.archive import replacing
+from minmax_jax.storage.names import path_option
 
 if TYPE_CHECKING:
     from nbformat import NotebookNode
@@ -140,7 +141,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Make the pages that the command line asks for; the exit status."""
     parser = argparse.ArgumentParser("python -m minmax_jax.publish.pages", description=__doc__)
     parser.add_argument("notebooks", nargs="*", type=Path, help="by default all in the folder notebooks")
-    parser.add_argument("--to", type=Path, default=Path("pages"), help="folder of the pages")
+    parser.add_argument(
+        "--to", type=path_option("--to", "folder"), default=Path("pages"), help="folder of the pages"
+    )
     parser.add_argument("--as-they-are", action="store_true", help="run nothing; show the outputs they hold")
     asked = parser.parse_args(arguments)
     sources = asked.notebooks or sorted(Path("notebooks").glob("*.ipynb"))

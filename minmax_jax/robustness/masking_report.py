@@ -48,12 +48,15 @@ def share_check(
     Args:
         name: of the check.
         broken: which of the images are.
-        passed, alarm: the verdict for either outcome; {share} stands for the share.
+        passed, alarm: the verdict for either outcome, "what was seen: what it means"; {share} stands for the
+            share.
         reason: for the threshold, 1 % of the images or one image, whichever is more.
     """
     share = float(broken.mean())
     threshold = max(SHARE, 1 / len(broken))
     words = alarm if share > threshold else passed
+    if 0 < share <= threshold and ": " in passed:
+        words = passed.partition(": ")[0] + ": too few images for an alarm."
     return Check(name, share, threshold, reason, words.format(share=percent(share)))
 
 
@@ -89,14 +92,20 @@ class Masking:
         """The conclusion in a sentence."""
         done = [check for check in self.checks if check.outcome != "not done"]
         alarms = [check.name for check in done if check.outcome == "alarm"]
-        accuracy = (
-            f"the accuracy of {percent(self.notes['pgd_accuracy'])} under PGD at eps {self.notes['eps']:g}"
+        share, attack = self.notes["pgd_accuracy"], f"PGD at eps {self.notes['eps']:g}"
+        accuracy = f"the accuracy of {percent(share)} under {attack}"
+        said = (
+            f"{len(alarms)} of {len(done)} checks alarm ({', '.join(alarms)})"
+            if alarms
+            else f"None of {len(done)} checks alarms"
         )
+        if not share:  # an attack that breaks everything was not misled
+            return f"{said}; {attack} breaks all images, so the accuracy under it, 0 %, cannot be too high."
         if alarms:
-            return (
-                f"{len(alarms)} of {len(done)} checks alarm ({', '.join(alarms)}): do not trust {accuracy}."
-            )
-        return f"None of {len(done)} checks alarms: they find no reason to distrust {accuracy}."
+            return f"{said}: do not trust {accuracy}."
+        if self.notes["correct"] == 1:
+            return f"{said}, as none can on a single image: they say nothing of {accuracy}."
+        return f"{said}: they find no reason to distrust {accuracy}."
 
     def to_dataset(self) -> "xr.Dataset":
         """The same as a labelled table, by ``check``."""
@@ -139,8 +148,8 @@ class Masking:
 
 
 def percent(share: float) -> str:
-    """A share for reading: 12 %, 0.4 %."""
-    return f"{100 * share:.3g} %"
+    """A share for reading: 12 %, 0.4 %; 100 % is all."""
+    return f"{100 * share:.{3 if share == 1 or share < 0.9995 else 6}g} %"
 
 
 def _numbers(check: Check) -> str:

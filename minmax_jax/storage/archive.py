@@ -1,10 +1,13 @@
 """Archives: named arrays and a text in one .npz file, written whole or not at all, read back or refused."""
 
+import errno
 import hashlib
+import os
 import secrets
+import stat
 import zipfile
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import numpy as np
@@ -26,7 +29,7 @@ def write(file: Path, arrays: Mapping[str, np.ndarray], about: str = "") -> None
         raise TypeError(f"arrays must hold plain numbers, got Python objects in {unfit}")
     with (
         replacing(file) as temporary,
-        temporary.open("xb") as stream,
+        temporary.open("wb") as stream,
         zipfile.ZipFile(stream, "w") as archive,
     ):
         for name, array in arrays.items():
@@ -39,18 +42,45 @@ def write(file: Path, arrays: Mapping[str, np.ndarray], about: str = "") -> None
 
 @contextmanager
 def replacing(file: Path) -> Iterator[Path]:
-    """The name of a temporary file, which replaces ``file`` at the end of the body.
+    """The name of an empty temporary file, which replaces ``file`` at the end of the body.
 
     If the body fails or the process is killed, ``file`` stays as it was; after a failure, the temporary file
-    is removed.
+    is removed. Links are followed, and permissions stay; another name of the same file (a hard link) keeps
+    the old content. What is neither file nor folder, such as /dev/stdout, is written to directly. Raises
+    PermissionError for a file that is read-only, IsADirectoryError for a folder, and other OSErrors.
     """
-    temporary = file.with_name(f"{file.name}.{secrets.token_hex(4)}.tmp")
     try:
+        before = file.stat()
+    except FileNotFoundError:
+        before = None
+    if before is not None and not stat.S_ISREG(before.st_mode):
+        if stat.S_ISDIR(before.st_mode):
+            raise IsADirectoryError(errno.EISDIR, "It is a folder, not a file", str(file))
+        yield file
+        return
+    if before is not None and not os.access(file, os.W_OK):
+        raise PermissionError(errno.EACCES, "The file is read-only", str(file))
+    file = Path(os.path.realpath(file))
+    temporary = file.with_name(f"{file.name[:50]}.{secrets.token_hex(4)}.tmp")  # names end at 255 bytes
+    try:
+        # Private, if there was a file, until it has the permissions of that.
+        temporary.touch(0o666 if before is None else 0o600, exist_ok=False)
         yield temporary
+        if before is not None:
+            _give(temporary, before)
         temporary.replace(file)
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
+
+
+def _give(file: Path, like: os.stat_result) -> None:
+    """Give a file the permissions, and if possible the group and the owner, of another one."""
+    for owner, group in ((-1, like.st_gid), (like.st_uid, -1)):
+        with suppress(OSError, AttributeError):  # only root gives files away, and Windows has no owners
+            os.chown(file, owner, group)
+    if stat.S_IMODE(file.stat().st_mode) != stat.S_IMODE(like.st_mode):
+        file.chmod(stat.S_IMODE(like.st_mode))
 
 
 def read(file: Path) -> tuple[dict[str, np.ndarray], str]:

@@ -16,19 +16,21 @@ import numpy as np
 import platformdirs
 
 from minmax_jax.storage import archive
+from minmax_jax.storage.names import as_path
 
 VARIABLE = "MINMAX_JAX_CACHE"
 DAY = 24 * 60 * 60
 
 
 def folder() -> Path | None:
-    """The folder of the cache, which need not exist yet; None where the cache is turned off."""
+    """The folder of the cache, which need not exist yet; None if it is turned off, or has no home folder."""
     setting = os.environ.get(VARIABLE, "").strip()
     if setting.lower() == "off":
         return None
-    if setting:
-        return Path(setting).expanduser()
-    return platformdirs.user_cache_path("minmax_jax", appauthor=False)
+    try:
+        return as_path(VARIABLE, setting or platformdirs.user_cache_path("minmax_jax", appauthor=False))
+    except (ValueError, RuntimeError):  # there is no home folder
+        return None
 
 
 def path(key: str) -> Path | None:
@@ -47,7 +49,7 @@ def read(key: str) -> dict[str, np.ndarray] | None:
     after ``write(key, arrays)``, ``read(key)`` equals ``arrays``, unless the cache is off.
     """
     file = path(key)
-    if file is None or not file.is_file():
+    if file is None:
         return None
     try:
         return archive.read(file)[0]

@@ -5,7 +5,9 @@ import os
 import re
 import secrets
 import warnings
+from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -15,6 +17,7 @@ from minmax_jax.storage.digests import difference
 from minmax_jax.storage.header import check_header, header
 
 VERSION = 1
+ADVICE = "Name another folder, or call with the same settings to resume it"
 
 
 class Store:
@@ -33,6 +36,8 @@ class Store:
         newest: number of parts to keep, for parts that make earlier ones superfluous; None keeps all. Such a
             folder has a single writer, and belongs to its work from the first ``write`` on, others at once.
         adopt: whether to claim a folder that holds other files, such as those of an earlier format.
+        grows: name of a number among the settings that may be larger than before: then the work goes on.
+        advice: what to do where a setting of this name differs, for the error.
 
     Raises:
         ValueError: if the folder belongs to work with other settings (the error names the first difference),
@@ -49,9 +54,12 @@ class Store:
         argument: str = "folder",
         newest: int | None = None,
         adopt: bool = False,
+        grows: str = "",
+        advice: Mapping[str, str] = MappingProxyType({}),
     ):
         self.folder, self.work, self.part = folder, work, part
-        self.argument, self.newest = argument, newest
+        self.argument, self.newest, self.grows, self.advice = argument, newest, grows, advice
+        self.before: dict[str, Any] = {}  # the settings that the folder had
         self.settings = json.loads(json.dumps(settings))
         if folder is not None:
             self._check_folder(folder, adopt)
@@ -114,8 +122,7 @@ class Store:
         note = self._note(folder)
         if not note.exists():
             temporary = folder / f"{note.name}.{secrets.token_hex(4)}.tmp"
-            text = header(f"minmax_jax {self.work}", VERSION) | {"asked": self.settings}
-            temporary.write_text(json.dumps(text, indent=1))
+            temporary.write_text(self._text(), "utf-8")
             try:
                 os.link(temporary, note)  # unlike a rename, an error if another process was quicker
                 temporary.unlink()
@@ -124,25 +131,38 @@ class Store:
                     temporary.replace(note)
                 temporary.unlink(missing_ok=True)
         self._compare(folder)
+        if self.before != self.settings:  # the work goes on
+            with archive.replacing(note) as temporary:
+                temporary.write_text(self._text(), "utf-8")
+
+    def _text(self) -> str:
+        """What the note says."""
+        return json.dumps(header(f"minmax_jax {self.work}", VERSION) | {"asked": self.settings}, indent=1)
 
     def _compare(self, folder: Path) -> None:
-        """Raise ValueError unless the note says that the folder belongs to this very work."""
+        """Raise ValueError unless the note says that the folder is of this very work, or of less of it."""
         note = self._note(folder)
         try:
-            found = json.loads(note.read_text())
+            found = json.loads(note.read_text("utf-8"))
             found["format"] = found.get("format", found.get("kind"))  # as earlier versions called it
-            before = dict(found["asked"])
+            self.before = dict(found["asked"])
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise ValueError(f"{note} is damaged or from elsewhere; {self._cure}") from error
         check_header(note, found, f"minmax_jax {self.work}", VERSION, self._cure)
-        if differing := difference(before, self.settings):
+        if differing := difference(self._grown(), self.settings):
             raise ValueError(self.other_settings(*differing))
+
+    def _grown(self) -> dict[str, Any]:
+        """The settings that the folder had; the number that ``grows`` as it is now, if that is larger."""
+        then, now = (settings.get(self.grows) for settings in (self.before, self.settings))
+        grown = isinstance(then, int) and isinstance(now, int) and then < now
+        return self.before | {self.grows: now} if grown else self.before
 
     def other_settings(self, name: str, there: Any, here: Any) -> str:
         """What the error says where the settings of the folder and those of the call differ."""
         return (
             f"{self.argument} {self.folder} belongs to another {self.work}: its {name} is {there!r}, and in "
-            f"this call it is {here!r}. Name another folder, or call with the same settings to resume it"
+            f"this call it is {here!r}. {self.advice.get(name, ADVICE)}"
         )
 
     @property

@@ -45,7 +45,7 @@ def named_leaves(tree: Any) -> dict[str, Any]:
 def to_arrays(tree: Any) -> dict[str, np.ndarray]:
     """Every leaf of a pytree by its path, as an array that any file holds.
 
-    Numbers of kinds that files do not hold, such as bfloat16, become float32, which loses nothing.
+    Narrow numbers, such as bfloat16, become float32, which loses nothing.
     Identity: ``from_arrays(to_arrays(tree), tree)`` equals ``tree``, bit for bit.
     """
     return {name: storable(to_array(leaf)) for name, leaf in named_leaves(tree).items()}
@@ -62,5 +62,6 @@ def from_arrays(arrays: Mapping[str, AnyArray], like: Any) -> Any:
 
 
 def storable(array: np.ndarray) -> np.ndarray:
-    """Numbers of kinds that files do not hold, such as bfloat16, as float32."""
-    return array.astype(np.float32) if array.dtype.kind == "V" else array
+    """Numbers that some files cannot hold (bfloat16, in netCDF float16) as float32, which loses nothing."""
+    narrow = array.dtype.kind in "fV" and array.dtype.itemsize < 4
+    return array.astype(np.float32) if narrow else array

@@ -5,6 +5,7 @@ import shlex
 import sys
 from pathlib import Path
 
+from minmax_jax.storage.names import path_option
 from minmax_jax.study.analysis.finding import markdown, plain
 from minmax_jax.study.analysis.findings import findings, write_readme
 from minmax_jax.study.engine.result import about, read
@@ -29,7 +30,7 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
     )
     parser.add_argument(
         "--folder",
-        type=Path,
+        type=path_option("--folder", "folder"),
         help=f"for the results: {RESULTS} by default, with --quick {RESULTS / 'quick'}",
     )
     parser.add_argument(

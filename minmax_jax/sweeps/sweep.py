@@ -1,7 +1,7 @@
 """Sweeps: a grid of objectives and seeds trained at once, on all devices, kept on disk as it grows."""
 
+import os
 from collections.abc import Callable, Iterable, Sequence
-from pathlib import Path
 from typing import Any
 
 import jax
@@ -12,9 +12,11 @@ from flax import nnx
 from minmax_jax.checks import check_count, is_linen
 from minmax_jax.data import Dataset
 from minmax_jax.jobs.engine import Arrays, Jobs, Tell, workers
+from minmax_jax.jobs.interrupts import CtrlC
 from minmax_jax.jobs.progress import reporting
 from minmax_jax.objective import Objective, without_addresses
 from minmax_jax.storage.digests import digest
+from minmax_jax.storage.names import as_path
 from minmax_jax.storage.resume import Store
 from minmax_jax.sweeps.grid import Grid, make_grid
 from minmax_jax.sweeps.progress import SweepProgress, shown, sweep_progress
@@ -27,6 +29,7 @@ from minmax_jax.training.optimisers import ADAM
 from minmax_jax.training.validation import check_arguments, check_objective, check_optimiser
 
 LARGEST_GROUP = 256  # models, on a GPU or TPU
+ANEW = "A sweep keeps no state of its optimisers, so it cannot be prolonged: name another folder"
 
 
 def sweep(
@@ -38,7 +41,7 @@ def sweep(
     epochs: int = 1,
     batch_size: int = 128,
     optimiser: optax.GradientTransformation = ADAM,
-    folder: str | Path | None = None,
+    folder: str | os.PathLike[str] | None = None,
     group: int | None = None,
     devices: Sequence[jax.Device] | None = None,
     progress: bool | Callable[[SweepProgress], Any] = True,
@@ -80,7 +83,9 @@ def sweep(
 
     Raises:
         ValueError, TypeError: for unfit arguments, a folder of another sweep among them.
-        RuntimeError: if it is stopped before the first group is finished.
+        RuntimeError: if ``progress`` stops it before the first group is finished.
+        KeyboardInterrupt: for Ctrl-C before the first group is finished, and after the last one; then the
+            error's ``sweep`` is the sweep. A second Ctrl-C does not wait for the groups under way.
     """
     if not callable(model) or isinstance(model, nnx.Module) or is_linen(model):
         raise TypeError(f"model must be a function of rngs, such as mm.LeNet, got a {type(model).__name__}")
@@ -108,7 +113,8 @@ def sweep(
     groups = grid.groups(size)
     width = max(len(cells) for cells in groups)
     asked = {} if folder is None else _asked(grid, recipe, starts, data, size)  # takes half a second
-    jobs = Jobs([epochs] * len(groups), Store(None if folder is None else Path(folder), asked))
+    place = None if folder is None else as_path("folder", folder, "folder, or None").resolve()
+    jobs = Jobs([epochs] * len(groups), Store(place, asked, advice={"epochs": ANEW}))
     copies = on_devices(data, chosen)
 
     def train(number: int, device: jax.Device, tell: Tell) -> Arrays | None:
@@ -128,10 +134,20 @@ def sweep(
         arrays |= name_weights((state.params, state.rest))
         return {name: array[: len(cells)] for name, array in arrays.items()}
 
-    with reporting(progress, shown, jobs.left, unit="epoch") as report:
-        done = jobs.run(train, workers(chosen), lambda now: report(sweep_progress(now)))
     template = (definition, (starts[0].params, starts[0].rest))
-    return assemble(grid, groups, done, epochs, template, _labels(data, model, recipe, grid))
+    labels = _labels(data, model, recipe, grid)
+    with CtrlC() as ctrl_c:
+        with reporting(progress, shown, jobs.left, unit="epoch") as report:
+            done = jobs.run(train, workers(chosen), lambda now: report(sweep_progress(now)), ctrl_c.hold)
+        if jobs.interrupted and not done:
+            raise KeyboardInterrupt
+        found = assemble(grid, groups, done, epochs, template, labels)
+        ctrl_c.keep(sweep=found)
+        if jobs.interrupted and len(done) == len(groups):  # too late to stop it: it stops the caller
+            stop = KeyboardInterrupt()
+            stop.sweep = found  # type: ignore[attr-defined]
+            raise stop
+    return found
 
 
 def group_size(models: int, devices: Sequence[jax.Device]) -> int:

@@ -14,7 +14,7 @@ from flax import nnx
 from jaxtyping import Int
 
 from minmax_jax.data import Dataset
-from minmax_jax.jobs.interrupts import uninterrupted
+from minmax_jax.jobs.interrupts import CtrlC
 from minmax_jax.jobs.progress import reporting
 from minmax_jax.objective import Objective
 from minmax_jax.train_step import epoch_order
@@ -50,6 +50,9 @@ class Diverged(RuntimeError):
     def __init__(self, message: str, run: Run):
         super().__init__(message)
         self.run = run
+
+    def __reduce__(self) -> tuple[type, tuple[str, Run]]:
+        return type(self), (str(self), self.run)  # else pickle would leave the run out, and fail
 
 
 def even_split(steps: int, most: int = 12) -> int:
@@ -93,8 +96,9 @@ def fit(
     """Train a copy of ``model`` on ``data.train`` to minimise ``objective``; the given model stays as it is.
 
     Each epoch is one jitted ``lax.scan`` over batches in an order drawn from ``fold_in(key(seed), epoch)``,
-    with the data on the device. Ctrl-C stops training and returns what was learned so far. Identity: on a
-    CPU, the same arguments give the same bits, for any number of segments.
+    with the data on the device. Ctrl-C stops training and returns what was learned so far; after the last
+    step it stops the caller, see below. Identity: on a CPU, the same arguments give the same bits, for any
+    number of segments.
 
     Args:
         model: any NNX module from images to logits with a convolution.
@@ -114,9 +118,12 @@ def fit(
         progress: True draws a bar, False none; a function is called with a ``Progress`` after each segment
             and stops training by returning a true value.
         checkpoint: name of a folder for the state of the run, saved after each epoch and when it ends early.
-            The same call with the same folder resumes the run, or returns at once what is finished.
+            The same call with the same folder resumes the run, or returns at once what is finished. One with
+            more ``epochs`` prolongs it, but not with a defence, whose schedule is that of all epochs.
             Identity: on a CPU, a run that was stopped or killed and then resumed gives the same bits as one
-            never disturbed.
+            never disturbed; so does one that was prolonged, but for the steps of its snapshots. A
+            scheduler's SIGTERM kills, unless the script makes it stop as Ctrl-C does:
+            ``signal.signal(signal.SIGTERM, signal.default_int_handler)``.
         devices: devices among which every batch is divided, such as ``jax.devices()``, also those of several
             processes of ``jax.distributed``, all of which call ``fit`` alike; the results are those of one
             device, up to rounding. None trains on jax's default device.
@@ -138,6 +145,8 @@ def fit(
             difference.
         Diverged: if the loss is NaN, infinite or its cross-entropy over 50 times that of guessing; it keeps
             the last weights that gave a good loss.
+        KeyboardInterrupt: for Ctrl-C after the last step, and for a second one; its ``run`` is the run, which
+            ``checkpoint`` holds too.
         Exception: any other error, such as one of the progress function, propagates with what was learned
             as its ``run``.
     """
@@ -167,45 +176,59 @@ def fit(
         return trainer.history(per_epoch, {**labels, "outcome": outcome})
 
     def end(outcome: Outcome) -> Run:
-        with uninterrupted():
-            return Run(trainer.model(), history(outcome), outcome)
+        run = Run(trainer.model(), history(outcome), outcome)
+        ctrl_c.keep(run=run)
+        return run
 
     def now(epoch: int) -> Progress:
         test = trainer.test_accuracy[-1] if trainer.test_accuracy else None
         so_far = partial(history, "running")
         return Progress(trainer.steps, total, epoch, epochs, trainer.loss, test, so_far)
 
+    def evaluate() -> None:
+        """Test after an epoch, unless that is done: an interrupt may have come in between."""
+        if trainer.steps == (len(trainer.test_accuracy) + 1) * per_epoch:
+            trainer.evaluate()
+
     def train(report: Callable[[Progress], Any]) -> Outcome:
         """All steps that are left."""
-        if trainer.steps == (len(trainer.test_accuracy) + 1) * per_epoch:
-            trainer.evaluate()  # an interrupt had come between the last step of an epoch and this
+        evaluate()
         for epoch in range(trainer.steps // per_epoch + 1, epochs + 1):
             order = np.asarray(epoch_order(jax.random.key(seed), epoch, len(data.train), batch_size))
             for rows in segments_left(order, pieces, trainer.steps - (epoch - 1) * per_epoch):
                 if not trainer.advance(rows):
                     return "diverged"
                 if trainer.steps == epoch * per_epoch:
-                    trainer.evaluate()
+                    evaluate()
                     checkpoints.save()
                 if report(now(epoch)):
                     return "stopped"
         return "finished"
 
-    try:
-        with checkpoints, reporting(progress, shown, total, done=trainer.steps, unit="step") as report:
-            try:
-                outcome = train(report)
-            except KeyboardInterrupt:
-                outcome = "stopped"
-        if outcome == "diverged":
-            raise Diverged(
-                f"training diverged after step {trainer.steps} of {total}: the loss became NaN, infinite or "
-                "far worse than guessing. Try a smaller learning rate or strength, or a longer warm-up of a "
-                "defence; this error's .run keeps the last good weights and their history.",
-                end("diverged"),
-            )
-    except Exception as error:
-        if trainer.steps and not hasattr(error, "run"):
-            error.run = end("stopped")  # type: ignore[attr-defined]
-        raise
-    return end(outcome)
+    with CtrlC() as ctrl_c:
+        try:
+            with checkpoints, reporting(progress, shown, total, done=trainer.steps, unit="step") as report:
+                try:
+                    outcome = train(report)
+                    ctrl_c.hold()
+                except KeyboardInterrupt:
+                    ctrl_c.hold()
+                    if trainer.steps == total:  # too late to stop this run: it stops the caller
+                        evaluate()
+                        raise
+                    outcome = "stopped"
+            run = end(outcome)
+            if outcome == "diverged":
+                raise Diverged(
+                    f"training diverged after step {trainer.steps} of {total}: the loss became NaN, infinite "
+                    "or far worse than guessing. Try a smaller learning rate or strength, or a longer "
+                    "warm-up of a defence; this error's .run keeps the last good weights and their history.",
+                    run,
+                )
+            return run
+        except BaseException as error:
+            ctrl_c.hold()
+            if trainer.steps and not hasattr(error, "run"):
+                whole = len(trainer.test_accuracy) == epochs
+                error.run = end("finished" if whole else "stopped")  # type: ignore[attr-defined]
+            raise

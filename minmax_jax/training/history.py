@@ -8,6 +8,7 @@ from jaxtyping import Array, Float
 
 from minmax_jax.fuzziness import MEASURES, fuzziness_table
 from minmax_jax.intervals import MEMBERSHIPS, READINGS, Interval
+from minmax_jax.storage.trees import storable
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -80,14 +81,18 @@ def build_history(
             np.array(test_accuracy),
             {"long_name": "accuracy on all test images after the epoch"},
         ),
-        "fuzziness": (dims, np.stack(courses, axis=1), {"long_name": "fuzziness F"}),
+        "fuzziness": (dims, storable(np.stack(courses, axis=1)), {"long_name": "fuzziness F"}),
     }
     for name, rows in snapshots.items():
         axes = tuple(f"{name}_{axis}" for axis in KERNEL_AXES[1 - rows.ndim :])
-        variables[f"kernel_{name}"] = (("snapshot", *axes), rows, {"long_name": f"kernel of {name}"})
+        variables[f"kernel_{name}"] = (
+            ("snapshot", *axes),
+            storable(rows),
+            {"long_name": f"kernel of {name}"},
+        )
         for end in ("low", "high"):
             note = {"long_name": f"{end} end of each weight's path over all steps"}
-            variables[f"{end}_{name}"] = (axes, np.asarray(getattr(extremes[name], end)), note)
+            variables[f"{end}_{name}"] = (axes, storable(np.asarray(getattr(extremes[name], end))), note)
     coordinates = {
         "step": np.arange(1, steps + 1),
         "epoch": np.arange(1, epochs + 1),

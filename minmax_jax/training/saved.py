@@ -13,7 +13,8 @@ from minmax_jax.checks import AnyArray
 from minmax_jax.lenet import LeNet, Variant
 from minmax_jax.storage import archive
 from minmax_jax.storage.header import check_header, header
-from minmax_jax.storage.trees import from_arrays, named_leaves, to_arrays
+from minmax_jax.storage.names import as_path
+from minmax_jax.storage.trees import from_arrays, named_leaves, to_array
 
 FORMAT = "minmax_jax.LeNet"
 VERSION = 1  # of the format; a program reads its own and older ones
@@ -22,13 +23,14 @@ VERSION = 1  # of the format; a program reads its own and older ones
 def save(model: LeNet, path: str | os.PathLike[str]) -> Path:
     """Write a LeNet to one file, such as "lenet.npz", and return the file's path.
 
-    The file is written whole or not at all; until then, the old one stays. Identity: ``open(path)`` has the
-    same parameters, bit for bit. Raises TypeError for another kind of model, ValueError for a LeNet whose
-    parameters were replaced by others or are not finite, OSError if the file cannot be written.
+    The file has exactly this name and is written whole or not at all; until then, the old one stays. Links
+    are followed, and permissions stay. Identity: ``open(path)`` has the same parameters, bit for bit. Raises
+    TypeError for another kind of model, ValueError for a LeNet whose parameters were replaced by others or
+    are not finite, OSError if the file cannot be written.
     """
     if type(model) is not LeNet:  # a subclass would come back without what it changed
         raise TypeError(f"model must be a minmax_jax.lenet.LeNet, got an instance of {type(model).__name__}")
-    file = _path(path)
+    file = as_path("path", path)
     if file.is_dir():
         raise IsADirectoryError(f"path must be the name of a file, got the folder {file}")
     if not file.parent.is_dir():
@@ -38,7 +40,7 @@ def save(model: LeNet, path: str | os.PathLike[str]) -> Path:
         "classes": int(model.dense3.out_features),
         "variant": model.variant,
     }
-    arrays = to_arrays(nnx.state(model))
+    arrays = {name: to_array(leaf) for name, leaf in parameters(model).items()}
     if wrong := _mismatch(arrays, options):
         raise ValueError(f"model cannot be saved: {wrong}")
     archive.write(file, arrays, json.dumps(header(FORMAT, VERSION) | options))
@@ -51,7 +53,7 @@ def open(path: str | os.PathLike[str]) -> LeNet:
     Raises FileNotFoundError if there is no file, and ValueError for one that is cut off, damaged, of another
     kind, of a newer format, or whose parameters are not those of the LeNet it describes.
     """
-    file = _path(path)
+    file = as_path("path", path)
     arrays, text = archive.read(file)
     options = _options(file, text)
     if wrong := _mismatch(arrays, options):
@@ -73,12 +75,6 @@ def with_parameters(model: LeNet, arrays: Mapping[str, AnyArray]) -> LeNet:
     found = nnx.merge(definition, from_arrays(arrays, state))
     found.eval()
     return found
-
-
-def _path(path: str | os.PathLike[str]) -> Path:
-    if not isinstance(path, str | os.PathLike):
-        raise TypeError(f"path must be the name of a file, got {path!r}")
-    return Path(path).expanduser()
 
 
 def _options(file: Path, text: str) -> dict[str, Any]:

@@ -94,8 +94,24 @@ class Trainer:
             for name in Measured._fields
         }
 
-    def resume(self, state: State, measured: dict[str, Any], test_accuracy: list[float]) -> None:
-        """Continue from the state of another trainer with the same arguments."""
+    def resume(
+        self,
+        state: State,
+        measured: dict[str, Any],
+        test_accuracy: list[float],
+        points: Int[np.ndarray, " points"],
+    ) -> None:
+        """Continue from the state of another trainer with the same arguments, or with fewer steps in all.
+
+        ``points`` are those of the other one; those that it had not reached give way to this one's.
+        """
+        steps = len(measured["loss"])
+        if not np.array_equal(points, self.points):
+            kept, rest = points[points <= steps], self.points[self.points > steps]
+            rows = np.r_[: len(kept), np.full(len(rest) + 1, len(points))]  # the last row stands for any
+            placed = {name: jnp.asarray(np.asarray(one)[rows]) for name, one in state.snapshots.items()}
+            state = state._replace(snapshots=placed)
+            self.points = np.concatenate([kept, rest])
         self._now = (self.placement.everywhere(state), (Measured(**measured),))
         self.test_accuracy = test_accuracy
 

@@ -122,14 +122,15 @@ def test_ctrl_c_keeps_the_rows_that_are_finished(workers, capsys):
         raise KeyboardInterrupt
 
     workers.given["pgd"] = interrupt
-    command.main(["--only", "train,pgd,evaluation"])
+    assert command.main(["--only", "train,pgd,evaluation"]) == 130
     out, err = capsys.readouterr()
     assert "stopped" in err
     assert [ROWS[name].work in out for name in ("train", "pgd", "evaluation")] == [True, False, False]
 
 
 def test_all_numbers_go_to_a_file(workers, tmp_path):
-    command.main(["--only", "train,batch", "--runs", "1", "--json", str(tmp_path / "numbers.json")])
+    options = ["--only", "train,batch", "--runs", "1", "--json", str(tmp_path / "numbers.json")]
+    assert command.main(options) == 0
     found = json.loads((tmp_path / "numbers.json").read_text("utf-8"))
     assert found["machine"] == MACHINE and found["agreement"] == {"LeNet": GOOD}
     assert found["sizes"]["train"]["runs"] == 1
@@ -149,6 +150,7 @@ def test_all_numbers_go_to_a_file(workers, tmp_path):
         (["--gpu", "--only", "train"], ["unknown row train", "device"]),
         (["--runs", "0"], ["--runs must be at least 1, got 0"]),
         (["--json", "nowhere/n.json"], ["--json must be a file in an existing folder, got nowhere"]),
+        (["--json", "."], ["--json must be a file in an existing folder, got ."]),
     ],
 )
 def test_bad_options_are_refused(workers, capsys, arguments, words):

@@ -79,6 +79,16 @@ def test_importing_and_loading_mnist_needs_no_tensorflow_datasets():
     assert done.stdout.strip() == "[]", done.stderr
 
 
+def test_a_damaged_bundle_names_its_cure(monkeypatch, tmp_path):
+    bundle = tmp_path / "mnist.npz"
+    monkeypatch.setattr(data, "BUNDLE", bundle)
+    archive.write(bundle, {"train_images": np.zeros((1, 2, 2, 1), np.uint8)})
+    for content in (bundle.read_bytes(), b"", b"version https://git-lfs.github.com/spec/v1"):
+        bundle.write_bytes(content)
+        with refuses(bundle, "install minmax_jax again"):
+            mm.load()
+
+
 IMAGES, LABELS = split().images, split().labels
 BYTES = (IMAGES * 255).astype(np.uint8)
 

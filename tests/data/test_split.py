@@ -1,5 +1,9 @@
 """A split checks its arrays, keeps them from changes, and selects images with their labels."""
 
+import copy
+import dataclasses
+import pickle
+
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -8,7 +12,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from helpers.refusal import refuses
-from minmax_jax.data import Split
+from minmax_jax.data import Dataset, Split
 
 pytestmark = pytest.mark.versions
 
@@ -38,6 +42,44 @@ def test_cannot_be_written_to(split, array):
         getattr(split, array).flags.writeable = True
     with pytest.raises(AttributeError):
         setattr(split, array, None)
+
+
+COPIES = {
+    "copy": copy.copy,
+    "deepcopy": copy.deepcopy,
+    **{f"pickle {n}": lambda one, n=n: pickle.loads(pickle.dumps(one, n)) for n in range(6)},
+    "replace": dataclasses.replace,
+}
+
+
+def out_of_band(one):
+    """A pickle whose arrays lie in memory that others can write to."""
+    buffers = []
+    text = pickle.dumps(one, 5, buffer_callback=buffers.append)
+    return text, [bytearray(buffer.raw()) for buffer in buffers]
+
+
+@pytest.mark.parametrize("how", COPIES)
+@pytest.mark.parametrize("wrapped", [False, True])
+def test_copies_are_as_immutable(split, how, wrapped):
+    one = COPIES[how](Dataset("some", split, split)).train if wrapped else COPIES[how](split)
+    np.testing.assert_array_equal(one.images, IMAGES)
+    np.testing.assert_array_equal(one.labels, LABELS)
+    for array in (one.images, one.labels, one[1:].images, one[[2, 0]].labels):
+        with pytest.raises(ValueError, match="read-only"):
+            array[0] = 0
+        with pytest.raises(ValueError, match="WRITEABLE"):
+            array.flags.writeable = True
+    with pytest.raises(AttributeError):
+        one.images = IMAGES
+
+
+def test_memory_that_others_hold_is_not_shared_with_a_pickle(split):
+    text, buffers = out_of_band(split)
+    again = pickle.loads(text, buffers=buffers)
+    for buffer in buffers:
+        buffer[:] = bytes(len(buffer))
+    np.testing.assert_array_equal(again.images, IMAGES)
 
 
 @pytest.mark.parametrize("labels_dtype", [np.int32, np.int64])

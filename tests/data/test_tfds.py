@@ -15,6 +15,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 import minmax_jax as mm
 from helpers import published, records
@@ -76,7 +78,8 @@ def same(found: mm.Split, expected: list[records.Example]) -> None:
 @pytest.mark.slow
 @pytest.mark.processes
 @pytest.mark.parametrize("file_format", FORMATS)
-def test_records_are_read_in_another_process(tmp_path, file_format):
+def test_records_are_read_in_another_process(tmp_path, file_format, monkeypatch):
+    monkeypatch.setenv("PYTHONWARNINGS", "error")  # those of others do not count
     shape = (4, 3, 3)
     train, test = examples(7, 0, shape), examples(4, 1, shape)
     splits = {"train": train, "test": test}
@@ -186,6 +189,116 @@ def test_records_cut_off_or_lost_are_noticed(tmp_path, here):
     with refuses(home, "3 of 7 examples of the split 'train'", "prepare it again"):
         mm.load("tiny", data_dir=tmp_path)
     assert not cache.folder().exists()
+
+
+# Damage
+
+
+def outcome(folder: Path, home: Path) -> str:
+    """Whether the set is read as it was written; the error, which names the damaged file or its folder."""
+    try:
+        found = mm.load("tiny", data_dir=folder)
+    except ValueError as error:
+        assert str(home) in str(error) and "prepare it again" in str(error), error
+        return str(error)
+    same(found.train, TRAIN)
+    same(found.test, TEST)
+    return ""
+
+
+@pytest.mark.parametrize("file_format", FORMATS)
+def test_a_flipped_bit_is_noticed_or_changes_nothing(tmp_path, here, monkeypatch, file_format):
+    monkeypatch.setenv(cache.VARIABLE, "off")
+    home = write(tmp_path, file_format=file_format)
+    shard = home / f"tiny-train.{file_format}-00000-of-00002"
+    whole, chance = shard.read_bytes(), np.random.default_rng(0)
+    outcomes = []
+    written = np.flatnonzero(np.frombuffer(whole, np.uint8))  # most of an ArrayRecord file is empty
+    for position in chance.choice(written, 60, replace=False):
+        damaged = bytearray(whole)
+        damaged[position] ^= 1 << int(chance.integers(8))
+        shard.write_bytes(damaged)
+        outcomes.append(outcome(tmp_path, home))
+    if file_format == "tfrecord":  # others have room between records, which nobody reads
+        assert all(str(shard) in words for words in outcomes)
+    assert sum(map(bool, outcomes)) > 10
+    shard.write_bytes(whole)
+    assert outcome(tmp_path, home) == ""
+
+
+@pytest.mark.parametrize("file_format", FORMATS)
+def test_a_shard_that_is_lost_or_another_is_noticed(tmp_path, here, file_format):
+    home = write(tmp_path, file_format=file_format)
+    first, second = (home / f"tiny-train.{file_format}-0000{number}-of-00002" for number in (0, 1))
+    whole = first.read_bytes()
+    for content, words in ((b"", ""), (whole[: len(whole) // 2], ""), (b"\0" * 100, ""), (None, first)):
+        first.unlink() if content is None else first.write_bytes(content)
+        assert str(words) in outcome(tmp_path, home) != ""
+    first.write_bytes(second.read_bytes())
+    assert "holds more than 7 examples of the split 'train'" in outcome(tmp_path, home)
+    first.write_bytes(whole)
+    assert outcome(tmp_path, home) == ""
+
+
+@pytest.mark.parametrize("file", ["dataset_info.json", "features.json"])
+@pytest.mark.parametrize(
+    "damage", [lambda whole: b"", lambda whole: whole[:-40], lambda whole: b"\xff" + whole]
+)
+def test_damaged_descriptions_name_the_folder_and_the_cure(tmp_path, here, file, damage):
+    home = write(tmp_path)
+    (home / file).write_bytes(damage((home / file).read_bytes()))
+    assert outcome(tmp_path, home.parent)
+
+
+def test_a_wrong_number_of_examples_is_noticed(tmp_path, here):
+    home = write(tmp_path)
+    info = (home / "dataset_info.json").read_text()
+    for number in ("2", "0", "900000000000000"):
+        (home / "dataset_info.json").write_text(
+            info.replace('"shardLengths": ["3"', f'"shardLengths": ["{number}"')
+        )
+        assert outcome(tmp_path, home)
+
+
+@pytest.mark.parametrize(
+    ("content", "checksum"),
+    [
+        (b"", 0),
+        (b"123456789", 0xE3069283),
+        (bytes(32), 0x8A9136AA),
+        (b"\xff" * 32, 0x62A8AB43),
+        (bytes(range(32)), 0x46DD794E),
+        (bytes(range(31, -1, -1)), 0x113FDB5C),
+    ],
+)
+def test_crc32c_is_that_of_rfc_3720(content, checksum):
+    assert records.crc32c(content) == checksum
+    assert tfds_process.crc32c([content]).tolist() == [checksum]
+
+
+@given(st.lists(st.binary(max_size=40), min_size=1, max_size=9), st.sampled_from([1, 2**26]))
+def test_crc32c_of_many_is_that_of_each(contents, memory):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(tfds_process, "MEMORY", memory)
+        assert tfds_process.crc32c(contents).tolist() == [records.crc32c(one) for one in contents]
+
+
+@pytest.mark.slow
+@pytest.mark.tensorflow
+@TENSORFLOW
+def test_tensorflow_reads_and_writes_the_same_records(tmp_path):
+    code = (
+        "import sys, tensorflow as tf\n"
+        "found = [one.numpy() for one in tf.data.TFRecordDataset(sys.argv[1])]\n"
+        "with tf.io.TFRecordWriter(sys.argv[2]) as file:\n"
+        "    for one in found: file.write(one)\n"
+    )
+    ours, theirs = tmp_path / "ours", tmp_path / "theirs"
+    contents = [bytes(range(number)) for number in (0, 1, 2, 3, 4, 5, 200)]
+    records.WRITERS["tfrecord"](ours, contents)
+    subprocess.run([sys.executable, "-c", code, str(ours), str(theirs)], check=True, capture_output=True)
+    assert theirs.read_bytes() == ours.read_bytes()
+    assert list(tfds_process.tfrecords(theirs)) == contents
 
 
 # What is missing
@@ -319,6 +432,27 @@ def test_a_server_that_never_answers_does_not_hold_us_up(monkeypatch):
     monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: forever.wait())
     assert unreachable("http://nowhere.invalid/x", 0.05) == "no answer in 0.05 seconds"
     forever.set()
+
+
+@pytest.mark.slow
+@pytest.mark.processes
+def test_the_command_warns_of_nothing(tmp_path):
+    command = [
+        sys.executable,
+        "-W",
+        "error",
+        "-m",
+        "minmax_jax.data",
+        "fashion_mnst",
+        "--data-dir",
+        str(tmp_path),
+    ]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 1 and done.stderr.startswith("name must be known to tensorflow-datasets")
+    write(tmp_path)
+    command[5] = "tiny"
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (0, "") and "tiny is prepared in" in done.stdout
 
 
 @pytest.mark.processes

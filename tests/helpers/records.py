@@ -93,10 +93,23 @@ def _write_array_record(file: Path, records: list[bytes]) -> None:
 
 
 def _write_tfrecord(file: Path, records: list[bytes]) -> None:
-    unread = b"\0" * 4  # in the place of each checksum
-    file.write_bytes(
-        b"".join(struct.pack("<Q", len(record)) + unread + record + unread for record in records)
-    )
+    parts = [part for record in records for part in (struct.pack("<Q", len(record)), record)]
+    file.write_bytes(b"".join(part + struct.pack("<I", masked(crc32c(part))) for part in parts))
+
+
+def masked(checksum: int) -> int:
+    """As TFRecord files have checksums."""
+    return ((checksum >> 15 | checksum << 17) + 0xA282EAD8) % 2**32
+
+
+def crc32c(content: bytes) -> int:
+    """CRC-32C bit by bit, as RFC 3720 defines it."""
+    found = 0xFFFFFFFF
+    for byte in content:
+        found ^= byte
+        for _ in range(8):
+            found = found >> 1 ^ 0x82F63B78 * (found & 1)
+    return found ^ 0xFFFFFFFF
 
 
 WRITERS = {"array_record": _write_array_record, "tfrecord": _write_tfrecord}

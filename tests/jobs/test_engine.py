@@ -135,6 +135,26 @@ def test_ctrl_c_while_waiting_reaches_jobs_that_ask():
     assert sorted(run(work, 30, places=1)) == [0, 1]
 
 
+def test_a_second_ctrl_c_does_not_wait_for_the_jobs():
+    release, ended = threading.Event(), []
+
+    def work(number, device, tell):
+        os.kill(os.getpid(), signal.SIGINT)
+        while not tell(1):
+            time.sleep(0.01)
+        os.kill(os.getpid(), signal.SIGINT)
+        release.wait(timeout=300)
+        return result(number)
+
+    before = threads()
+    with pytest.raises(KeyboardInterrupt):
+        Jobs([1], Memory()).run(work, jax.devices()[:1], lambda now: None, lambda: ended.append(True))
+    assert not ended
+    release.set()
+    for thread in threads() - before:
+        thread.join()
+
+
 def test_a_job_finished_after_the_stop_still_counts():
     all_at_work = threading.Barrier(3)
 

@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from minmax_jax.jobs.interrupts import check_stop, stopped_by, uninterrupted
+from minmax_jax.jobs.interrupts import CtrlC, check_stop, stopped_by, uninterrupted
 
 pytestmark = pytest.mark.versions
 
@@ -15,30 +15,64 @@ def press():
     os.kill(os.getpid(), signal.SIGINT)
 
 
-def test_ctrl_c_is_forgotten_or_counts_afterwards():
+def test_ctrl_c_counts_afterwards():
     reached = []
-    with uninterrupted():
+    with pytest.raises(KeyboardInterrupt), uninterrupted():
         press()
-        reached.append("forgotten")
-    with pytest.raises(KeyboardInterrupt), uninterrupted(later=True):
         press()
-        reached.append("later")
-    assert reached == ["forgotten", "later"]
-    with uninterrupted(), uninterrupted(later=True):
-        press()
+        reached.append("the end")
+    with pytest.raises(KeyboardInterrupt), uninterrupted():
+        with uninterrupted():
+            press()
+        reached.append("of both")
+    assert reached == ["the end", "of both"]
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
 
 
-def test_an_error_of_the_body_passes_on():
-    with pytest.raises(OSError, match="first"), uninterrupted(later=True):
+def test_until_it_is_held_off_it_acts_as_ever_and_then_it_brings_what_was_kept():
+    with pytest.raises(KeyboardInterrupt), CtrlC():
+        press()
+        raise AssertionError("not reached")
+    with pytest.raises(KeyboardInterrupt) as caught, CtrlC() as ctrl_c:
+        ctrl_c.hold()
+        press()
+        ctrl_c.keep(run="done")
+    assert caught.value.run == "done"
+
+
+def test_other_handlers_of_the_user_stay_in_force():
+    seen = []
+    before = signal.signal(signal.SIGINT, lambda *_: seen.append("pressed"))
+    try:
+        with CtrlC() as ctrl_c:
+            press()
+            assert seen == ["pressed"]
+            ctrl_c.hold()
+            press()
+            assert seen == ["pressed"]
+        assert seen == ["pressed"] * 2
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        with CtrlC() as ctrl_c:
+            press()
+            ctrl_c.hold()
+            press()
+        assert signal.getsignal(signal.SIGINT) == signal.SIG_IGN
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+def test_an_error_of_the_body_hides_no_ctrl_c():
+    """Else a loop that passes over the errors would go on."""
+    with pytest.raises(KeyboardInterrupt) as caught, uninterrupted():
         press()
         raise OSError("first")
+    assert isinstance(caught.value.__context__, OSError)
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
 
 
 def test_in_another_thread_it_does_nothing():
     def work():
-        with uninterrupted(later=True):
+        with uninterrupted():
             return signal.getsignal(signal.SIGINT)
 
     with ThreadPoolExecutor(1) as pool:

@@ -126,6 +126,10 @@ def test_a_gradient_that_is_true_at_the_images_alone_is_found_by_a_single_step()
 def test_where_pgd_breaks_all_images_nothing_is_left_for_the_other_checks():
     found = checked(Suspect(), eps=0.5, others=[Suspect(seed=1)])
     assert found.notes["pgd_accuracy"] == 0 and found["transfer"].outcome == "passed"
+    assert found.summary == (
+        "None of 7 checks alarms; PGD at eps 0.5 breaks all images, so the accuracy under it, 0 %, cannot be "
+        "too high."
+    )
 
 
 @pytest.mark.slow
@@ -153,6 +157,24 @@ def test_the_threshold_is_a_point_or_one_image(rows, threshold):
     assert one.threshold == threshold and one.outcome == "passed"  # one image alone never alarms
     assert one.verdict == f"{100 / rows:.3g} % passed."
     assert several.outcome == ("passed" if rows == 1 else "alarm")
+
+
+def test_words_fit_the_extremes(saturated):
+    def said(**notes):
+        return Masking((Check("x", number, 0.1, "", ""),), saturated.notes | notes).summary
+
+    number = 0.0
+    assert said(pgd_accuracy=0.0).startswith("None of 1 checks alarms; PGD at eps 0.03 breaks all images")
+    assert "as none can on a single image: they say nothing of the accuracy of 100 %" in said(
+        pgd_accuracy=1.0, correct=1
+    )
+    assert "no reason to distrust the accuracy of 99.99 % under PGD" in said(pgd_accuracy=0.9999)
+    number = 0.5
+    assert said(pgd_accuracy=0.0).startswith("1 of 1 checks alarm (x); PGD at eps 0.03 breaks all images")
+    few = share_check("x", np.arange(200) < 1, "{share} are lost: all is well.", "{share} are lost.")
+    assert few.verdict == "0.5 % are lost: too few images for an alarm."
+    none = share_check("x", np.zeros(200, bool), "{share} are lost: all is well.", "{share} are lost.")
+    assert none.verdict == "0 % are lost: all is well."
 
 
 def test_zero_gradients_are_counted_by_hand():

@@ -1,7 +1,9 @@
 """Archives give back what was written, or say in words why they cannot."""
 
 import io
+import os
 import zipfile
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -149,3 +151,75 @@ def test_a_file_is_replaced_at_the_end_or_not_at_all(tmp_path):
         temporary.write_text("sec")
         raise KeyboardInterrupt
     assert file.read_text() == "first" and list(tmp_path.iterdir()) == [file]
+
+
+@pytest.fixture
+def elsewhere(tmp_path, monkeypatch):
+    """A folder to work in, with a file in another one."""
+    (tmp_path / "data").mkdir()
+    monkeypatch.chdir(tmp_path / "data")
+    return tmp_path / "real.txt"
+
+
+def put(file, text="new") -> None:
+    with archive.replacing(Path(file)) as temporary:
+        temporary.write_text(text)
+
+
+@pytest.mark.skipif(os.name == "nt", reason="links and permissions are of POSIX systems")
+def test_links_are_followed(elsewhere):
+    first, second = Path("first"), Path("second")
+    first.symlink_to("second")
+    second.symlink_to(elsewhere)  # which is not there yet
+    put(first, "old")
+    other = elsewhere.with_name("hard")
+    other.hardlink_to(elsewhere)
+    put(first.absolute())
+    assert first.is_symlink() and second.is_symlink() and not elsewhere.is_symlink()
+    assert elsewhere.read_text() == "new" and other.read_text() == "old"
+    assert sorted(path.name for path in elsewhere.parent.iterdir()) == ["data", "hard", "real.txt"]
+    second.unlink()
+    second.symlink_to(first)
+    with pytest.raises(OSError, match="symbolic links"):
+        put(first)
+    assert len(list(Path.cwd().iterdir())) == 2
+
+
+@pytest.mark.skipif(os.name == "nt", reason="links and permissions are of POSIX systems")
+@pytest.mark.parametrize("mode", [0o600, 0o640, 0o664, 0o755])
+def test_permissions_stay_and_new_files_have_the_usual_ones(elsewhere, mode):
+    before = os.umask(0o027)
+    try:
+        put(elsewhere, "old")
+        assert elsewhere.stat().st_mode & 0o777 == 0o640
+        elsewhere.chmod(mode)
+        with archive.replacing(elsewhere) as temporary:
+            assert temporary.stat().st_mode & 0o777 == 0o600  # nobody else may read it meanwhile
+            temporary.write_text("new")
+        assert elsewhere.stat().st_mode & 0o777 == mode and elsewhere.read_text() == "new"
+    finally:
+        os.umask(before)
+
+
+def test_what_cannot_be_replaced_is_refused_or_written_to(elsewhere, monkeypatch):
+    with refuses("a folder", Path.cwd(), error=IsADirectoryError):
+        put(Path.cwd())
+    with refuses("nowhere", error=FileNotFoundError):
+        put("nowhere/file")
+    put(elsewhere, "old")
+    with refuses(elsewhere, error=NotADirectoryError):
+        put(elsewhere / "file")
+    monkeypatch.setattr(os, "access", lambda *_: False)  # root may write to any file
+    with refuses("read-only", elsewhere, error=PermissionError):
+        put(elsewhere)
+    put(os.devnull)
+    assert elsewhere.read_text() == "old" and not Path(os.devnull).is_file()
+
+
+@pytest.mark.parametrize(
+    "name", ["a" * 251 + ".npz", "é" * 127, " x ", "no suffix.", "Überschrift λ", "a\nb"]
+)
+def test_any_name_that_a_file_can_have_is_fine(elsewhere, name):
+    for text in ("old", "new"):
+        put(name, text)
+        assert [path.name for path in Path.cwd().iterdir()] == [name] and Path(name).read_text() == text

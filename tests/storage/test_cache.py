@@ -43,6 +43,11 @@ def test_environment_moves_it_and_turns_it_off(monkeypatch, folder, tmp_path):
     assert cache.folder() == Path("~/elsewhere").expanduser()
     monkeypatch.delenv(cache.VARIABLE)
     assert "minmax_jax" in cache.folder().parts
+    monkeypatch.setattr(os.path, "expanduser", lambda name: name)  # there is no home folder
+    for setting in ("", "~/elsewhere"):
+        monkeypatch.setenv(cache.VARIABLE, setting)
+        assert cache.folder() is None or cache.folder().is_absolute()
+    assert cache.folder() is None
 
 
 def test_a_damaged_file_counts_as_none_and_is_replaced(folder):

@@ -24,6 +24,9 @@ def test_a_state_comes_back_through_a_file(tmp_path):
     keys = jax.random.split(jax.random.key(3, impl="rbg"), 2)
     tree = {"model": nnx.state(model), "adam": optax.adam(1e-3).init(params), "keys": keys, "n": 3}
     tree["half"] = jnp.array([1.5, jnp.inf, -0.0, 3e-40], jnp.bfloat16)
+    tree["float16"] = jnp.array([1.5, jnp.inf, -0.0, 6e-8], jnp.float16)
+    tree["float8"] = jnp.array([1.5, -0.0, 2e-3], jnp.float8_e4m3fn)
+    assert {array.dtype.itemsize for name, array in to_arrays(tree).items() if name not in "n"} == {4}
     archive.write(tmp_path / "tree.npz", to_arrays(tree))
     arrays, _ = archive.read(tmp_path / "tree.npz")
     back = from_arrays(arrays | {"another": np.zeros(1)}, tree)

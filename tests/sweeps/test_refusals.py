@@ -45,6 +45,8 @@ from helpers.sweeping import Tiny, of_tiny, sweep
         ({"optimiser": 0.1}, TypeError, ["optimiser must be", "got a float"]),
         ({"group": 0}, ValueError, ["group must be at least 1, got 0"]),
         ({"group": 2.0}, TypeError, ["group must be an int, got 2.0"]),
+        ({"folder": 3}, TypeError, ["folder must be the name of a folder, or None, got 3"]),
+        ({"folder": ""}, ValueError, ["folder must be the name of a folder, or None, got an empty one"]),
         ({"devices": []}, ValueError, ["devices must be one or more of this process", "got []"]),
     ],
 )
@@ -87,7 +89,10 @@ class Other(Tiny):
         ({"seeds": [0, 4]}, ["its seeds is [0, 3], and in this call it is [0, 4]"]),
         ({"objectives": [0.0, 0.6]}, ["its objectives is"]),
         ({"objectives": [0.1, 0.5]}, ["its objective.strength is 0.0, and in this call it is 0.1"]),
-        ({"epochs": 3}, ["its epochs is 2, and in this call it is 3"]),
+        (
+            {"epochs": 3},
+            ["its epochs is 2, and in this call it is 3. A sweep keeps no state of"],
+        ),
         ({"batch_size": 64}, ["its batch_size is 128"]),
         ({"group": 2}, ["its group is 1, and in this call it is 2"]),
         ({"optimiser": optax.adam(2e-3)}, ["optimiser"]),

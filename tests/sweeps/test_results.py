@@ -101,6 +101,7 @@ def test_weights_of_other_types_survive_a_folder(tmp_path):
     model = again.model(strength=0.5, seed=3)
     run = mm.fit(Half(nnx.Rngs(3)), digits(), mm.Objective(0.5), seed=3, progress=False)
     assert model.conv.kernel.dtype == jnp.bfloat16 and same_weights(model, run.model)
+    again.results.to_netcdf(tmp_path / "results.nc")
 
 
 class Deep(nnx.Module):

@@ -1,5 +1,7 @@
 """``sweep``: each model as ``fit`` trains it, kept on disk, stopped, and resumed."""
 
+import os
+import signal
 import sys
 import time
 from functools import cache
@@ -197,6 +199,27 @@ def test_a_stopped_sweep_keeps_what_is_finished_and_is_resumed(tmp_path, stallin
     assert threads() == before and len(list(tmp_path.glob("group-*.npz"))) == 2
     monkeypatch.undo()
     assert_equal(sweep(folder=tmp_path), of_tiny())
+
+
+def press(*_):
+    os.kill(os.getpid(), signal.SIGINT)
+
+
+@pytest.mark.parametrize("late", [False, True])
+def test_ctrl_c_after_the_last_group_stops_the_caller_who_gets_the_sweep(monkeypatch, late):
+    """At once when the last group is finished, or when the sweep is put together."""
+    if late:
+        module = sys.modules["minmax_jax.sweeps.sweep"]
+        assemble = module.assemble
+        monkeypatch.setattr(module, "assemble", lambda *given: press() or assemble(*given))
+    with pytest.raises(KeyboardInterrupt) as caught:
+        sweep(progress=lambda now: now.groups == now.of_groups and not late and press())
+    assert_equal(caught.value.sweep, of_tiny())
+
+
+def test_ctrl_c_before_the_first_group_stops_the_caller():
+    with pytest.raises(KeyboardInterrupt):
+        sweep(epochs=50, progress=press)
 
 
 def test_a_sweep_stopped_before_anything_is_finished(stalling):

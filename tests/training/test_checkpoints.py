@@ -138,6 +138,54 @@ def test_ctrl_c_during_a_save_counts_after_it(tmp_path, monkeypatch):
     assert_same(train(tmp_path), undisturbed())
 
 
+def test_ctrl_c_during_the_last_save_finds_the_run_in_its_folder(tmp_path, monkeypatch):
+    write = archive.write
+
+    def interrupted(file, *arguments):
+        if file.stem == f"step-{STEPS:05d}":
+            os.kill(os.getpid(), signal.SIGINT)
+        write(file, *arguments)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(archive, "write", interrupted)
+        with pytest.raises(KeyboardInterrupt) as caught:
+            train(tmp_path)
+    assert steps(tmp_path) == [10, 15]
+    assert_same(caught.value.run, undisturbed())
+    assert_same(train(tmp_path, progress=never), undisturbed())
+
+
+def test_ctrl_c_before_the_last_test_of_a_finished_run(tmp_path, monkeypatch):
+    evaluate = Trainer.evaluate
+
+    def interrupt(self):
+        if self.steps == STEPS and not pressed:
+            pressed.append(True)
+            raise KeyboardInterrupt
+        evaluate(self)
+
+    pressed = []
+    monkeypatch.setattr(Trainer, "evaluate", interrupt)
+    with pytest.raises(KeyboardInterrupt) as caught:
+        train(tmp_path)
+    assert_same(caught.value.run, undisturbed())
+    assert_same(train(tmp_path, progress=never), undisturbed())
+
+
+def test_sigterm_can_be_made_to_stop_as_ctrl_c_does(tmp_path):
+    def terminate(now):
+        if now.step == 7:
+            signal.raise_signal(signal.SIGTERM)
+
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        assert train(tmp_path, progress=terminate).outcome == "stopped"
+    finally:
+        signal.signal(signal.SIGTERM, before)
+    assert steps(tmp_path) == [5, 7]
+    assert_same(train(tmp_path), undisturbed())
+
+
 def test_ctrl_c_before_the_first_step_returns_the_start(tmp_path, monkeypatch):
     def interrupt(*_):
         raise KeyboardInterrupt
@@ -244,7 +292,11 @@ def test_a_run_killed_at_any_moment_is_resumed_to_the_same_bits(tmp_path):
     [
         ({"seed": 1}, ["its seed is 0, and in this call it is 1"]),
         ({"batch_size": 64}, ["its batch_size is 128, and in this call it is 64"]),
-        ({"epochs": 4}, ["its epochs is 3, and in this call it is 4"]),
+        (
+            {"epochs": 2},
+            ["its epochs is 3, and in this call it is 2", "not shortened", "its model"],
+        ),
+        ({"epochs": 4, "seed": 1}, ["its seed is 0, and in this call it is 1"]),
         ({"snapshots": 5}, ["its snapshots is 11, and in this call it is 5"]),
         ({"objective": mm.Objective(layers=["conv1"])}, ["objective.layers is None", "['conv1']"]),
         ({"record": ["conv1"]}, ["its record is None, and in this call it is ['conv1']"]),
@@ -286,6 +338,7 @@ def orbax_save(folder: Path, step: int, about: dict, state: np.ndarray) -> None:
 def test_a_run_that_an_earlier_version_began_is_resumed(tmp_path):
     train(tmp_path / "new", progress=lambda now: now.step == 7)
     arrays, _ = archive.read(tmp_path / "new" / "step-00007.npz")
+    del arrays["snapshot_steps"]  # which is newer
     state = np.concatenate([array.reshape(-1).view(np.uint8) for array in arrays.values()])
     about = {
         "format": "minmax_jax.fit",
@@ -331,3 +384,35 @@ def test_checkpoints_of_others_are_refused(tmp_path, about, words):
     with refuses(f"checkpoint {tmp_path} holds checkpoints of an earlier version", words, "another folder"):
         train(tmp_path)
     assert [path.name for path in tmp_path.iterdir()] == ["1"]
+
+
+# More epochs
+
+
+@pytest.mark.parametrize(
+    ("stop", "recorded"),
+    [
+        (None, [0, 5, 10, 15]),
+        pytest.param(3, [0, 8, 15], marks=pytest.mark.slow),
+        pytest.param(8, [0, 5, 15], marks=pytest.mark.slow),
+    ],
+)
+def test_a_run_is_prolonged_to_the_bits_of_one_that_was_longer_from_the_start(tmp_path, stop, recorded):
+    """But for the steps of its snapshots: those of the first call as far as it went, then of the second."""
+    train(tmp_path, epochs=2, snapshots=3, progress=lambda now: now.step == stop)
+    assert train(tmp_path, snapshots=3, progress=lambda now: now.step == 12).outcome == "stopped"
+    longer, whole = train(tmp_path, snapshots=3), train(snapshots=16)
+    assert longer.history.snapshot.values.tolist() == recorded and longer.history.attrs["epochs"] == 3
+    xr.testing.assert_equal(longer.history, whole.history.sel(snapshot=recorded))
+    assert longer.outcome == "finished" and same_weights(longer.model, whole.model)
+    assert_same(train(tmp_path, snapshots=3, progress=never), longer)
+    with refuses("its epochs is 3, and in this call it is 2"):
+        train(tmp_path, epochs=2, snapshots=3)
+
+
+@pytest.mark.slow
+def test_a_run_with_a_defence_is_not_prolonged(tmp_path):
+    defended = mm.Objective(defence=mm.defences.fast_adversarial(0.1))
+    train(tmp_path, objective=defended, epochs=1)
+    with refuses("its epochs is 1, and in this call it is 2. The schedule of a defence", "another folder"):
+        train(tmp_path, objective=defended, epochs=2)

@@ -1,6 +1,7 @@
 """``fit``: what it learns, what it records, and what becomes of a run that ends early."""
 
 import os
+import pickle
 import signal
 import time
 
@@ -26,6 +27,10 @@ from minmax_jax.training.trainer import Trainer
 pytestmark = pytest.mark.versions
 
 HALF = jnp.bfloat16
+
+
+# A learning rate that explodes in the third update, so that the loss of the fourth step is no number.
+EXPLODING = optax.sgd(optax.piecewise_constant_schedule(1e-3, {2: 1e30}))
 
 
 @pytest.fixture
@@ -93,6 +98,32 @@ def test_the_history_survives_a_file(tmp_path):
     xr.testing.assert_equal(xr.load_dataset(tmp_path / "history.nc"), run.history)
 
 
+class Narrow(nnx.Module):
+    """With kernels of a narrow type, which netCDF does not know."""
+
+    def __init__(self, dtype, rngs):
+        self.conv = nnx.Conv(1, 3, (3, 3), strides=4, param_dtype=dtype, rngs=rngs)
+        self.dense = nnx.Linear(3, 10, rngs=rngs)
+
+    def __call__(self, images):
+        return self.dense(nnx.relu(self.conv(images)).mean((1, 2)).astype(jnp.float32))
+
+
+@pytest.mark.parametrize("dtype", [jnp.bfloat16, pytest.param(jnp.float16, marks=pytest.mark.slow)])
+def test_the_history_of_narrow_weights_survives_a_file_and_they_a_checkpoint(tmp_path, dtype):
+    options = {"epochs": 1, "snapshots": 2, "segments": 1, "checkpoint": tmp_path / "run"}
+    options["optimiser"] = optax.sgd(0.01)  # Adam divides by numbers that are too small for float16
+    run = train(Narrow(dtype, nnx.Rngs(0)), **options)
+    run.history.to_netcdf(tmp_path / "history.nc")
+    xr.testing.assert_equal(xr.load_dataset(tmp_path / "history.nc"), run.history)
+    again = train(Narrow(dtype, nnx.Rngs(0)), **options)
+    for model in (run.model, again.model):
+        assert model.conv.kernel.dtype == dtype and same_weights(model, run.model)
+    np.testing.assert_array_equal(run.history.kernel_conv[-1], run.model.conv.kernel[...].astype(jnp.float32))
+    floats = [one.dtype for one in run.history.values() if one.dtype.kind != "i"]
+    assert set(floats) <= {np.dtype("float32"), np.dtype("float64")}
+
+
 def test_an_epoch_in_one_scan_is_an_epoch_in_many(run):
     seen = []
     whole = train(segments=1, snapshots=4, progress=seen.append)
@@ -151,23 +182,59 @@ def test_ctrl_c_returns_what_was_learned_so_far():
     assert not same_weights(stopped.model, lenet())
 
 
-def test_ctrl_c_while_the_run_is_put_together_loses_nothing(monkeypatch):
-    """Sent when the history is being built: too late to stop anything, and too early to be harmless."""
-    build = Trainer.history
+def pressed_in(monkeypatch, name: str, last: int):
+    """Ctrl-C at the end of the ``last`` call of a method of the trainer."""
+    method, calls = getattr(Trainer, name), []
 
     def interrupted(self, *arguments):
-        os.kill(os.getpid(), signal.SIGINT)
-        return build(self, *arguments)
+        found = method(self, *arguments)
+        calls.append(None)
+        if len(calls) == last:
+            os.kill(os.getpid(), signal.SIGINT)
+        return found
 
-    monkeypatch.setattr(Trainer, "history", interrupted)
-    assert train().outcome == "finished"
+    monkeypatch.setattr(Trainer, name, interrupted)
+
+
+@pytest.mark.parametrize(("method", "calls"), [("evaluate", 2), ("model", 3), ("history", 1)])
+def test_ctrl_c_after_the_last_step_stops_the_caller_who_gets_the_run(run, monkeypatch, method, calls):
+    """Pressed in the last test, or when the run is put together; ``evaluate`` asks for the model, too."""
+    pressed_in(monkeypatch, method, calls)
+    with pytest.raises(KeyboardInterrupt) as caught:
+        train()
+    assert caught.value.run.outcome == "finished" and same_weights(caught.value.run.model, run.model)
+    xr.testing.assert_identical(caught.value.run.history, run.history)
     with pytest.raises(KeyboardInterrupt):  # and afterwards Ctrl-C works as before
         os.kill(os.getpid(), signal.SIGINT)
         time.sleep(5)
 
 
-# A learning rate that explodes in the third update, so that the loss of the fourth step is no number.
-EXPLODING = optax.sgd(optax.piecewise_constant_schedule(1e-3, {2: 1e30}))
+def test_ctrl_c_in_the_last_report_stops_the_caller(run):
+    with pytest.raises(KeyboardInterrupt) as caught:
+        train(progress=lambda now: now.step == now.steps and os.kill(os.getpid(), signal.SIGINT))
+    xr.testing.assert_identical(caught.value.run.history, run.history)
+
+
+def test_a_second_ctrl_c_stops_the_caller_too(monkeypatch):
+    pressed_in(monkeypatch, "history", 1)
+    with pytest.raises(KeyboardInterrupt) as caught:
+        train(progress=lambda now: now.step == 3 and os.kill(os.getpid(), signal.SIGINT))
+    assert caught.value.run.outcome == "stopped" and caught.value.run.history.sizes["step"] == 3
+
+
+def test_ctrl_c_while_a_diverged_run_is_put_together_stops_the_caller_too(monkeypatch):
+    pressed_in(monkeypatch, "history", 1)
+    with pytest.raises(KeyboardInterrupt) as caught:
+        train(optimiser=EXPLODING)
+    assert caught.value.run.outcome == "diverged" and isinstance(caught.value.__context__, mm.Diverged)
+
+
+def test_a_diverged_run_comes_out_of_another_process():
+    with pytest.raises(mm.Diverged) as caught:
+        train(optimiser=EXPLODING)
+    again = pickle.loads(pickle.dumps(caught.value))
+    assert str(again) == str(caught.value) and same_weights(again.run.model, caught.value.run.model)
+    xr.testing.assert_identical(again.run.history, caught.value.run.history)
 
 
 @pytest.mark.parametrize("segments", [1, 5])

@@ -39,6 +39,15 @@ def test_what_is_saved_is_opened(tmp_path, shape, classes, variant):
     assert list(tmp_path.iterdir()) == [file]
 
 
+@pytest.mark.skipif(os.name == "nt", reason="links and permissions are of POSIX systems")
+def test_a_link_stays_one_and_its_file_private(file):
+    link = file.with_name("link.npz")
+    link.symlink_to(file.name)
+    file.chmod(0o600)
+    assert mm.save(lenet(1), link) == link and link.is_symlink()
+    assert same_weights(mm.open(file), lenet(1)) and file.stat().st_mode & 0o777 == 0o600
+
+
 def test_the_file_says_what_it_is(file):
     arrays, about = archive.read(file)
     assert list(arrays) == list(parameters(lenet())) and arrays["conv1.kernel"].shape == (5, 5, 1, 6)
@@ -67,6 +76,12 @@ def infinite() -> mm.LeNet:
     return model
 
 
+def half() -> mm.LeNet:
+    model = lenet()
+    model.conv2.bias = nnx.Param(model.conv2.bias[...].astype(jnp.bfloat16))
+    return model
+
+
 @pytest.mark.parametrize(
     ("model", "path", "error", "words"),
     [
@@ -80,6 +95,7 @@ def infinite() -> mm.LeNet:
         (3, "file", TypeError, "got an instance of int"),
         (unbiased(), "file", ValueError, "lacks dense2.bias"),
         (infinite(), "file", ValueError, "conv2.bias has NaN or infinite"),
+        (half(), "file", ValueError, "conv2.bias is bfloat16 of shape (16,), not float32"),
         (lenet(), ".", IsADirectoryError, "path must be the name of a file, got the folder"),
         (lenet(), "none/file", FileNotFoundError, "no folder"),
         (lenet(), None, TypeError, "path must be the name of a file, got None"),

@@ -12,6 +12,7 @@ import numpy as np
 
 from minmax_jax.storage.archive import replacing
 from minmax_jax.storage.header import check_header
+from minmax_jax.storage.names import as_path
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -64,9 +65,7 @@ def read(path: str | os.PathLike[str]) -> "xr.Dataset":
     """
     import xarray as xr  # heavy to import, so only where it is used
 
-    if not isinstance(path, str | os.PathLike):
-        raise TypeError(f"path must be the name of a result file, got {path!r}")
-    file = Path(path).expanduser()
+    file = as_path("path", path, "result file")
     if not file.is_file():
         raise FileNotFoundError(
             f"{file} does not exist, or is no file; `python -m minmax_jax.study` makes it"

@@ -60,7 +60,7 @@ def run(experiment: Experiment, folder: Path, command: str, *, progress: bool = 
     asked = experiment.asked | versions() | {"program": program()}
     found = _finish(experiment, Units(place, asked, work="study", part="unit"), progress)
     if jax.process_index() == 0:
-        with uninterrupted(later=True):
+        with uninterrupted():
             notes = {
                 "experiment": experiment.name,
                 "question": experiment.question,

@@ -10,6 +10,7 @@ import numpy as np
 
 from minmax_jax.jobs.once import once
 from minmax_jax.lenet import LeNet
+from minmax_jax.storage.names import as_path
 from minmax_jax.study.design.arm import PARTS, Arm
 from minmax_jax.study.design.condition import REFERENCE
 from minmax_jax.study.design.data import study_data
@@ -112,7 +113,7 @@ def regularised(folder: str | os.PathLike[str]) -> "xr.Dataset":
     FileNotFoundError where there are no results of any part, and ValueError for damaged ones, or for those of
     a quick run among others.
     """
-    place = Path(folder).expanduser()
+    place = as_path("folder", folder, "folder")
     found = [place / f"{name}.nc" for name in NAMES.values() if (place / f"{name}.nc").is_file()]
     if not found:
         raise FileNotFoundError(
