@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 
-from minmax_jax.jobs.interrupts import stopped_by
+from minmax_jax.jobs.interrupts import CtrlC, stopped_by
 from minmax_jax.jobs.parallel import cores, with_cores
 from minmax_jax.storage.resume import Store
 
@@ -84,21 +84,23 @@ class Jobs:
         told, done, self.active = dict.fromkeys(todo, 0.0), 0.0, len(threads)
         begin = time.monotonic()
         try:
-            for thread in threads:
-                thread.start()
-            while self.active:
-                event = self.events.get()
-                if isinstance(event, BaseException):
-                    raise event
-                if event is None:
-                    self.active -= 1
-                    continue
-                number, amount = event
-                done, told[number] = done + amount - told[number], amount
-                seconds = time.monotonic() - begin
-                status = Status(len(self.finished), len(self.costs), done, self.left, seconds)
-                if not self.stop.is_set() and report(status):
-                    self.stop.set()
+            with CtrlC() as ctrl_c:
+                for thread in threads:
+                    thread.start()
+                while self.active:
+                    event = self.events.get()
+                    ctrl_c.check()
+                    if isinstance(event, BaseException):
+                        raise event
+                    if event is None:
+                        self.active -= 1
+                        continue
+                    number, amount = event
+                    done, told[number] = done + amount - told[number], amount
+                    seconds = time.monotonic() - begin
+                    status = Status(len(self.finished), len(self.costs), done, self.left, seconds)
+                    if not self.stop.is_set() and report(status):
+                        self.stop.set()
         except KeyboardInterrupt:
             self.interrupted = True  # what is finished is returned
         finally:

@@ -18,7 +18,7 @@ class CtrlC:
     """
 
     def __init__(self) -> None:
-        self.holding = self.pressed = False
+        self.holding = self.pressed = self.raised = False
         self.kept: dict[str, Any] = {}
         self.before: Any = None
 
@@ -40,6 +40,12 @@ class CtrlC:
                 setattr(error, name, value)
             raise
 
+    def check(self) -> None:
+        """Raise KeyboardInterrupt if Ctrl-C did so where Python ignores it, as when jax collects garbage."""
+        if self.raised:
+            self.raised = False
+            raise KeyboardInterrupt
+
     def hold(self) -> None:
         """Hold Ctrl-C off from now on."""
         self.holding = True
@@ -52,7 +58,9 @@ class CtrlC:
         if self.holding:
             self.pressed = True
         elif callable(self.before):
+            self.raised = True
             self.before(number, frame)
+            self.raised = False  # the user's own handler, which did something else
         elif self.before == signal.SIG_DFL:  # it ends the process
             signal.signal(signal.SIGINT, signal.SIG_DFL)
             signal.raise_signal(signal.SIGINT)

@@ -71,7 +71,9 @@ def progress_bar(
     from tqdm.auto import tqdm  # picks the notebook's bar in a notebook
 
     with tqdm(total=total, initial=done, unit=unit, bar_format=layout, disable=not progress) as drawn:
-        yield Bar(drawn)
+        bar = Bar(drawn)
+        yield bar
+    bar.drawn = None  # gone now: later, Ctrl-C might come in its __del__, where Python forgets it
 
 
 @contextmanager

@@ -203,6 +203,7 @@ def fit(
                     checkpoints.save()
                 if report(now(epoch)):
                     return "stopped"
+                ctrl_c.check()
         return "finished"
 
     with CtrlC() as ctrl_c:

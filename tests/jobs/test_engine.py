@@ -151,8 +151,8 @@ def test_a_second_ctrl_c_does_not_wait_for_the_jobs():
         Jobs([1], Memory()).run(work, jax.devices()[:1], lambda now: None, lambda: ended.append(True))
     assert not ended
     release.set()
-    for thread in threads() - before:
-        thread.join()
+    while threads() != before:  # an interrupted join takes a thread for one that has ended
+        time.sleep(0.01)
 
 
 def test_a_job_finished_after_the_stop_still_counts():

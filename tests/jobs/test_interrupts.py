@@ -40,6 +40,22 @@ def test_until_it_is_held_off_it_acts_as_ever_and_then_it_brings_what_was_kept()
     assert caught.value.run == "done"
 
 
+class Garbage:
+    """When it is collected, Ctrl-C is pressed; Python ignores errors then, and says so."""
+
+    def __del__(self):
+        press()
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+def test_where_python_ignores_it_it_counts_at_the_next_check():
+    with pytest.raises(KeyboardInterrupt), CtrlC() as ctrl_c:
+        ctrl_c.check()
+        Garbage()
+        ctrl_c.check()
+        raise AssertionError("not reached")
+
+
 def test_other_handlers_of_the_user_stay_in_force():
     seen = []
     before = signal.signal(signal.SIGINT, lambda *_: seen.append("pressed"))
