@@ -1,11 +1,6 @@
-"""A model as a function from images to logits, and its accuracy over all images, in batches.
+"""Accuracy of a model over all images, in batches: of any callable from images to logits."""
 
-One policy for types of numbers. Weights are float32 unless a model is made with others, whatever
-``jax_enable_x64`` says. Images are float32 when they enter a model, which may compute in any type. Its logits
-come out by one door, ``logits_of``, in float32: so attacks, losses and accuracies compute in it.
-"""
-
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
@@ -13,23 +8,18 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from flax import nnx
-from flax.errors import TraceContextError
 from jax import lax
-from jaxtyping import Array, Bool, Float, Float32, Int
+from jaxtyping import Array, Bool, Float, Int
 
-from minmax_jax.checks import AnyArray, check_count, check_type, is_linen, kind
+from minmax_jax.checks import check_count, check_type
 from minmax_jax.cpu.network import simplify
 from minmax_jax.data import Split
 from minmax_jax.jobs.parallel import side_by_side
+from minmax_jax.models.functions import function_of
+from minmax_jax.models.logits import Model as Model
+from minmax_jax.models.logits import logits_of
 
 BATCHES = 10  # of images handed over to a core at once
-CHANGES = (
-    "model changes its own state when it is called: a model must be deterministic (fix its random key, or "
-    "average its noise), and a network that a function calls in evaluation mode (network.eval())"
-)
-COMPILED = "; a model is compiled by jax.jit, so it must compute with jax.numpy"
-
-Model = Callable[[Float[Array, "n h w c"]], Float[Array, "n classes"]]
 
 
 def split_model(model: Any) -> tuple[Any, Any]:
@@ -43,26 +33,7 @@ def split_model(model: Any) -> tuple[Any, Any]:
         quiet = nnx.clone(model)  # the caller's module keeps its own mode
         quiet.eval()
         return nnx.split(quiet)
-    cure = ""
-    if is_linen(model):
-        cure = ", which holds no weights; give lambda x: module.apply(variables, x)"
-    elif isinstance(model, type):
-        cure = f"; make one, such as {model.__name__}(rngs=nnx.Rngs(0))"
-    elif any(base.__module__.partition(".")[0] == "torch" for base in type(model).__mro__):
-        cure = " of PyTorch; give a function of jax.numpy that computes the same"
-    if cure or not callable(model):
-        named = kind(model) if isinstance(model, type) else f"a {type(model).__name__}"
-        raise TypeError(f"model must be a callable, from images to logits, got {named}{cure}")
-    return hashable(model), ()
-
-
-def hashable(function: Any) -> Callable[..., Any]:
-    """``function``, or its bound ``__call__`` where it has no hash: functions are static under jit."""
-    try:
-        hash(function)
-    except TypeError:  # such as a dataclass with arrays; its methods are hashed by its identity
-        return function.__call__
-    return function
+    return function_of(model), ()
 
 
 def merge_model(definition: Any, weights: Any) -> Model:
@@ -73,78 +44,6 @@ def merge_model(definition: Any, weights: Any) -> Model:
     if isinstance(definition, nnx.GraphDef):
         return simplify(nnx.merge(definition, weights, copy=True))
     return definition
-
-
-def logits_of(model: Model, images: Float[AnyArray, "n h w c"]) -> Float32[Array, "n classes"]:
-    """``model(images)`` in float32: the door by which all that a model computes comes in.
-
-    Float64 and half precision are converted; booleans count as 0 and 1.
-
-    Raises:
-        ValueError: for a model that cannot be called on such images, that changes its own state (in a
-            function, where the caller's network is called), or whose output has another shape.
-        TypeError: for another output than one array of floating-point numbers.
-    """
-    try:
-        found: Any = model(images)  # type: ignore[arg-type]
-    except (TraceContextError, jax.errors.UnexpectedTracerError) as error:
-        raise ValueError(CHANGES) from error
-    except Exception as error:
-        raise ValueError(
-            f"model must take images of shape {images.shape}; called on them, it raised "
-            f"{type(error).__name__}: {_first_line(error)}{_instead_of_images(images.shape, error)}"
-        ) from error
-    n = images.shape[0]
-    wanted = f"model must return one array of logits of shape ({n}, two or more classes) for {n} images, got"
-    if not isinstance(found, AnyArray):
-        raise TypeError(f"{wanted} {_instead_of_logits(found)}")
-    if found.ndim != 2 or found.shape[0] != n or found.shape[1] < 2:
-        one = "; give lambda x: jnp.pad(model(x), ((0, 0), (1, 0))) for one logit of two classes"
-        raise ValueError(f"{wanted} {found.shape}{one if found.shape == (n, 1) else ''}")
-    if found.dtype != bool and not jnp.issubdtype(found.dtype, jnp.floating):
-        raise TypeError(f"{wanted} {found.dtype}; give numbers that say how likely each class is")
-    return jnp.asarray(found, jnp.float32)
-
-
-def abstract_logits(model: Model, images: Float[AnyArray, "n h w c"]) -> jax.ShapeDtypeStruct:
-    """Shape and type of ``logits_of(model, images)``, or its errors: nothing is computed.
-
-    What a callable object keeps from one call to the next stays as it was, so that no tracer is left in it.
-    """
-    held = getattr(getattr(model, "__self__", model), "__dict__", {})
-    before = dict(held)
-    try:
-        return jax.eval_shape(partial(logits_of, model), images)
-    finally:
-        if isinstance(held, dict):
-            held.update(before)
-            for name in held.keys() - before.keys():
-                del held[name]
-
-
-def _first_line(error: Exception) -> str:
-    return str(error).strip().partition("\n")[0][:300]
-
-
-def _instead_of_images(shape: tuple[int, ...], error: Exception) -> str:
-    if isinstance(error, jax.errors.JAXTypeError):  # of a value that is not known, or NumPy in a function
-        return COMPILED
-    is_turned = len(shape) == 4 and shape[1] <= 4 < min(shape[2:])
-    return "; give images.transpose(0, 2, 3, 1) if their channels come first" if is_turned else ""
-
-
-def _instead_of_logits(found: Any) -> str:
-    """What a model returned in place of logits, and what to give instead of the model."""
-    named = kind(found)
-    if hasattr(found, "logits"):
-        return f"{named}; give lambda x: model(x).logits"
-    if isinstance(found, Mapping):
-        names = list(found)
-        key = "logits" if "logits" in names or not names else names[0]
-        return f"{named} of {names}; give lambda x: model(x)[{key!r}]"
-    if isinstance(found, tuple | list):
-        return f"{named} of {len(found)}; give lambda x: model(x)[0] if the logits come first"
-    return named
 
 
 def map_batches(function: Callable[..., Any], batch_size: int, *arrays: Array) -> Any:

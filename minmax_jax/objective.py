@@ -17,10 +17,10 @@ from jax.tree_util import all_leaves
 from jaxtyping import Array, Float, Int
 
 from minmax_jax.checks import AnyArray, check_positive, is_known, one_of
-from minmax_jax.evaluation import logits_of
 from minmax_jax.fuzziness import MEASURES, Measure, fuzziness
 from minmax_jax.intervals import MEMBERSHIPS, READINGS, Membership, Reading, check_bound, interval, widened
 from minmax_jax.kernels import kernels
+from minmax_jax.models.logits import logits_of
 
 TRACED = ("strength", "l1", "l2")
 STATIC = ("reading", "membership", "measure", "p", "bound", "layers")

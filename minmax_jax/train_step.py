@@ -4,7 +4,7 @@ Each step takes the gradient of the objective on a batch, lets the optimiser upd
 records how far each weight has gone. The rest of training (epochs, files, reports) is in ``training``.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -135,7 +135,8 @@ def train_steps(
         def of(params: nnx.State) -> Array:
             return loss(params, state.rest, rows, number)[0]
 
-        updates, memory = updated(optimiser, grads, state.optimiser, state.params, measured.loss, of)
+        now = {"value": measured.loss, "grad": grads, "value_fn": of}
+        updates, memory = updated(optimiser, grads, state.optimiser, state.params, **now)
         params = optax.apply_updates(state.params, updates)
         found = kernels(nnx.merge(definition, params, rest), rank=RANKS)
         return State(params, rest, memory, *_recorded(state, found, slot)), measured
@@ -147,24 +148,9 @@ def train_steps(
 
 
 def updated(
-    optimiser: optax.GradientTransformation,
-    gradient: nnx.State,
-    memory: optax.OptState,
-    params: nnx.State,
-    value: Float[Array, ""],
-    value_fn: Callable[[nnx.State], Float[Array, ""]],
-) -> tuple[nnx.State, optax.OptState]:
-    """The optimiser's updates and its new memory, the loss given to those that ask for it (``optax.lbfgs``).
-
-    Args:
-        optimiser: any of optax that needs no more than this.
-        gradient: of the loss.
-        memory: of the optimiser.
-        params: the weights.
-        value: the loss.
-        value_fn: the loss of other weights on the same batch.
-    """
-    loss = {"value": value, "grad": gradient, "value_fn": value_fn}
+    optimiser: optax.GradientTransformation, gradient: Any, memory: Any, params: Any, **loss: Any
+) -> tuple[Any, Any]:
+    """Updates and new memory; ``loss`` (value, grad, value_fn) is for optimisers like ``optax.lbfgs``."""
     try:
         return optax.with_extra_args_support(optimiser).update(gradient, memory, params, **loss)
     except TypeError:  # of one that takes none of these, such as optax.contrib.sam

@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 import minmax_jax as mm
 from helpers.refusal import refuses
 from helpers.small import Norm, digits, lenet
-from minmax_jax.evaluation import abstract_logits, logits_of, map_batches, merge_model, share, split_model
+from minmax_jax.evaluation import map_batches, merge_model, share, split_model
+from minmax_jax.models.logits import abstract_logits, logits_of
 
 
 @settings(max_examples=15)

@@ -11,7 +11,8 @@ from jaxtyping import Array, Float, Float32, Int, Int32
 from minmax_jax.attacks.ball import NORMS, Norm
 from minmax_jax.attacks.losses import Aim
 from minmax_jax.checks import AnyArray, check_number, instead_of_labels, is_known, kind, one_of
-from minmax_jax.evaluation import Model, abstract_logits, logits_of, merge_model, split_model
+from minmax_jax.evaluation import Model, merge_model, split_model
+from minmax_jax.models.logits import abstract_logits, logits_of
 
 DETERMINISTIC = "attacks need a model that gives the same logits each time"
 

@@ -11,7 +11,8 @@ from minmax_jax.attacks.ball import Eps, Norm, random_point
 from minmax_jax.attacks.losses import Aim, LossOfLogits
 from minmax_jax.attacks.pgd import ascend
 from minmax_jax.defences.hyperparameters import Number, check_ball, ramp
-from minmax_jax.evaluation import Model, logits_of, merge_model, split_model
+from minmax_jax.evaluation import Model, merge_model, split_model
+from minmax_jax.models.logits import logits_of
 from minmax_jax.objective import Measured, cross_entropy, register_pytree
 
 

@@ -7,7 +7,7 @@ from jaxtyping import Array, Float, Int
 
 from minmax_jax.certify import margin_bounds
 from minmax_jax.defences.hyperparameters import Number, check_field, check_radius, ramp
-from minmax_jax.evaluation import logits_of
+from minmax_jax.models.logits import logits_of
 from minmax_jax.objective import Measured, cross_entropy, register_pytree
 
 

@@ -10,7 +10,9 @@ from jaxtyping import Array, Float, Int
 
 from minmax_jax.attacks.registry import Attack, call, select
 from minmax_jax.checks import SEEDS, AnyArray, check_count, check_number
-from minmax_jax.evaluation import Model, hashable, logits_of, merge_model, split_model
+from minmax_jax.evaluation import Model, merge_model, split_model
+from minmax_jax.models.functions import hashable
+from minmax_jax.models.logits import logits_of
 
 
 def attack_one(

@@ -8,7 +8,8 @@ import jax
 import numpy as np
 from jaxtyping import Array, Bool, Float, Int
 
-from minmax_jax.evaluation import logits_of, merge_model
+from minmax_jax.evaluation import merge_model
+from minmax_jax.models.logits import logits_of
 
 SAME = 1e-4  # logits that differ by less, relative to their size, count as the same
 

@@ -19,8 +19,10 @@ from minmax_jax.attacks.losses import ascent, cross_entropy
 from minmax_jax.attacks.registry import Attack, NamedAttack, call
 from minmax_jax.checks import check_count, check_type
 from minmax_jax.data import Dataset, Split
-from minmax_jax.evaluation import Model, hashable, logits_of, merge_model, split_model
+from minmax_jax.evaluation import Model, merge_model, split_model
 from minmax_jax.jobs.parallel import side_by_side
+from minmax_jax.models.functions import hashable
+from minmax_jax.models.logits import logits_of
 from minmax_jax.robustness.predictions import (
     Rows,
     Selected,

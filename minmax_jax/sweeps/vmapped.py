@@ -13,10 +13,11 @@ from jaxtyping import Array, Float, Int
 
 from minmax_jax.cpu.network import simplify
 from minmax_jax.data import Dataset
-from minmax_jax.evaluation import logits_of, map_batches, share
+from minmax_jax.evaluation import map_batches, share
 from minmax_jax.fuzziness import fuzziness_table
 from minmax_jax.jobs.engine import Arrays, Tell
 from minmax_jax.kernels import kernels
+from minmax_jax.models.logits import logits_of
 from minmax_jax.objective import TRAINABLE_READINGS, Measured, Objective
 from minmax_jax.storage.trees import is_key, storable
 from minmax_jax.train_step import Course, State, epoch_order, train_steps

@@ -115,7 +115,8 @@ def first_updates(
 
     sizes = []
     for _ in range(2):
-        updates, memory = updated(optimiser, params, memory, params, half_squares(params), half_squares)
+        loss = {"value": half_squares(params), "grad": params, "value_fn": half_squares}
+        updates, memory = updated(optimiser, params, memory, params, **loss)
         params = optax.apply_updates(params, updates)
         squares = [jnp.square(leaf.astype(jnp.float32)).sum() for leaf in tree_leaves(updates)]
         sizes.append(jnp.sqrt(sum(squares)))

@@ -10,7 +10,7 @@ from jaxtyping import Array
 
 from minmax_jax.checks import check_positive
 from minmax_jax.intervals import initial_bound
-from minmax_jax.kernels import are_kernels, as_ranks
+from minmax_jax.models.parameters import are_kernels, as_ranks
 
 ADAM = optax.adam(1e-3)  # one object, so that all runs with the default share one compilation
 

@@ -12,8 +12,8 @@ from jax.tree_util import keystr, tree_leaves_with_path
 
 from minmax_jax.checks import SEEDS, check_count, check_module, check_type
 from minmax_jax.data import Dataset
-from minmax_jax.evaluation import logits_of
 from minmax_jax.kernels import RANKS, kernels
+from minmax_jax.models.logits import logits_of
 from minmax_jax.objective import Objective
 from minmax_jax.training.fingerprint import first_updates
 
