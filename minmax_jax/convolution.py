@@ -192,8 +192,6 @@ def convolve(
 class Conv(nnx.Conv):
     """``nnx.Conv`` of two dimensions, with its arguments and parameters, and a derivative fast on CPUs.
 
-    Identity: with equal parameters, equal to ``nnx.Conv`` in values and gradients, up to rounding.
-
     Args:
         in_features: channels of the images.
         out_features: channels of the outputs.
@@ -201,12 +199,12 @@ class Conv(nnx.Conv):
         strides: steps of the window, one number or (down, across).
         padding: as in ``nnx.Conv``, or ((top, bottom), (left, right)).
         use_bias: whether there is a bias.
-        bias_init: draws the bias from a random key of its own; None takes no key and begins at zero.
+        bias_init: draws the bias by a random key of its own; None begins at zero without one.
         rngs: random keys; the kernel uses one of ``params``.
         options: any other argument of ``nnx.Conv``, such as ``kernel_dilation`` or ``feature_group_count``.
 
-    Raises:
-        ValueError: for a window that has not two sides, each >= 1, or bad padding.
+    Raises ValueError for a window that has not two sides, each >= 1, or bad padding. Identity: with equal
+    parameters, equal to ``nnx.Conv`` in values and gradients, up to rounding.
     """
 
     def __init__(
@@ -225,38 +223,25 @@ class Conv(nnx.Conv):
         if np.ndim(kernel_size) != 1 or len(kernel_size) != 2 or min(kernel_size) < 1:
             raise ValueError(f"kernel_size must be (height, width), each >= 1, got {kernel_size}")
         window = tuple(check_count("kernel_size", side) for side in kernel_size)
-        in_features = check_count("in_features", in_features)
-        out_features = check_count("out_features", out_features)
+        channels = (check_count("in_features", in_features), check_count("out_features", out_features))
         padding = plain(padding)
         if padding not in ("CIRCULAR", "REFLECT"):
             explicit_padding(padding, window)  # bad padding is an error here, not at the first call
         if not isinstance(padding, str | int):  # hashable, as it is static
             padding = tuple((int(low), int(high)) for low, high in padding)
-        options = {"conv_general_dilated": conv_general_dilated, **options}
+        options = {"conv_general_dilated": conv_general_dilated, "padding": padding, **options}
         # The bias is made here, as nnx.Conv draws a key for it even where it begins at zero.
-        super().__init__(
-            in_features,
-            out_features,
-            window,
-            plain(strides),
-            padding=padding,
-            use_bias=False,
-            rngs=rngs,
-            **options,
-        )
+        super().__init__(*channels, window, plain(strides), use_bias=False, rngs=rngs, **options)
         if use_bias:
-            shape = (out_features,)
-            drawn = bias_init(rngs.params(), shape, self.param_dtype) if bias_init else None
+            drawn: Any = bias_init and bias_init(rngs.params(), channels[1:], self.param_dtype)
             self.use_bias = True
-            self.bias = nnx.Param(jnp.zeros(shape, self.param_dtype) if drawn is None else drawn)
+            self.bias = nnx.Param(jnp.zeros(out_features, self.param_dtype) if drawn is None else drawn)
 
     def __call__(
         self, inputs: Float[AnyArray, "n h w cin"], out_sharding: Any = None
     ) -> Float[Array, "n oh ow cout"]:
         """The convolution of images with the layer's kernel and bias."""
         if inputs.shape[-1] != self.in_features:
-            raise ValueError(
-                f"images must have the {self.in_features} channels of a kernel of shape {self.kernel.shape}, "
-                f"got {inputs.shape[-1]}"
-            )
+            wanted = f"{self.in_features} channels of a kernel of shape {self.kernel.shape}"
+            raise ValueError(f"images must have the {wanted}, got {inputs.shape[-1]}")
         return super().__call__(jnp.asarray(inputs), out_sharding)
