@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, NamedTuple, TypeVar
 
-from minmax_jax.jobs.interrupts import check_stop
+from minmax_jax.jobs.interrupts import CtrlC, check_stop
 
 TIME_LEFT = "{desc}{percentage:3.0f}%|{bar}| {elapsed}<{remaining}"  # for work without a unit of its own
 
@@ -26,8 +26,8 @@ class Bar:
     that an attack takes for one, so that one bar tells the time left of several attacks.
     """
 
-    def __init__(self, drawn: Any):
-        self.drawn = drawn
+    def __init__(self, drawn: Any, ctrl_c: CtrlC):
+        self.drawn, self.ctrl_c = drawn, ctrl_c
         self.weight = 1
 
     def begin(self, what: str, weight: int = 1) -> None:
@@ -38,6 +38,7 @@ class Bar:
     def did(self, pieces: int = 1) -> None:
         """Count pieces that are finished."""
         check_stop()
+        self.ctrl_c.check()
         self.drawn.update(pieces * self.weight)
 
     def spared(self, pieces: int) -> None:
@@ -48,6 +49,7 @@ class Bar:
     def show(self, shown: Shown) -> None:
         """Move the bar to what is done, whatever it showed before."""
         check_stop()
+        self.ctrl_c.check()
         if shown.what:
             self.drawn.set_description(shown.what, refresh=False)
         if shown.values:
@@ -70,8 +72,9 @@ def progress_bar(
     """
     from tqdm.auto import tqdm  # picks the notebook's bar in a notebook
 
-    with tqdm(total=total, initial=done, unit=unit, bar_format=layout, disable=not progress) as drawn:
-        bar = Bar(drawn)
+    options = {"initial": done, "unit": unit, "bar_format": layout, "disable": not progress}
+    with CtrlC() as ctrl_c, tqdm(total=total, **options) as drawn:
+        bar = Bar(drawn, ctrl_c)
         yield bar
     bar.drawn = None  # gone now: later, Ctrl-C might come in its __del__, where Python forgets it
 
