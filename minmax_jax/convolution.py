@@ -52,10 +52,6 @@ def explicit_padding(padding: Padding, window: Sequence[int]) -> Pairs:
     return pairs[0], pairs[1]
 
 
-def _as_ints(sides: Tile) -> Tile:
-    return tuple(map(operator.index, sides))
-
-
 def reach(window: Tile, tile: Tile) -> Tile:
     """Number of tiles, down and across, that hold the receptive field of a tile of outputs."""
     if len(tile) != 2 or min(tile) < 1:
@@ -101,7 +97,7 @@ def patches(
     Identities: with a window of (1, 1) the patches are the images; ``patches(x, (kh, kw), padding, t) @
     toeplitz(W, t)`` holds all outputs of the convolution, tile by tile.
     """
-    window, tile = _as_ints(window), _as_ints(tile)
+    window, tile = tuple(map(operator.index, window)), tuple(map(operator.index, tile))
     tiles, _ = _receptive(images, window, padding, tile)
     shifts = stack_shifts(tiles, reach(window, tile))
     return shifts.transpose(7, 5, 6, 0, 1, 2, 3, 4).reshape(shifts.shape[7], *shifts.shape[5:7], -1)
@@ -130,7 +126,7 @@ def toeplitz(kernel: Float[AnyArray, "kh kw cin cout"], tile: Tile = (1, 1)) -> 
     each of its outputs (row d, column e, channel o); 0 where an output does not see a value.
     Source: design of this study, "toeplitz_t(W)". Identity: for a tile of (1, 1), ``W.reshape(-1, cout)``.
     """
-    return _matrix(kernel, _as_ints(tile)).T
+    return _matrix(kernel, tuple(map(operator.index, tile))).T
 
 
 def convolve_tiles(
@@ -180,7 +176,7 @@ def convolve(
             f"images must have the {cin} channels of a kernel of shape {kernel.shape}, got {images.shape[-1]}"
         )
     images, kernel = jnp.asarray(images), jnp.asarray(kernel)
-    tiles, (height, width) = _receptive(images, kernel.shape[:2], padding, _as_ints(tile))
+    tiles, (height, width) = _receptive(images, kernel.shape[:2], padding, tuple(map(operator.index, tile)))
     if is_native():
         pairs = explicit_padding(padding, kernel.shape[:2])
         outputs = lax.conv_general_dilated(images, kernel, (1, 1), pairs, dimension_numbers=AXES)
