@@ -9,6 +9,7 @@ import numpy as np
 from flax import nnx
 
 from minmax_jax import attacks
+from minmax_jax.benchmark.networks import NETWORKS, noise
 from minmax_jax.benchmark.rows import BATCH, EPS, PGD_STEPS, RESTARTS, Size
 from minmax_jax.benchmark.timing import Result, per_step, repeated
 from minmax_jax.convolution import Conv
@@ -52,31 +53,46 @@ def as_predicted(model: nnx.Module, images: int) -> Split:
     return Split(pixels, np.asarray(model(pixels).argmax(1)))
 
 
-def fitted(model: nnx.Module, images: int, batch: int, epochs: int) -> Result:
+def fitted(model: nnx.Module, data: Dataset, batch: int, epochs: int) -> Result:
     """One training step of ``mm.fit``."""
-    data = digits(images)
 
     def run(epochs: int) -> Any:
         return fit(model, data, epochs=epochs, batch_size=batch, snapshots=2, progress=False)
 
-    return per_step(run, epochs, images // batch)
+    return per_step(run, epochs, len(data.train) // batch)
 
 
 def train(batch: int, size: Size) -> Result:
     """One training step of LeNet."""
-    return fitted(LeNet(rngs=nnx.Rngs(0)), size.images, batch, size.epochs)
+    return fitted(LeNet(rngs=nnx.Rngs(0)), digits(size.images), batch, size.epochs)
 
 
 def channels(factor: int, size: Size) -> Result:
     """One training step of ``Plain``; fewer of them where each does more."""
-    return fitted(Plain(factor, rngs=nnx.Rngs(0)), max(10 * BATCH, size.images // factor), BATCH, size.epochs)
+    images = max(10 * BATCH, size.images // factor)
+    return fitted(Plain(factor, rngs=nnx.Rngs(0)), digits(images), BATCH, size.epochs)
+
+
+def own(number: int, size: Size) -> Result:
+    """One training step of one of ``NETWORKS``."""
+    data = noise(number, max(10 * BATCH, size.images // 8))
+    return fitted(NETWORKS[number](rngs=nnx.Rngs(0)), data, BATCH, size.epochs)
 
 
 def pgd(batch: int, size: Size) -> Result:
+    """One step of PGD on LeNet, with its share of the attack's start and end."""
+    return attacked_by_pgd(LeNet(rngs=nnx.Rngs(0)), load("mnist").test[:batch], size)
+
+
+def own_pgd(number: int, size: Size) -> Result:
+    """One step of PGD on one of ``NETWORKS``."""
+    return attacked_by_pgd(NETWORKS[number](rngs=nnx.Rngs(0)), noise(number, BATCH).train, size)
+
+
+def attacked_by_pgd(model: nnx.Module, data: Split, size: Size) -> Result:
     """One step of PGD, with its share of the attack's start and end."""
-    data = load("mnist").test[:batch]
     images, labels = jnp.asarray(data.images), jnp.asarray(data.labels)
-    definition, weights = nnx.split(LeNet(rngs=nnx.Rngs(0)))
+    definition, weights = nnx.split(model)
 
     @jax.jit
     def attacked(weights: Any, images: jax.Array, labels: jax.Array) -> jax.Array:
@@ -131,7 +147,9 @@ def device(models: int, size: Size) -> Result:
 MEASURES: dict[str, Callable[[int, Size], Result]] = {
     "train": train,
     "channels": channels,
+    "own": own,
     "pgd": pgd,
+    "own_pgd": own_pgd,
     "robustness": robustness,
     "evaluation": evaluation,
     "sweep": sweep,

@@ -60,6 +60,12 @@ ROWS = {
     "pgd": Row("one step of `mm.attacks.pgd`, batch 128", "pgd", (BATCH,)),
     "robustness": Row("one step of PGD in `mm.robustness`, batch 128", "robustness", (BATCH,)),
     "evaluation": Row("evaluating 10,000 images", "evaluation", (10_000,)),
+    "small": Row("one training step of a small network of `nnx.Conv`", "own", (0,)),
+    "small_pgd": Row("one step of `mm.attacks.pgd` on it", "own_pgd", (0,)),
+    "resnet": Row("one training step of a ResNet-8, 32 x 32 x 3", "own", (1,)),
+    "resnet_pgd": Row("one step of `mm.attacks.pgd` on it", "own_pgd", (1,)),
+    "separable": Row("one training step of a depthwise-separable network, 32 x 32 x 3", "own", (2,)),
+    "separable_pgd": Row("one step of `mm.attacks.pgd` on it", "own_pgd", (2,)),
     "pgd40": Row("PGD of 40 steps on 1,000 images by `mm.robustness`", "pgd40", (ATTACKED,), needs=NEEDS),
     "autoattack": Row(
         "AutoAttack on 1,000 images of a robust model by `mm.robustness`",

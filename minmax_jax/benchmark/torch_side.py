@@ -8,22 +8,30 @@ import torch
 from torch.nn import functional
 
 from minmax_jax.benchmark import torch_stack, torch_workers
+from minmax_jax.benchmark.networks import noise
 from minmax_jax.benchmark.rows import BATCH, EPS, PGD_STEPS, Size
 from minmax_jax.benchmark.timing import Result, best, repeated
 from minmax_jax.benchmark.torch_models import Twin, plain
+from minmax_jax.benchmark.torch_networks import NETWORKS
 from minmax_jax.benchmark.torch_step import FORMS, LAYOUTS, name_of, tensors, trained
-from minmax_jax.data import load
+from minmax_jax.data import Split, load
 from minmax_jax.jobs.parallel import cores
 
 
 def train(batch: int, size: Size) -> Result:
     """One training step of LeNet."""
-    return trained(Twin, size.images, batch)
+    return trained(Twin, load("mnist").train[: size.images], batch)
 
 
 def channels(factor: int, size: Size) -> Result:
     """One training step of ``Plain``."""
-    return trained(lambda: plain(factor), max(10 * BATCH, size.images // factor), BATCH)
+    split = load("mnist").train[: max(10 * BATCH, size.images // factor)]
+    return trained(lambda: plain(factor), split, BATCH)
+
+
+def own(number: int, size: Size) -> Result:
+    """One training step of one of ``NETWORKS``."""
+    return trained(NETWORKS[number], noise(number, 10 * BATCH).train, BATCH)
 
 
 def project_gradient(net: Any, images: Any, labels: Any, start: Any) -> Any:
@@ -47,12 +55,22 @@ def project_gradient(net: Any, images: Any, labels: Any, start: Any) -> Any:
 
 
 def pgd(batch: int, size: Size) -> Result:
+    """One step of PGD on LeNet, with its share of the attack's start and end."""
+    return attacked_by_pgd(Twin, load("mnist").test[:batch], size)
+
+
+def own_pgd(number: int, size: Size) -> Result:
+    """One step of PGD on one of ``NETWORKS``."""
+    return attacked_by_pgd(NETWORKS[number], noise(number, BATCH).train, size)
+
+
+def attacked_by_pgd(make: Callable[[], Any], data: Split, size: Size) -> Result:
     """One step of PGD, with its share of the attack's start and end."""
     torch.set_num_threads(cores())
     found = []
     for layout, memory in LAYOUTS.items():
-        net = Twin().to(memory_format=memory).requires_grad_(False)
-        images, labels = tensors(load("mnist").test[:batch], layout)
+        net = make().to(memory_format=memory).requires_grad_(False).eval()
+        images, labels = tensors(data, layout)
 
         def call(net: Any = net, images: Any = images, labels: Any = labels) -> Any:
             noise = torch.empty_like(images).uniform_(-EPS, EPS)
@@ -100,7 +118,9 @@ def device(models: int, size: Size) -> Result:
 MEASURES: dict[str, Callable[[int, Size], Result]] = {
     "train": train,
     "channels": channels,
+    "own": own,
     "pgd": pgd,
+    "own_pgd": own_pgd,
     "robustness": pgd,
     "evaluation": evaluation,
     "sweep": sweep,

@@ -20,7 +20,7 @@ CHUNKS = (None, 256, 32)  # models in one go, which bounds memory: None for all
 
 def alone(size: Size, device: str) -> Result:
     """One training step of one model, in the fastest of the ways that work on this device."""
-    found, failed = [trained(Twin, size.images, BATCH, device)], []
+    found, failed = [trained(Twin, load("mnist").train[: size.images], BATCH, device)], []
     ways = {"torch.compile": compiled, "CUDA graph": captured} if device == "cuda" else {}
     draw = partial(batches, *tensors(load("mnist").train[: size.images], "contiguous", device), BATCH)
     for name, make in ways.items():

@@ -10,7 +10,7 @@ import torch
 from torch.nn import functional
 
 from minmax_jax.benchmark.timing import Result, best, clock
-from minmax_jax.data import Split, load
+from minmax_jax.data import Split
 from minmax_jax.jobs.parallel import cores
 
 LAYOUTS = {"contiguous": torch.contiguous_format, "channels_last": torch.channels_last}
@@ -69,13 +69,12 @@ def mean_step(step: Step, draw: Draw, steps: int, device: str = "cpu") -> float:
     return clock(lambda: run(steps)) / steps
 
 
-def trained(make: Callable[[], Any], images: int, batch: int, device: str = "cpu") -> Result:
-    """One training step in the fastest form, each over an epoch of ``images``."""
+def trained(make: Callable[[], Any], split: Split, batch: int, device: str = "cpu") -> Result:
+    """One training step in the fastest form, each over an epoch of the images."""
     torch.set_num_threads(cores())
-    split = load("mnist").train[:images]
     found = []
     for layout, fused in FORMS:
         step, data = stepper(make(), layout, fused, device), tensors(split, layout, device)
-        seconds = mean_step(step, partial(batches, *data, batch), images // batch, device)
+        seconds = mean_step(step, partial(batches, *data, batch), len(split) // batch, device)
         found.append(Result(seconds, choice=name_of(layout, fused)))
     return best(found)

@@ -1,11 +1,13 @@
 """PyTorch's side is our network, in another order of axes, and does the work that it says it does."""
 
+import jax
 import numpy as np
 import pytest
 from flax import nnx
 
 from helpers.peers import NEEDED
 from helpers.small import digits, lenet, train
+from minmax_jax.benchmark import networks
 from minmax_jax.benchmark.jax_side import Plain
 from minmax_jax.benchmark.rows import BATCH, DEVICE, EPS, ROWS, Size
 
@@ -151,3 +153,19 @@ def test_an_accelerators_rows_run_on_a_cpu_too(monkeypatch):
     assert torch_stack.alone(SIZE, "cpu").seconds > 0
     result = torch_stack.stacked(3, SIZE, "cpu")
     assert np.isfinite(result.seconds) and result.choice.startswith("torch.func.vmap")
+
+
+@pytest.mark.parametrize("number", range(3))
+def test_networks_of_ones_own_are_the_same_size_on_both_sides(number):
+    import torch
+
+    from minmax_jax.benchmark import torch_networks
+
+    ours = networks.NETWORKS[number](rngs=nnx.Rngs(0))
+    theirs = torch_networks.NETWORKS[number]()
+    sizes = sorted(leaf.size for leaf in jax.tree.leaves(nnx.state(ours, nnx.Param)))
+    assert sizes == sorted(leaf.numel() for leaf in theirs.parameters())
+    images = networks.noise(number, 2 * networks.CLASSES).train.images[:2]
+    assert (
+        theirs(torch.from_numpy(images.transpose(0, 3, 1, 2).copy())).shape == ours(images).shape == (2, 10)
+    )
