@@ -116,21 +116,26 @@ def _array(name: str, given: Any) -> np.ndarray:
 def _images(images: Any) -> np.ndarray:
     images = _array("images", images)
     if images.dtype != np.float32:
-        raise TypeError(
-            f"images must be float32 in [0, 1], got {images.dtype}; convert bytes by "
-            "images.astype(np.float32) / np.float32(255), other floats by images.astype(np.float32), "
-            "a column of arrays by np.stack(images)"
-        )
+        cure = "give images.astype(np.float32)"
+        if np.issubdtype(images.dtype, np.integer):
+            cure = "convert bytes by images.astype(np.float32) / np.float32(255)"
+        elif images.dtype == object:
+            cure = "give np.stack(images) for a column of arrays"
+        raise TypeError(f"images must be float32 in [0, 1], got {images.dtype}; {cure}")
     if images.ndim != 4 or not images.size:
+        cures = {
+            2: "; give images.reshape(-1, height, width, channels)",
+            3: "; give grey images a channel axis by images[..., None], and a single one by images[None]",
+        }
         raise ValueError(
-            f"images must have shape (n, height, width, channels), none 0, got {images.shape}; "
-            "give grey images a channel axis by images[..., None], and rows of pixels their height and width "
-            "by images.reshape(-1, height, width, channels)"
+            "images must have shape (n, height, width, channels), none 0, "
+            f"got {images.shape}{cures.get(images.ndim, '')}"
         )
     images = _freeze(images)
     low, high = images.min(), images.max()
     if not (low >= 0 and high <= 1):  # NaN compares false, so this finds it too
-        raise ValueError(f"images must be in [0, 1], got values from {low} to {high}; divide bytes by 255")
+        cure = "divide bytes by 255" + (", and normalise inside the model" if low < 0 else "")
+        raise ValueError(f"images must be in [0, 1], got values from {low} to {high}; {cure}")
     return images
 
 

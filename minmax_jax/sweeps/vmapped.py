@@ -103,7 +103,8 @@ def stack(trees: Sequence[Any]) -> Any:
     def one(*leaves: Any) -> Any:
         if is_key(leaves[0]):
             return jnp.stack(leaves)
-        return np.stack([np.asarray(leaf, jnp.result_type(leaf)) for leaf in leaves])
+        kind = np.float32 if isinstance(leaves[0], float) else jnp.result_type(leaves[0])
+        return np.stack([np.asarray(leaf, kind) for leaf in leaves])
 
     return jax.tree.map(one, *trees)
 

@@ -123,12 +123,12 @@ BYTES = (IMAGES * 255).astype(np.uint8)
         (mm.Split, (IMAGES, LABELS - 1), ValueError, "give np.unique(labels, return_inverse=True)[1]"),
         (mm.Split, (IMAGES, [[0], [0, 1], [1], [2]]), TypeError, "labels must be one array"),
         (mm.Split, ([IMAGES[0], IMAGES[0, :1]], LABELS[:2]), TypeError, "images must be one array"),
-        (mm.Split, (np.array([None, 1]), LABELS[:2]), TypeError, "a column of arrays by np.stack(images)"),
+        (mm.Split, (np.array([None, 1]), LABELS[:2]), TypeError, "give np.stack(images) for a column of"),
         (
             mm.Split,
             (IMAGES.reshape(4, -1), LABELS),
             ValueError,
-            "by images.reshape(-1, height, width, channels)",
+            "got (4, 6); give images.reshape(-1, height",
         ),
         (
             mm.Split,

@@ -251,3 +251,13 @@ def test_on_accelerators_models_share_out_in_groups_of_many():
 def test_counts_of_numpy_count_as_pythons_own():
     counts = {"epochs": np.int8(2), "batch_size": np.int16(128), "group": np.uint8(1)}
     assert_equal(sweep(**counts, seeds=np.array([0, 3], np.int8)), of_tiny())
+
+
+@pytest.mark.slow
+def test_double_precision_changes_no_type():
+    with jax.enable_x64(True):
+        found = sweep()
+    assert found.results.loss.dtype == np.float32
+    assert {name: array.dtype for name, array in found.weights.items()} == {
+        name: array.dtype for name, array in of_tiny().weights.items()
+    }
