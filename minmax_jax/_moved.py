@@ -2,6 +2,7 @@
 
 import sys
 import warnings
+from contextlib import suppress
 from importlib import import_module
 from importlib.abc import InspectLoader, MetaPathFinder
 from importlib.machinery import ModuleSpec
@@ -64,7 +65,8 @@ class Loader(InspectLoader):
     def get_code(self, fullname: str) -> CodeType:
         """The code of a command that is run by ``python -m`` with its old name."""
         # Python shows this kind of warning by default only where it comes from the main program.
-        warnings.warn_explicit(message(self.name), DeprecationWarning, fullname, 1, module="__main__")
+        with suppress(DeprecationWarning):  # under -W error the command runs all the same
+            warnings.warn_explicit(message(self.name), DeprecationWarning, fullname, 1, module="__main__")
         spec = find_spec(self.new)
         assert spec is not None and isinstance(spec.loader, InspectLoader)
         code = spec.loader.get_code(self.new)

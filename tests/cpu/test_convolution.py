@@ -10,6 +10,8 @@ from jax import lax
 
 from minmax_jax.cpu.convolution import AXES, FEW, conv_general_dilated
 
+pytestmark = pytest.mark.versions
+
 two = st.tuples(st.integers(1, 3), st.integers(1, 3))
 ends = st.tuples(st.integers(-1, 3), st.integers(-1, 3))
 

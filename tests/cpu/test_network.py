@@ -10,6 +10,8 @@ from flax.errors import TraceContextError
 from minmax_jax import LeNet, native
 from minmax_jax.cpu.network import simplify
 
+pytestmark = pytest.mark.versions
+
 
 class Residual(nnx.Module):
     """Strides, groups, batch statistics, dropout, pooling, a jitted part and arguments of the call."""

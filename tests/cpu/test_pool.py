@@ -10,6 +10,8 @@ from hypothesis import strategies as st
 
 from minmax_jax.cpu.pool import reduce_window_max
 
+pytestmark = pytest.mark.versions
+
 sides = st.integers(1, 3)
 
 
