@@ -17,7 +17,7 @@ def reduce_window_max(
     *,
     window_dimensions: Sequence[int],
     window_strides: Sequence[int],
-    padding: Sequence[Pair],
+    padding: Any,
     base_dilation: Sequence[int],
     window_dilation: Sequence[int],
 ) -> Array:
