@@ -1,4 +1,4 @@
-"""Networks as users write them, of ordinary Flax layers: trained and attacked in the benchmark beside LeNet."""
+"""Networks of ordinary Flax layers, as users write them, trained and attacked beside LeNet."""
 
 from typing import Any
 
