@@ -4,14 +4,14 @@ The paper says that weights move away from the centres of their intervals and do
 Four readings are offered, for two kinds of membership: of the weight itself, and of its magnitude.
 """
 
-from typing import Literal, NamedTuple, get_args
+from typing import Any, Literal, NamedTuple, get_args
 
 import jax.numpy as jnp
 import numpy as np
 from jax import lax
 from jaxtyping import Array, Float
 
-from minmax_jax.checks import AnyArray, check_positive, is_known, one_of
+from minmax_jax.checks import FLOATS, AnyArray, as_array, check_positive, do_broadcast, is_known, kind, one_of
 
 Reading = Literal["layer", "filter", "fixed", "trajectory"]
 Membership = Literal["signed", "magnitude"]
@@ -46,10 +46,21 @@ def check_bound(bound: float | None, reading: str) -> float | None:
     return check_positive("bound", bound)
 
 
-def widened(values: Float[AnyArray, "*shape"]) -> Float[Array, "*shape"]:
+def widened(values: Float[AnyArray, "*shape"], name: str = "kernel") -> Float[Array, "*shape"]:
     """In float32 at least: what is computed from weights in half precision has two or three digits."""
-    array = jnp.asarray(values)
+    array = jnp.asarray(as_array(name, values))
     return array.astype(jnp.promote_types(array.dtype, jnp.float32))
+
+
+def as_interval(name: str, got: Any, shape: tuple[int, ...]) -> Interval:
+    """``widened`` ends. Raises ValueError unless they are two that broadcast with a kernel of this shape."""
+    if not isinstance(got, tuple) or len(got) != 2:
+        raise ValueError(f"{name} must be an Interval(low, high), got {kind(got)}")
+    ends = Interval(*(widened(end, name) for end in got))
+    if not do_broadcast(shape, *(end.shape for end in ends)):
+        found = " and ".join(str(end.shape) for end in ends)
+        raise ValueError(f"{name} must have ends that broadcast to the kernel's shape {shape}, got {found}")
+    return ends
 
 
 def interval(
@@ -87,8 +98,7 @@ def interval(
     """
     one_of("reading", reading, READINGS)
     one_of("membership", membership, MEMBERSHIPS)
-    if not jnp.issubdtype(kernel.dtype, jnp.floating):
-        raise TypeError(f"kernel must be floating-point weights, got {kernel.dtype}")
+    kernel = as_array("kernel", kernel, takes="floating-point weights", kinds=FLOATS)
     if kernel.size == 0:
         raise ValueError(f"kernel must hold at least one weight, got shape {kernel.shape}")
     finite = jnp.isfinite(kernel).all()
@@ -97,10 +107,7 @@ def interval(
     kernel, bound = widened(kernel), check_bound(bound, reading)
     signed = membership == "signed"
     if reading == "trajectory":
-        if extremes is None:
-            raise ValueError("extremes must be the Interval of a run with reading 'trajectory', got None")
-        extremes = Interval(*map(widened, extremes))
-        low, high = extremes
+        low, high = extremes = as_interval("extremes", extremes, kernel.shape)
         ordered = jnp.all(low <= high)
         if is_known(ordered) and not bool(ordered):
             raise ValueError("extremes must have low <= high, got NaN or a low end above its high end")
@@ -135,7 +142,8 @@ def memberships(
     Identity: mu(a) = 0, mu(b) = 1 and, signed, mu((a + b) / 2) = 1/2.
     """
     one_of("membership", membership, MEMBERSHIPS)
-    weights, span = widened(kernel), Interval(*map(widened, span))
+    weights = widened(kernel)
+    span = as_interval("span", span, weights.shape)
     position = weights if membership == "signed" else jnp.abs(weights)
     width = span.high - span.low
     mu = (position - span.low) / jnp.where(width > 0, width, 1)

@@ -129,7 +129,7 @@ REFUSALS = [
     (lambda: interval(K, "fixed", bound=0.0), "bound must be a finite number > 0, got 0.0"),
     (lambda: jax.jit(lambda k: interval(k, "fixed", bound=NAN))(K), "bound must be a finite number > 0, got"),
     (lambda: interval(K, bound=2.0), "bound must be None unless reading is 'fixed', got 2.0 with 'layer'"),
-    (lambda: interval(K, "trajectory"), "extremes must be the Interval of a run"),
+    (lambda: interval(K, "trajectory"), "extremes must be an Interval(low, high), got a NoneType"),
     (lambda: interval(K, "trajectory", extremes=Interval(K + 9, K)), "extremes must have low <= high"),
     (lambda: interval(K, "trajectory", extremes=Interval(K * NAN, K)), "extremes must have low <= high"),
     # fuzziness
@@ -142,7 +142,7 @@ REFUSALS = [
     (lambda: fuzziness([K, K * NAN]), "kernel must hold finite weights"),
     (lambda: fuzziness(DENSE), "weights must hold a convolution kernel"),
     (lambda: fuzziness(K, bound=1.0), "bound must be None unless reading is 'fixed'"),
-    (lambda: fuzziness(LAYERS, reading="trajectory"), "extremes must be the Interval"),
+    (lambda: fuzziness(LAYERS, reading="trajectory"), "extremes must be an Interval"),
     (one_extreme_too_few, "extremes must have an Interval for each of ['0', '1'], got ['0']"),
     (lambda: fuzziness(K, layers=["conv9"]), "layers must be None for a single kernel, got ['conv9']"),
     # convolution and LeNet
@@ -150,7 +150,7 @@ REFUSALS = [
     (lambda: patches(IMAGES, (2, 2), -1), "padding must be numbers >= 0, got -1"),
     (lambda: patches(IMAGES, (2, 2), ((0, 0), (0, -2))), "padding must be numbers >= 0"),
     (lambda: patches(IMAGES, (5, 1)), "window must be at least 1x1 and at most the padded image, 4x4"),
-    (lambda: patches(IMAGES, (2, 0)), "got 2x0"),
+    (lambda: patches(IMAGES, (2, 0)), "window must be (height, width), each >= 1, got (2, 0)"),
     (lambda: patches(IMAGES, (7, 6), 1), "at most the padded image, 6x6, got 7x6"),
     (lambda: convolve(IMAGES, jnp.zeros((2, 2, 3, 1))), "images must have the 3 channels of a kernel of"),
     (lambda: convolve(IMAGES[0], WINDOW), "images must have shape (n, h, w, cin), got (4, 4, 1)"),

@@ -9,11 +9,11 @@ from jaxtyping import Array, Bool, Float, Int
 
 from minmax_jax.attacks.ball import Eps, Norm
 from minmax_jax.attacks.compaction import on_active
-from minmax_jax.attacks.inputs import as_key, attack_inputs
+from minmax_jax.attacks.inputs import attack_inputs
 from minmax_jax.attacks.losses import Aim
 from minmax_jax.attacks.selection import Scored, best_of, better
 from minmax_jax.attacks.square_proposals import proposals
-from minmax_jax.checks import AnyArray, check_count, check_number, one_of, plain
+from minmax_jax.checks import AnyArray, as_key, check_count, check_number, one_of, plain
 from minmax_jax.evaluation import Model
 
 SquareLoss = Literal["margin", "ce"]

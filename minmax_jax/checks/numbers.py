@@ -3,20 +3,26 @@
 NumPy's would wrap around (int16), be rounded (float16) or make results float64 in what is computed from them.
 """
 
+import math
+import sys
 from collections.abc import Callable
 from typing import Any
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 
 from minmax_jax.checks.arguments import AnyArray, is_known
 
-SEEDS = {"least": 0, "most": 2**31 - 1}  # what both JAX and NumPy accept
+LARGEST = 2**31 - 1  # int32
+SEEDS = {"least": 0, "most": LARGEST}  # what both JAX and NumPy accept
 
 
 def plain(got: Any) -> Any:
     """A number of NumPy or JAX as Python's own; one that is not known yet, in float32."""
-    if not isinstance(got, np.generic | AnyArray) or np.ndim(got) != 0:
+    if not isinstance(got, np.generic | AnyArray) or got.ndim != 0:
+        return got
+    if jnp.issubdtype(got.dtype, jax.dtypes.extended):  # random keys are no numbers
         return got
     if not is_known(got):
         return jnp.asarray(got, jnp.float32)
@@ -25,7 +31,7 @@ def plain(got: Any) -> Any:
     return int(got) if jnp.issubdtype(got.dtype, jnp.integer) else got.item()
 
 
-def check_count(argument: str, got: Any, least: int = 1, most: int | None = None) -> int:
+def check_count(argument: str, got: Any, least: int = 1, most: int = LARGEST) -> int:
     """``got`` as an int: of Python, NumPy or JAX, or an array that is one integer.
 
     Raises TypeError unless it is one (a bool is none), ValueError unless it is from ``least`` to ``most``.
@@ -33,8 +39,8 @@ def check_count(argument: str, got: Any, least: int = 1, most: int | None = None
     count = plain(got)
     if isinstance(count, bool) or not isinstance(count, int):
         raise TypeError(f"{argument} must be an int, got {got!r}")
-    if count < least or (most is not None and count > most):
-        range_ = f"at least {least}" if most is None else f"in [{least}, {most}]"
+    if not least <= count <= most:
+        range_ = f"at least {least}" if most == LARGEST and count < least else f"in [{least}, {most}]"
         raise ValueError(f"{argument} must be {range_}, got {count}")
     return count
 
@@ -54,6 +60,8 @@ def check_number(
         return number
     if isinstance(number, bool) or not isinstance(number, int | float):
         raise TypeError(f"{argument} must be {takes}, got {got!r}")
+    if isinstance(number, int) and abs(number) > LARGEST:  # of which jax makes no int32
+        number = float(number) if abs(number) < sys.float_info.max else math.copysign(math.inf, number)
     if not inside(number):
         raise ValueError(f"{argument} must be {takes}, got {number}")
     return number
@@ -62,6 +70,11 @@ def check_number(
 def check_positive(argument: str, got: Any) -> Any:
     """``check_number`` for a finite number > 0."""
     return check_number(argument, got, "a finite number > 0", lambda number: 0 < number < float("inf"))
+
+
+def check_finite(argument: str, got: Any) -> Any:
+    """``check_number`` for a finite number of either sign."""
+    return check_number(argument, got, "a finite number", math.isfinite)
 
 
 def check_least(argument: str, got: Any, least: int = 0) -> Any:

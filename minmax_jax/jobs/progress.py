@@ -4,6 +4,9 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, NamedTuple, TypeVar
 
+import numpy as np
+
+from minmax_jax.checks import check_flag
 from minmax_jax.jobs.interrupts import CtrlC, check_stop
 
 TIME_LEFT = "{desc}{percentage:3.0f}%|{bar}| {elapsed}<{remaining}"  # for work without a unit of its own
@@ -72,6 +75,7 @@ def progress_bar(
     """
     from tqdm.auto import tqdm  # picks the notebook's bar in a notebook
 
+    check_flag("progress", progress)
     options = {"initial": done, "unit": unit, "bar_format": layout, "disable": not progress}
     with CtrlC() as ctrl_c, tqdm(total=total, **options) as drawn:
         bar = Bar(drawn, ctrl_c)
@@ -96,8 +100,10 @@ def reporting(
         shown: what the bar shows of a report.
         total, done, unit, layout: as for ``progress_bar``.
     """
-    if callable(progress):
+    if callable(progress) and not isinstance(progress, type):
         yield progress
         return
+    if not isinstance(progress, bool | np.bool_):
+        raise TypeError(f"progress must be True, False or a function, got {progress!r}")
     with progress_bar(total, progress, done=done, unit=unit, layout=layout) as bar:
         yield lambda report: bar.show(shown(report))
