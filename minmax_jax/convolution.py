@@ -21,30 +21,22 @@ from flax import nnx
 from jax import lax
 from jaxtyping import Array, Float
 
-from minmax_jax.checks import LARGEST, AnyArray, as_array, as_pair, as_pairs, check_count, check_type, plain
+from minmax_jax.checks import (
+    AnyArray,
+    as_array,
+    as_pair,
+    as_strides,
+    check_count,
+    check_flag,
+    check_type,
+    kind,
+    plain,
+)
+from minmax_jax.checks.padding import Padding, explicit_padding
 from minmax_jax.cpu.convolution import AXES, conv_general_dilated, is_native
-from minmax_jax.tiles import Pairs, Tile, from_tiles, stack_shifts, to_tiles
+from minmax_jax.tiles import Tile, from_tiles, stack_shifts, to_tiles
 
 KERNEL = "kh, kw, cin, cout"  # axes
-Padding = str | int | Sequence[tuple[int, int]]
-
-
-def explicit_padding(padding: Padding, window: Sequence[int]) -> Pairs:
-    """Padding as ((top, bottom), (left, right)) zeros, for stride 1.
-
-    ``"VALID"`` adds none; ``"SAME"`` adds ``k - 1`` in total, the odd one at the end; an int adds that many
-    on every side. Raises ValueError for anything else.
-    """
-    padding = 0 if isinstance(padding, str) and padding == "VALID" else padding
-    if isinstance(padding, str) and padding == "SAME":
-        pairs = tuple(((k - 1) // 2, k // 2) for k in window)
-    elif not (pairs := as_pairs(padding)):
-        raise ValueError(
-            f"padding must be 'SAME', 'VALID', an int, or ((top, bottom), (left, right)), got {padding!r}"
-        )
-    if not all(0 <= size <= LARGEST for pair in pairs for size in pair):
-        raise ValueError(f"padding must be numbers >= 0, got {padding!r}")
-    return pairs[0], pairs[1]
 
 
 def reach(window: Tile, tile: Tile) -> Tile:
@@ -211,6 +203,7 @@ class Conv(nnx.Conv):
         **options: Any,
     ):
         check_type("rngs", rngs, nnx.Rngs, "give nnx.Rngs(0)")
+        use_bias = check_flag("use_bias", use_bias)
         window = as_pair("kernel_size", kernel_size, "height, width")
         channels = (check_count("in_features", in_features), check_count("out_features", out_features))
         padding = plain(padding)
@@ -219,8 +212,12 @@ class Conv(nnx.Conv):
             padding = padding if isinstance(padding, str | int) else pairs  # hashable, as it is static
         options = {"conv_general_dilated": conv_general_dilated, "padding": padding, **options}
         # The bias is made here, as nnx.Conv draws a key for it even where it begins at zero.
-        super().__init__(*channels, window, plain(strides), use_bias=False, rngs=rngs, **options)
+        super().__init__(*channels, window, as_strides(strides), use_bias=False, rngs=rngs, **options)
         if use_bias:
+            if not (bias_init is None or callable(bias_init)):
+                raise TypeError(
+                    f"bias_init must be an initialiser, such as nnx.initializers.zeros, got {kind(bias_init)}"
+                )
             drawn: Any = bias_init and bias_init(rngs.params(), channels[1:], self.param_dtype)
             self.use_bias = True
             self.bias = nnx.Param(jnp.zeros(out_features, self.param_dtype) if drawn is None else drawn)

@@ -4,14 +4,14 @@ The paper says that weights move away from the centres of their intervals and do
 Four readings are offered, for two kinds of membership: of the weight itself, and of its magnitude.
 """
 
-from typing import Any, Literal, NamedTuple, get_args
+from typing import Literal, NamedTuple, get_args
 
 import jax.numpy as jnp
 import numpy as np
 from jax import lax
 from jaxtyping import Array, Float
 
-from minmax_jax.checks import FLOATS, AnyArray, as_array, check_positive, do_broadcast, is_known, kind, one_of
+from minmax_jax.checks import FLOATS, AnyArray, as_array, as_ends, check_positive, is_known, one_of
 
 Reading = Literal["layer", "filter", "fixed", "trajectory"]
 Membership = Literal["signed", "magnitude"]
@@ -50,17 +50,6 @@ def widened(values: Float[AnyArray, "*shape"], name: str = "kernel") -> Float[Ar
     """In float32 at least: what is computed from weights in half precision has two or three digits."""
     array = jnp.asarray(as_array(name, values))
     return array.astype(jnp.promote_types(array.dtype, jnp.float32))
-
-
-def as_interval(name: str, got: Any, shape: tuple[int, ...]) -> Interval:
-    """``widened`` ends. Raises ValueError unless they are two that broadcast with a kernel of this shape."""
-    if not isinstance(got, tuple) or len(got) != 2:
-        raise ValueError(f"{name} must be an Interval(low, high), got {kind(got)}")
-    ends = Interval(*(widened(end, name) for end in got))
-    if not do_broadcast(shape, *(end.shape for end in ends)):
-        found = " and ".join(str(end.shape) for end in ends)
-        raise ValueError(f"{name} must have ends that broadcast to the kernel's shape {shape}, got {found}")
-    return ends
 
 
 def interval(
@@ -107,7 +96,7 @@ def interval(
     kernel, bound = widened(kernel), check_bound(bound, reading)
     signed = membership == "signed"
     if reading == "trajectory":
-        low, high = extremes = as_interval("extremes", extremes, kernel.shape)
+        low, high = extremes = Interval(*map(widened, as_ends("extremes", extremes, kernel.shape)))
         ordered = jnp.all(low <= high)
         if is_known(ordered) and not bool(ordered):
             raise ValueError("extremes must have low <= high, got NaN or a low end above its high end")
@@ -142,8 +131,7 @@ def memberships(
     Identity: mu(a) = 0, mu(b) = 1 and, signed, mu((a + b) / 2) = 1/2.
     """
     one_of("membership", membership, MEMBERSHIPS)
-    weights = widened(kernel)
-    span = as_interval("span", span, weights.shape)
+    weights, span = widened(kernel), Interval(*map(widened, as_ends("span", span, np.shape(kernel))))
     position = weights if membership == "signed" else jnp.abs(weights)
     width = span.high - span.low
     mu = (position - span.low) / jnp.where(width > 0, width, 1)

@@ -15,11 +15,11 @@ from minmax_jax.checks.arguments import kind as kind
 from minmax_jax.checks.arguments import one_of as one_of
 from minmax_jax.checks.arrays import FLOATS as FLOATS
 from minmax_jax.checks.arrays import as_array as as_array
+from minmax_jax.checks.arrays import as_ends as as_ends
 from minmax_jax.checks.arrays import as_key as as_key
 from minmax_jax.checks.arrays import as_pair as as_pair
-from minmax_jax.checks.arrays import as_pairs as as_pairs
+from minmax_jax.checks.arrays import as_strides as as_strides
 from minmax_jax.checks.arrays import as_weight as as_weight
-from minmax_jax.checks.arrays import do_broadcast as do_broadcast
 from minmax_jax.checks.labels import instead_of_labels as instead_of_labels
 from minmax_jax.checks.numbers import LARGEST as LARGEST
 from minmax_jax.checks.numbers import SEEDS as SEEDS

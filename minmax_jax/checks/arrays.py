@@ -8,7 +8,7 @@ import numpy as np
 from flax import nnx
 
 from minmax_jax.checks.arguments import AnyArray, is_known, items, kind
-from minmax_jax.checks.numbers import LARGEST, check_finite, check_least, plain
+from minmax_jax.checks.numbers import check_count, check_finite, check_least, plain
 
 FLOATS = (jnp.floating,)
 REALS = (*FLOATS, jnp.integer, np.bool_)
@@ -82,31 +82,32 @@ def _described(got: Any) -> str:
     return f"{got.dtype} of shape {got.shape}" if isinstance(got, AnyArray) else kind(got)
 
 
-def do_broadcast(*shapes: tuple[int, ...]) -> bool:
-    """Whether arrays of these shapes can be computed with together."""
+def as_ends(argument: str, got: Any, shape: tuple[int, ...]) -> tuple[AnyArray, ...]:
+    """The low and high end of an interval. Raises ValueError unless they broadcast with this shape."""
+    if not isinstance(got, tuple) or len(got) != 2:
+        raise ValueError(f"{argument} must be an Interval(low, high), got {kind(got)}")
+    ends = tuple(as_array(argument, end) for end in got)
     try:
-        np.broadcast_shapes(*shapes)
+        np.broadcast_shapes(shape, *(end.shape for end in ends))
     except ValueError:
-        return False
-    return True
+        shapes = " and ".join(str(end.shape) for end in ends)
+        raise ValueError(
+            f"{argument} must have ends that broadcast to the kernel's shape {shape}, got {shapes}"
+        ) from None
+    return ends
 
 
 def as_pair(argument: str, got: Any, names: str) -> tuple[int, int]:
     """``got`` as two ints of at least 1, called by ``names``, or a ValueError."""
     sides = tuple(map(plain, items(got)))
-    if len(sides) != 2 or not all(type(side) is int and 1 <= side <= LARGEST for side in sides):
+    if len(sides) != 2 or not all(type(side) is int and side >= 1 for side in sides):
         raise ValueError(f"{argument} must be ({names}), each >= 1, got {got!r}")
     return sides
 
 
-def as_pairs(got: Any) -> tuple[tuple[int, int], ...]:
-    """Two pairs of ints, also from one int for all four; none where ``got`` is neither."""
-    if isinstance(number := plain(got), int) and not isinstance(number, bool):
-        return ((number, number),) * 2
-    rows = np.asarray(got) if isinstance(got, AnyArray) and got.ndim == 2 else got
-    pairs = [tuple(map(plain, items(row))) for row in (rows if isinstance(rows, np.ndarray) else items(rows))]
-    are_ints = all(type(size) is int for pair in pairs for size in pair)
-    return tuple(pairs) if [len(pair) for pair in pairs] == [2, 2] and are_ints else ()
+def as_strides(got: Any) -> int | tuple[int, int]:
+    """Steps of a window as ``nnx.Conv`` takes them: one count, or (down, across)."""
+    return as_pair("strides", got, "down, across") if items(got) else check_count("strides", got)
 
 
 def as_weight(argument: str, got: Any, *, is_signed: bool) -> Any:

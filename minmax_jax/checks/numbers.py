@@ -19,7 +19,17 @@ SEEDS = {"least": 0, "most": LARGEST}  # what both JAX and NumPy accept
 
 
 def plain(got: Any) -> Any:
-    """A number of NumPy or JAX as Python's own; one that is not known yet, in float32."""
+    """A number of NumPy or JAX as Python's own; one that is not known yet, in float32.
+
+    An int that jax cannot hold becomes a float.
+    """
+    number = _of_python(got)
+    if isinstance(number, int) and abs(number) > LARGEST:
+        return float(number) if abs(number) < sys.float_info.max else math.copysign(math.inf, number)
+    return number
+
+
+def _of_python(got: Any) -> Any:
     if not isinstance(got, np.generic | AnyArray) or got.ndim != 0:
         return got
     if jnp.issubdtype(got.dtype, jax.dtypes.extended):  # random keys are no numbers
@@ -36,7 +46,7 @@ def check_count(argument: str, got: Any, least: int = 1, most: int = LARGEST) ->
 
     Raises TypeError unless it is one (a bool is none), ValueError unless it is from ``least`` to ``most``.
     """
-    count = plain(got)
+    count = _of_python(got)
     if isinstance(count, bool) or not isinstance(count, int):
         raise TypeError(f"{argument} must be an int, got {got!r}")
     if not least <= count <= most:
@@ -60,8 +70,6 @@ def check_number(
         return number
     if isinstance(number, bool) or not isinstance(number, int | float):
         raise TypeError(f"{argument} must be {takes}, got {got!r}")
-    if isinstance(number, int) and abs(number) > LARGEST:  # of which jax makes no int32
-        number = float(number) if abs(number) < sys.float_info.max else math.copysign(math.inf, number)
     if not inside(number):
         raise ValueError(f"{argument} must be {takes}, got {number}")
     return number
