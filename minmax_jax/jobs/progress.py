@@ -4,8 +4,6 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, NamedTuple, TypeVar
 
-import numpy as np
-
 from minmax_jax.checks import check_flag
 from minmax_jax.jobs.interrupts import CtrlC, check_stop
 
@@ -83,6 +81,12 @@ def progress_bar(
     bar.drawn = None  # gone now: later, Ctrl-C might come in its __del__, where Python forgets it
 
 
+def check_progress(progress: Any) -> None:
+    """Raise TypeError unless this is what ``reporting`` takes: True, False or a function."""
+    if isinstance(progress, type) or not callable(progress):
+        check_flag("progress", progress)
+
+
 @contextmanager
 def reporting(
     progress: bool | Callable[[Report], Any],
@@ -100,10 +104,8 @@ def reporting(
         shown: what the bar shows of a report.
         total, done, unit, layout: as for ``progress_bar``.
     """
-    if callable(progress) and not isinstance(progress, type):
+    if callable(progress):
         yield progress
         return
-    if not isinstance(progress, bool | np.bool_):
-        raise TypeError(f"progress must be True, False or a function, got {progress!r}")
     with progress_bar(total, progress, done=done, unit=unit, layout=layout) as bar:
         yield lambda report: bar.show(shown(report))
