@@ -4,11 +4,11 @@ The short form runs by default; ``python -m pytest -m long tests/test_fuzz.py`` 
 """
 
 import inspect
-import os
 import re
 import traceback
 from dataclasses import dataclass
 from functools import cache
+from pathlib import Path
 
 import jax
 import jax.numpy as jnp
@@ -230,7 +230,7 @@ patient = settings(
 
 
 @given(st.data())
-@settings(patient, max_examples=12)
+@settings(patient, max_examples=4)
 def test_networks_are_right_by_numpy(data):
     check_network(data)
 
@@ -332,9 +332,11 @@ ODD = {
     "texts": ["a", "b"], "tuple": (1, 1), "dict": {}, "set": {1}, "range": range(3), "function": len,
     "class": Tiny, "object": object(), "slice": slice(2), "lambda": lambda *a, **k: None,
     "vector": np.arange(3), "floats": np.linspace(0, 1, 4), "matrix": np.eye(3, dtype=np.float32),
-    "strings": np.array(["a", "b"]), "objects": np.array([None, 1], object), "no images": np.zeros((0, 5, 4, 1), np.float32),
+    "strings": np.array(["a", "b"]), "objects": np.array([None, 1], object),
+    "no images": np.zeros((0, 5, 4, 1), np.float32),
     "bytes images": np.zeros((6, 5, 4, 1), np.uint8), "nan images": np.full((6, 5, 4, 1), np.nan, np.float32),
-    "channels first": np.zeros((6, 1, 5, 4), np.float32), "large images": np.full((6, 5, 4, 1), 9, np.float32),
+    "channels first": np.zeros((6, 1, 5, 4), np.float32),
+    "large images": np.full((6, 5, 4, 1), 9, np.float32),
     "one-hot": np.eye(3, dtype=int)[[0, 1, 2, 0, 1, 2]], "column": np.arange(6)[:, None] % 3,
     "many classes": np.arange(6), "key": jax.random.key(1), "old key": jax.random.PRNGKey(1),
     "tuple model": Tuple(nnx.Rngs(0)), "optimiser": optax.sgd(0.1), "objective": mm.Objective(strength=0.1),
@@ -346,24 +348,40 @@ FUNCTIONS = {
         "near_zero", "kurtosis", "sign_test", "random_walk", "moved_away", "memberships_over",
     )},
     **{name: getattr(mm, name) for name in (
-        "accuracy", "convolve", "degree", "degrees", "fit", "fuzziness", "interval", "kernels", "keep_in_interval",
+        "accuracy", "convolve", "degree", "degrees", "fit", "fuzziness", "interval", "kernels",
+        "keep_in_interval",
         "masking", "memberships", "native", "open", "patches", "robustness", "sweep", "toeplitz", "Objective",
         "Split", "Dataset", "load", "LeNet", "Conv", "save",
     )},
     **{name: getattr(mm.attacks, name) for name in (
-        "fgsm", "pgd", "apgd", "apgd_targeted", "momentum", "deepfool", "carlini_wagner", "fab", "fab_targeted",
+        "fgsm", "pgd", "apgd", "apgd_targeted", "momentum", "deepfool", "carlini_wagner", "fab",
+        "fab_targeted",
         "noise", "square", "autoattack",
     )},
     **{name: getattr(mm.certify, name) for name in ("amplification", "amplification_parts", "amplifications",
         "verified", "margin_bounds",
     )},
-    **{name: getattr(mm.defences, name) for name in ("Adversarial", "TRADES", "IBP", "fast_adversarial", "recipe")},
+    **{name: getattr(mm.defences, name) for name in (
+        "Adversarial", "TRADES", "IBP", "fast_adversarial", "recipe",
+    )},
 }  # fmt: skip
-SLOW = ("load", "robustness", "autoattack", "verified", "margin_bounds", "masking", "sweep", "fit", "apgd_targeted", "fab_targeted", "carlini_wagner")
+SLOW = (
+    "load",
+    "robustness",
+    "autoattack",
+    "verified",
+    "margin_bounds",
+    "masking",
+    "sweep",
+    "fit",
+    "apgd_targeted",
+    "fab_targeted",
+    "carlini_wagner",
+)
 
 
 def parameters(name):
-    """Of a function or a class, but those of Flax have a signature that tells nothing."""
+    """Those of a function, or of the class itself: a module's signature tells nothing."""
     function = FUNCTIONS[name]
     found = inspect.signature(function.__init__ if isinstance(function, type) else function).parameters
     return {key: one for key, one in found.items() if key != "self"}
@@ -380,8 +398,9 @@ DOCUMENTED = (TypeError, ValueError, FileNotFoundError)
 
 
 def check_argument(name, argument, odd):
-    """A call with one odd argument gives a result, or an error of the project's own that names an argument."""
-    function = FUNCTIONS[name]
+    """A call with one odd argument gives a result, or an error of the package that names an argument."""
+    if argument == "progress" and callable(odd) and not isinstance(odd, type):
+        return  # the caller's own function, whose errors are the caller's
     names = parameters(name)
     good = {key: value for key, value in usual().items() if key in names}
     if name == "moved_away":
@@ -402,30 +421,40 @@ def check_argument(name, argument, odd):
         good["model"] = Tiny(nnx.Rngs(0), 4)
     try:
         with unchecked():
-            function(**good | {argument: odd})
+            FUNCTIONS[name](**good | {argument: odd})
     except DOCUMENTED as error:  # any other fails the test
         words = set(re.findall(r"[A-Za-z_0-9]+", str(error)))
-        told = isinstance(error, FileNotFoundError) or (words & {*names, *OTHERS} and words & {"must", "takes"})
-        assert is_own(error) and told, (
-            f"{name}({argument}={odd!r}): {type(error).__name__}: {error}"
+        told = isinstance(error, FileNotFoundError) or (
+            words & {*names, *OTHERS} and words & {"must", "takes"}
         )
+        assert is_own(error) and told, f"{name}({argument}={odd!r}): {type(error).__name__}: {error}"
 
 
 def is_own(error):
     """Whether the package itself raised the error, by a ``raise`` in one of its files."""
     frames = traceback.extract_tb(error.__traceback__)
-    return "minmax_jax" in frames[-1].filename.split(os.sep) and (frames[-1].line or "").startswith("raise ")
+    return "minmax_jax" in Path(frames[-1].filename).parts and (frames[-1].line or "").startswith("raise ")
 
 
+@pytest.fixture
+def empty(tmp_path, monkeypatch):
+    """Files that a call writes lie here."""
+    monkeypatch.chdir(tmp_path)
+
+
+@pytest.mark.filterwarnings("ignore:Precision loss:RuntimeWarning")  # of equal numbers, by SciPy
+@pytest.mark.usefixtures("empty")
 @pytest.mark.parametrize("name", [name for name in FUNCTIONS if name not in SLOW])
 @given(st.data())
-@settings(patient, max_examples=12)
+@settings(patient, max_examples=10)
 def test_odd_arguments_are_refused_by_name(name, data):
     argument = data.draw(st.sampled_from([one for of, one in ARGUMENTS if of == name]))
     check_argument(name, argument, ODD[data.draw(st.sampled_from(sorted(ODD)))])
 
 
 @pytest.mark.long
+@pytest.mark.filterwarnings("ignore:Precision loss:RuntimeWarning")
+@pytest.mark.usefixtures("empty")
 @pytest.mark.parametrize("name", FUNCTIONS)
 def test_every_odd_argument_is_refused_by_name(name):
     failed = []
