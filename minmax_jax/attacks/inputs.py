@@ -66,9 +66,11 @@ def check_eps(eps: Any, norm: Norm) -> None:
 def as_radii(eps: Any) -> list[float]:
     """One radius or several as a list, in their order; an empty list where they are not numbers."""
     try:
-        return [float(radius) for radius in np.atleast_1d(np.asarray(eps, np.float64))]
-    except (TypeError, ValueError):
+        array = np.atleast_1d(np.asarray(eps))
+    except (TypeError, ValueError):  # a random key, lists of different lengths
         return []
+    is_number = any(jnp.issubdtype(array.dtype, kind) for kind in (jnp.floating, jnp.integer))
+    return array.astype(np.float64).ravel().tolist() if is_number else []
 
 
 def count_classes(model: Model, images: Float[AnyArray, "n h w c"]) -> int:
