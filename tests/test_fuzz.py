@@ -399,7 +399,7 @@ DOCUMENTED = (TypeError, ValueError, FileNotFoundError)
 
 def check_argument(name, argument, odd):
     """A call with one odd argument gives a result, or an error of the package that names an argument."""
-    if argument == "progress" and callable(odd) and not isinstance(odd, type):
+    if callable(odd) and (argument == "bias_init" or (argument == "progress" and not isinstance(odd, type))):
         return  # the caller's own function, whose errors are the caller's
     names = parameters(name)
     good = {key: value for key, value in usual().items() if key in names}

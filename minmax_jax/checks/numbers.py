@@ -41,7 +41,7 @@ def _of_python(got: Any) -> Any:
     return int(got) if jnp.issubdtype(got.dtype, jnp.integer) else got.item()
 
 
-def check_count(argument: str, got: Any, least: int = 1, most: int = LARGEST) -> int:
+def check_count(argument: str, got: Any, least: int = 1, most: int | None = None) -> int:
     """``got`` as an int: of Python, NumPy or JAX, or an array that is one integer.
 
     Raises TypeError unless it is one (a bool is none), ValueError unless it is from ``least`` to ``most``.
@@ -49,8 +49,9 @@ def check_count(argument: str, got: Any, least: int = 1, most: int = LARGEST) ->
     count = _of_python(got)
     if isinstance(count, bool) or not isinstance(count, int):
         raise TypeError(f"{argument} must be an int, got {got!r}")
-    if not least <= count <= most:
-        range_ = f"at least {least}" if most == LARGEST and count < least else f"in [{least}, {most}]"
+    end = LARGEST if most is None else most
+    if not least <= count <= end:
+        range_ = f"at least {least}" if most is None and count < least else f"in [{least}, {end}]"
         raise ValueError(f"{argument} must be {range_}, got {count}")
     return count
 
