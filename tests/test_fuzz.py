@@ -237,7 +237,7 @@ def test_networks_are_right_by_numpy(data):
 
 @pytest.mark.long
 @given(st.data())
-@settings(patient, max_examples=1_000)
+@settings(patient, max_examples=300)
 def test_many_networks_are_right_by_numpy(data):
     check_network(data)
 
