@@ -417,7 +417,7 @@ def check_argument(name, argument, odd):
         good["data"] = small()
     if name == "margin_bounds":
         good |= {"images": jnp.asarray(small().images), "labels": jnp.asarray(small().labels)}
-    if name == "autoattack":  # which needs four classes
+    if name in ("autoattack", "apgd_targeted"):  # which need four classes
         good["model"] = Tiny(nnx.Rngs(0), 4)
     try:
         with unchecked():
