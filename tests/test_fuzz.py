@@ -413,6 +413,8 @@ def check_argument(name, argument, odd):
         good["name"] = "adversarial"
     if name in ("save", "verified", "margin_bounds"):
         good |= {"model": lenet()}
+    if name == "accuracy":
+        good["data"] = usual()["data"].train
     if name == "verified":
         good["data"] = small()
     if name == "margin_bounds":
