@@ -11,7 +11,7 @@ the positions form the long axis. Everything the study says about a kernel colum
 fuzziness, its worst-case amplification) therefore applies to exactly the code that runs in the network.
 """
 
-import operator
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -21,41 +21,26 @@ from flax import nnx
 from jax import lax
 from jaxtyping import Array, Float
 
-from minmax_jax.checks import AnyArray, check_count, plain
+from minmax_jax.checks import (
+    AnyArray,
+    as_array,
+    as_pair,
+    as_strides,
+    check_count,
+    check_flag,
+    check_type,
+    kind,
+    plain,
+)
+from minmax_jax.checks.padding import Padding, explicit_padding
 from minmax_jax.cpu.convolution import AXES, conv_general_dilated, is_native
-from minmax_jax.tiles import Pairs, Tile, from_tiles, stack_shifts, to_tiles
+from minmax_jax.tiles import Tile, from_tiles, stack_shifts, to_tiles
 
-Padding = str | int | Sequence[tuple[int, int]]
-
-
-def explicit_padding(padding: Padding, window: Sequence[int]) -> Pairs:
-    """Padding as ((top, bottom), (left, right)) zeros, for stride 1.
-
-    ``"VALID"`` adds none; ``"SAME"`` adds ``k - 1`` in total, the odd one at the end; an int adds that many
-    on every side. Raises ValueError for anything else.
-    """
-    named = padding if isinstance(padding, str) else None  # comparing an array would give an array
-    if named == "VALID":
-        pairs = [(0, 0), (0, 0)]
-    elif named == "SAME":
-        pairs = [((k - 1) // 2, k // 2) for k in window]
-    elif isinstance(padding := plain(padding), int):
-        pairs = [(padding, padding)] * 2
-    elif named is not None or np.shape(padding) != (2, 2):
-        raise ValueError(
-            f"padding must be 'SAME', 'VALID', an int, or ((top, bottom), (left, right)), got {padding!r}"
-        )
-    else:
-        pairs = [(int(low), int(high)) for low, high in padding]
-    if min(min(pair) for pair in pairs) < 0:
-        raise ValueError(f"padding must be numbers >= 0, got {padding!r}")
-    return pairs[0], pairs[1]
+KERNEL = "kh, kw, cin, cout"  # axes
 
 
 def reach(window: Tile, tile: Tile) -> Tile:
     """Number of tiles, down and across, that hold the receptive field of a tile of outputs."""
-    if len(tile) != 2 or min(tile) < 1:
-        raise ValueError(f"tile must be (rows, columns), each >= 1, got {tile}")
     return tuple(-(-(t + k - 1) // t) for k, t in zip(window, tile, strict=True))
 
 
@@ -97,10 +82,12 @@ def patches(
     Identities: with a window of (1, 1) the patches are the images; ``patches(x, (kh, kw), padding, t) @
     toeplitz(W, t)`` holds all outputs of the convolution, tile by tile.
     """
-    window, tile = tuple(map(operator.index, window)), tuple(map(operator.index, tile))
+    images = as_array("images", images, "n, h, w, cin")
+    window, tile = as_pair("window", window, "height, width"), as_pair("tile", tile, "rows, columns")
     tiles, _ = _receptive(images, window, padding, tile)
     shifts = stack_shifts(tiles, reach(window, tile))
-    return shifts.transpose(7, 5, 6, 0, 1, 2, 3, 4).reshape(shifts.shape[7], *shifts.shape[5:7], -1)
+    rows, columns, n = shifts.shape[5:]
+    return shifts.transpose(7, 5, 6, 0, 1, 2, 3, 4).reshape(n, rows, columns, math.prod(shifts.shape[:5]))
 
 
 def _shifted(taps: Array, rows: int, length: int) -> Array:
@@ -126,7 +113,7 @@ def toeplitz(kernel: Float[AnyArray, "kh kw cin cout"], tile: Tile = (1, 1)) -> 
     each of its outputs (row d, column e, channel o); 0 where an output does not see a value.
     Source: design of this study, "toeplitz_t(W)". Identity: for a tile of (1, 1), ``W.reshape(-1, cout)``.
     """
-    return _matrix(kernel, tuple(map(operator.index, tile))).T
+    return _matrix(as_array("kernel", kernel, KERNEL), as_pair("tile", tile, "rows, columns")).T
 
 
 def convolve_tiles(
@@ -166,17 +153,16 @@ def convolve(
     Raises:
         ValueError: if the channels of images and kernel differ, or the kernel does not fit.
     """
-    if jnp.ndim(kernel) != 4:
-        raise ValueError(f"kernel must have shape (kh, kw, cin, cout), got {jnp.shape(kernel)}")
-    if jnp.ndim(images) != 4:
-        raise ValueError(f"images must have shape (n, h, w, cin), got {jnp.shape(images)}")
-    cin = kernel.shape[2]
+    kernel, images = as_array("kernel", kernel, KERNEL), as_array("images", images, "n, h, w, cin")
+    *_, cin, cout = kernel.shape
+    if bias is not None and as_array("bias", bias).shape != (cout,):
+        raise ValueError(f"bias must have shape ({cout},), one for each output channel, got {np.shape(bias)}")
     if images.shape[-1] != cin:
         raise ValueError(
             f"images must have the {cin} channels of a kernel of shape {kernel.shape}, got {images.shape[-1]}"
         )
-    images, kernel = jnp.asarray(images), jnp.asarray(kernel)
-    tiles, (height, width) = _receptive(images, kernel.shape[:2], padding, tuple(map(operator.index, tile)))
+    tile, images, kernel = as_pair("tile", tile, "rows, columns"), jnp.asarray(images), jnp.asarray(kernel)
+    tiles, (height, width) = _receptive(images, kernel.shape[:2], padding, tile)
     if is_native():
         pairs = explicit_padding(padding, kernel.shape[:2])
         outputs = lax.conv_general_dilated(images, kernel, (1, 1), pairs, dimension_numbers=AXES)
@@ -216,19 +202,22 @@ class Conv(nnx.Conv):
         rngs: nnx.Rngs,
         **options: Any,
     ):
-        if np.ndim(kernel_size) != 1 or len(kernel_size) != 2 or min(kernel_size) < 1:
-            raise ValueError(f"kernel_size must be (height, width), each >= 1, got {kernel_size}")
-        window = tuple(check_count("kernel_size", side) for side in kernel_size)
+        check_type("rngs", rngs, nnx.Rngs, "give nnx.Rngs(0)")
+        use_bias = check_flag("use_bias", use_bias)
+        window = as_pair("kernel_size", kernel_size, "height, width")
         channels = (check_count("in_features", in_features), check_count("out_features", out_features))
         padding = plain(padding)
-        if padding not in ("CIRCULAR", "REFLECT"):
-            explicit_padding(padding, window)  # bad padding is an error here, not at the first call
-        if not isinstance(padding, str | int):  # hashable, as it is static
-            padding = tuple((int(low), int(high)) for low, high in padding)
+        if not isinstance(padding, str) or padding not in ("CIRCULAR", "REFLECT"):
+            pairs = explicit_padding(padding, window)  # bad padding is an error here, not at the first call
+            padding = padding if isinstance(padding, str | int) else pairs  # hashable, as it is static
         options = {"conv_general_dilated": conv_general_dilated, "padding": padding, **options}
         # The bias is made here, as nnx.Conv draws a key for it even where it begins at zero.
-        super().__init__(*channels, window, plain(strides), use_bias=False, rngs=rngs, **options)
+        super().__init__(*channels, window, as_strides(strides), use_bias=False, rngs=rngs, **options)
         if use_bias:
+            if not (bias_init is None or callable(bias_init)):
+                raise TypeError(
+                    f"bias_init must be an initialiser, such as nnx.initializers.zeros, got {kind(bias_init)}"
+                )
             drawn: Any = bias_init and bias_init(rngs.params(), channels[1:], self.param_dtype)
             self.use_bias = True
             self.bias = nnx.Param(jnp.zeros(out_features, self.param_dtype) if drawn is None else drawn)

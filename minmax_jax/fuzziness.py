@@ -13,7 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from minmax_jax.checks import AnyArray, check_positive, is_known, one_of, plain
+from minmax_jax.checks import AnyArray, check_positive, is_known, kind, one_of, plain
 from minmax_jax.intervals import MEMBERSHIPS, Interval, Membership, Reading, interval, memberships, widened
 from minmax_jax.kernels import named_kernels
 
@@ -34,7 +34,7 @@ def degree(mu: Float[AnyArray, "..."], measure: Measure = "entropy", p: float = 
     weight stays where it is. Raises ValueError for an unknown measure, p <= 0, or mu outside [0, 1].
     """
     one_of("measure", measure, MEASURES)
-    mu = widened(mu)
+    mu = widened(mu, "mu")
     inside = jnp.all((mu >= 0) & (mu <= 1))
     if is_known(inside) and not bool(inside):
         raise ValueError("mu must be in [0, 1], got values outside or NaN")
@@ -127,10 +127,11 @@ def fuzziness(
     named = named_kernels(weights, layers)
     if extremes is None or isinstance(extremes, Interval):
         spans: Mapping[str, Interval | None] = dict.fromkeys(named, extremes)
-    elif set(named) <= set(extremes):
+    elif isinstance(extremes, Mapping) and set(named) <= set(extremes):
         spans = extremes
     else:
-        raise ValueError(f"extremes must have an Interval for each of {list(named)}, got {list(extremes)}")
+        got = list(extremes) if isinstance(extremes, Mapping) else kind(extremes)
+        raise ValueError(f"extremes must have an Interval for each of {list(named)}, got {got}")
     totals = [
         degrees(
             kernel,

@@ -11,7 +11,7 @@ import numpy as np
 from jax import lax
 from jaxtyping import Array, Float
 
-from minmax_jax.checks import AnyArray, check_positive, is_known, one_of
+from minmax_jax.checks import FLOATS, AnyArray, as_array, as_ends, check_positive, is_known, one_of
 
 Reading = Literal["layer", "filter", "fixed", "trajectory"]
 Membership = Literal["signed", "magnitude"]
@@ -46,9 +46,9 @@ def check_bound(bound: float | None, reading: str) -> float | None:
     return check_positive("bound", bound)
 
 
-def widened(values: Float[AnyArray, "*shape"]) -> Float[Array, "*shape"]:
+def widened(values: Float[AnyArray, "*shape"], name: str = "kernel") -> Float[Array, "*shape"]:
     """In float32 at least: what is computed from weights in half precision has two or three digits."""
-    array = jnp.asarray(values)
+    array = jnp.asarray(as_array(name, values))
     return array.astype(jnp.promote_types(array.dtype, jnp.float32))
 
 
@@ -87,8 +87,7 @@ def interval(
     """
     one_of("reading", reading, READINGS)
     one_of("membership", membership, MEMBERSHIPS)
-    if not jnp.issubdtype(kernel.dtype, jnp.floating):
-        raise TypeError(f"kernel must be floating-point weights, got {kernel.dtype}")
+    kernel = as_array("kernel", kernel, takes="floating-point weights", kinds=FLOATS)
     if kernel.size == 0:
         raise ValueError(f"kernel must hold at least one weight, got shape {kernel.shape}")
     finite = jnp.isfinite(kernel).all()
@@ -97,10 +96,7 @@ def interval(
     kernel, bound = widened(kernel), check_bound(bound, reading)
     signed = membership == "signed"
     if reading == "trajectory":
-        if extremes is None:
-            raise ValueError("extremes must be the Interval of a run with reading 'trajectory', got None")
-        extremes = Interval(*map(widened, extremes))
-        low, high = extremes
+        low, high = extremes = Interval(*map(widened, as_ends("extremes", extremes, kernel.shape)))
         ordered = jnp.all(low <= high)
         if is_known(ordered) and not bool(ordered):
             raise ValueError("extremes must have low <= high, got NaN or a low end above its high end")
@@ -135,7 +131,7 @@ def memberships(
     Identity: mu(a) = 0, mu(b) = 1 and, signed, mu((a + b) / 2) = 1/2.
     """
     one_of("membership", membership, MEMBERSHIPS)
-    weights, span = widened(kernel), Interval(*map(widened, span))
+    weights, span = widened(kernel), Interval(*map(widened, as_ends("span", span, np.shape(kernel))))
     position = weights if membership == "signed" else jnp.abs(weights)
     width = span.high - span.low
     mu = (position - span.low) / jnp.where(width > 0, width, 1)

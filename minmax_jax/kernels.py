@@ -9,7 +9,7 @@ import numpy as np
 from flax import nnx
 from jaxtyping import Array, Float
 
-from minmax_jax.checks import is_linen, kind
+from minmax_jax.checks import as_array, as_names, is_linen, kind
 from minmax_jax.models.parameters import as_ranks, find_kernels
 
 RANKS = (2, 3, 4, 5)  # of kernels: dense layers, and convolutions of one to three dimensions
@@ -69,9 +69,10 @@ def kernels(
         )
     if layers is None:
         return found
-    if isinstance(layers, str) or not layers or set(layers) - set(found):
+    names = as_names(layers)
+    if not names or set(names) - set(found):
         raise ValueError(f"layers must be a sequence of names out of {list(found)}, got {layers!r}")
-    return {name: found[name] for name in layers}
+    return {name: found[name] for name in names}
 
 
 def named_kernels(weights: Any, layers: Sequence[str] | None = None) -> dict[str, Float[Array, "..."]]:
@@ -83,4 +84,4 @@ def named_kernels(weights: Any, layers: Sequence[str] | None = None) -> dict[str
         return kernels(weights, layers)
     if layers is not None:
         raise ValueError(f"layers must be None for a single kernel, got {layers!r}")
-    return {"kernel": jnp.asarray(weights)}
+    return {"kernel": jnp.asarray(as_array("weights", weights))}

@@ -8,7 +8,7 @@ from flax import nnx
 from jax import lax
 from jaxtyping import Array, Float
 
-from minmax_jax.checks import AnyArray, check_count, one_of
+from minmax_jax.checks import AnyArray, check_count, items, one_of
 from minmax_jax.convolution import Conv, convolve_tiles
 from minmax_jax.cpu.convolution import is_native
 from minmax_jax.tiles import max_pool, mean_pool, to_tiles
@@ -62,7 +62,7 @@ class LeNet(nnx.Module):
         rngs: nnx.Rngs,
     ):
         one_of("variant", variant, get_args(Variant))
-        shape = tuple(check_count("image_shape", size, least=0) for size in image_shape)
+        shape = tuple(check_count("image_shape", size, least=0) for size in items(image_shape))
         if len(shape) != 3 or min(shape[:2]) < 12 or shape[2] < 1:
             is_turned = len(shape) == 3 and shape[0] <= 4 and min(shape[1:]) >= 12
             cure = "; give images.transpose(0, 2, 3, 1), as their channels come first" if is_turned else ""

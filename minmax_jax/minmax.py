@@ -12,7 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from minmax_jax.checks import check_count, check_number, one_of
+from minmax_jax.checks import as_array, as_ends, check_count, check_number, check_type, one_of
 from minmax_jax.fuzziness import MEASURES
 from minmax_jax.intervals import MEMBERSHIPS, READINGS, Interval, Membership, Reading, interval, memberships
 
@@ -50,7 +50,11 @@ def memberships_over(
     ``extremes`` are each weight's own ends over the run, for the reading "trajectory". Jitted, hence the
     weights are not checked. Raises ValueError for an unknown name.
     """
-    return np.asarray(_memberships(jnp.asarray(rows), extremes, reading, membership))
+    one_of("reading", reading, READINGS)
+    one_of("membership", membership, MEMBERSHIPS)
+    weights = jnp.asarray(as_array("rows", rows, "snapshot, ..."))
+    ends = Interval(*as_ends("extremes", extremes, weights.shape[1:]))
+    return np.asarray(_memberships(weights, ends, reading, membership))
 
 
 def moved_away(mu: Float[np.ndarray, "snapshot weights"]) -> Float[np.ndarray, " snapshot"]:
@@ -62,7 +66,7 @@ def moved_away(mu: Float[np.ndarray, "snapshot weights"]) -> Float[np.ndarray, "
     Source: this study, after "move far away from the centers of their intervals" (Shen et al. 2020).
     Identity: 1/2 at the first snapshot.
     """
-    distance = np.abs(mu - 0.5)
+    distance = np.abs(as_array("mu", mu, "snapshot, weights") - 0.5)
     return (np.sign(distance - distance[:1]) / 2 + 0.5).mean(axis=1)
 
 
@@ -76,7 +80,7 @@ def near_zero(rows: Float[np.ndarray, "snapshot ..."], within: float = 0.1) -> F
     """
     takes = "in (0, 1), a share of the largest weight"
     within = check_number("within", within, takes, lambda share: 0 < share < 1)
-    sizes = np.abs(np.reshape(_widened(rows), (len(rows), -1)))
+    sizes = np.abs(_as_table(rows))
     return (sizes <= within * sizes.max(1, keepdims=True)).mean(1)
 
 
@@ -89,7 +93,7 @@ def kurtosis(rows: Float[np.ndarray, "snapshot ..."]) -> Float[np.ndarray, " sna
     """
     from scipy.stats import kurtosis as of_scipy  # heavy to import, hence only where it is used
 
-    return of_scipy(np.reshape(np.asarray(rows, np.float64), (len(rows), -1)), axis=1)
+    return of_scipy(_as_table(rows).astype(np.float64), axis=1)
 
 
 def sign_test(away: int, towards: int) -> float:
@@ -116,6 +120,7 @@ def random_walk(
     What a weight went to and fro between two snapshots does not count.
     Source: this study. Identity: the first row, and the size of every change, are those of ``rows``.
     """
+    check_type("generator", generator, np.random.Generator, "give np.random.default_rng(0)")
     rows = _widened(rows)
     changes = np.diff(rows, axis=0)
     signs = generator.choice(np.array([-1, 1], changes.dtype), changes.shape)
@@ -124,7 +129,13 @@ def random_walk(
 
 def _widened(rows: Float[np.ndarray, "snapshot ..."]) -> Float[np.ndarray, "snapshot ..."]:
     """In float32 at least, as NumPy arrays."""
-    return np.asarray(rows, np.promote_types(np.asarray(rows).dtype, np.float32))
+    array = np.asarray(as_array("rows", rows, "snapshot, ..."))
+    return np.asarray(array, np.promote_types(array.dtype, np.float32))
+
+
+def _as_table(rows: Float[np.ndarray, "snapshot ..."]) -> Float[np.ndarray, "snapshot weights"]:
+    wide = _widened(rows)
+    return wide.reshape(len(wide), -1)
 
 
 @partial(jax.jit, static_argnames=("reading", "membership"))

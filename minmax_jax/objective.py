@@ -11,12 +11,11 @@ from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 import optax
 from jax.tree_util import all_leaves
 from jaxtyping import Array, Float, Int
 
-from minmax_jax.checks import AnyArray, check_positive, is_known, one_of
+from minmax_jax.checks import AnyArray, as_names, as_weight, check_positive, one_of
 from minmax_jax.fuzziness import MEASURES, Measure, fuzziness
 from minmax_jax.intervals import MEMBERSHIPS, READINGS, Membership, Reading, check_bound, interval, widened
 from minmax_jax.kernels import kernels
@@ -144,19 +143,13 @@ class Objective:
         one_of("measure", self.measure, MEASURES)
         object.__setattr__(self, "p", check_positive("p", self.p))
         object.__setattr__(self, "bound", check_bound(self.bound, self.reading))
-        if isinstance(self.layers, str):
-            raise TypeError(f"layers must be a sequence of names, got {self.layers!r}")
         if self.layers is not None:
-            object.__setattr__(self, "layers", tuple(self.layers))  # static under jit: hashable
+            if not (names := as_names(self.layers)):
+                raise TypeError(f"layers must be a sequence of names, got {self.layers!r}")
+            object.__setattr__(self, "layers", names)  # static under jit: hashable
         for name in TRACED:
-            value = getattr(self, name)
-            kind = "a finite number" if name == "strength" else "a finite number >= 0"
-            if not isinstance(value, int | float | np.number | np.ndarray | jax.Array):
-                raise TypeError(f"{name} must be {kind}, got {value!r}")
-            if is_known(value) and np.ndim(value) == 0:
-                object.__setattr__(self, name, float(value))
-                if not np.isfinite(value) or (name != "strength" and value < 0):
-                    raise ValueError(f"{name} must be {kind}, got {value}")
+            weight = as_weight(name, getattr(self, name), is_signed=name == "strength")
+            object.__setattr__(self, name, weight)
         if self.defence is not None and (isinstance(self.defence, type) or not callable(self.defence)):
             raise TypeError(
                 "defence must be one such as mm.defences.Adversarial(eps=0.3), or a function of (model, "

@@ -13,7 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from minmax_jax.checks import AnyArray, check_count, check_least, one_of, plain
+from minmax_jax.checks import AnyArray, as_array, check_count, check_least, one_of, plain
 from minmax_jax.fuzziness import Measure, degree, degrees
 from minmax_jax.intervals import interval, widened
 from minmax_jax.kernels import named_kernels
@@ -74,7 +74,8 @@ def amplification(kernel: Float[AnyArray, "... cout"], eps: float = 1.0) -> Floa
     Raises ValueError for eps outside [0, inf). Source: design of this study, section 3, statement 4.
     Identity: ``eps`` times the sum of ``amplification_parts``.
     """
-    return check_least("eps", eps) * jnp.abs(widened(kernel)).sum(tuple(range(jnp.ndim(kernel) - 1)))
+    weights = widened(as_array("kernel", kernel, "..., cout"))
+    return check_least("eps", eps) * jnp.abs(weights).sum(tuple(range(weights.ndim - 1)))
 
 
 def amplification_parts(
@@ -91,7 +92,7 @@ def amplification_parts(
     ``amplification(kernel)``.
     """
     one_of("reading", reading, get_args(Cap))
-    weights = widened(kernel)
+    weights = widened(as_array("kernel", kernel, "..., cout"))
     axes = tuple(range(weights.ndim - 1))
     fuzzy = degrees(weights, reading=reading, membership="magnitude", measure="quadratic").mean(axes)
     cap = jnp.asarray(interval(weights, reading, "magnitude").high).reshape(-1)
@@ -115,8 +116,8 @@ def amplifications(
     eps = check_least("eps", eps)
     rows: dict[str, list[np.ndarray]] = {}
     for name, kernel in named_kernels(weights, layers).items():
-        channels = kernel.shape[-1]
         energy, fuzzy = amplification_parts(kernel, reading)
+        channels = kernel.shape[-1]
         taps = kernel.size // channels
         cap = jnp.broadcast_to(interval(kernel, reading, "magnitude").high.reshape(-1), channels)
         found = {

@@ -24,7 +24,19 @@ from minmax_jax import (
     kernels,
     patches,
 )
-from minmax_jax.checks import check_count, check_number, check_positive, check_type, is_known, one_of
+from minmax_jax.checks import (
+    as_array,
+    as_ends,
+    as_key,
+    as_pair,
+    check_count,
+    check_flag,
+    check_number,
+    check_positive,
+    check_type,
+    is_known,
+    one_of,
+)
 from minmax_jax.convolution import toeplitz
 from minmax_jax.evaluation import map_batches, split_model
 from minmax_jax.fuzziness import MEASURES
@@ -50,6 +62,14 @@ def test_what_is_in_range_passes():
         assert number == 0.5 and type(number) is float
     check_type("model", 1, int)
     check_positive("p", 1e-9)
+
+
+def test_arrays_come_in_as_they_are():
+    for got in (K, np.ones(2, np.int8), 0.5, np.float16(1), nnx.Param(K), True * K):
+        np.testing.assert_array_equal(as_array("x", got), np.asarray(got))
+    assert jax.jit(lambda x: as_array("x", x, "n, h, w, c"))(K[:0]).shape == (0, 2, 1, 3)
+    for key in (jax.random.key(3), jax.random.PRNGKey(3)):
+        assert jax.random.bits(as_key(key)) == jax.random.bits(key)
 
 
 def test_values_are_unknown_inside_a_transformation():
@@ -105,6 +125,18 @@ REFUSALS = [
     (lambda: check_positive("p", NAN), "p must be a finite number > 0, got nan"),
     (lambda: check_positive("p", INF), "p must be a finite number > 0, got inf"),
     (lambda: check_positive("p", np.ones(2)), "p must be a finite number > 0, got an array of shape (2,)"),
+    (lambda: as_array("x", np.ones(2), "..., h, w"), "x must have shape (..., h, w), got (2,)"),
+    (lambda: as_array("x", np.ones((0, 2)), "h, w"), "x must have shape (h, w), none 0, got (0, 2)"),
+    (lambda: as_pair("tile", {1, 2, 3}, "rows, columns"), "tile must be (rows, columns), each >= 1, got"),
+    (lambda: as_ends("span", (K, K[:, :1, :, :2]), K.shape), "span must have ends that broadcast to the"),
+    (lambda: check_count("epochs", 10**30), "epochs must be in [1, 2147483647], got 1000"),
+    (lambda: convolve(IMAGES, WINDOW, np.ones(2)), "bias must have shape (1,), one for each output channel"),
+    (lambda: patches(IMAGES, (2, 2), ((0, 1.5), (0, 0))), PADDING),
+    (lambda: patches(IMAGES, (2, 2), True), PADDING),
+    (
+        lambda: mm.robustness(lenet(), digits().test, eps=True, attacks=["fgsm"]),
+        "eps must be one radius or more",
+    ),
     # kernels
     (lambda: kernels(lenet(), ["conv3"]), "layers must be a sequence of names out of ['conv1', 'conv2']"),
     (lambda: kernels(lenet(), ["conv1", "dense1"]), "got ['conv1', 'dense1']"),
@@ -129,7 +161,7 @@ REFUSALS = [
     (lambda: interval(K, "fixed", bound=0.0), "bound must be a finite number > 0, got 0.0"),
     (lambda: jax.jit(lambda k: interval(k, "fixed", bound=NAN))(K), "bound must be a finite number > 0, got"),
     (lambda: interval(K, bound=2.0), "bound must be None unless reading is 'fixed', got 2.0 with 'layer'"),
-    (lambda: interval(K, "trajectory"), "extremes must be the Interval of a run"),
+    (lambda: interval(K, "trajectory"), "extremes must be an Interval(low, high), got a NoneType"),
     (lambda: interval(K, "trajectory", extremes=Interval(K + 9, K)), "extremes must have low <= high"),
     (lambda: interval(K, "trajectory", extremes=Interval(K * NAN, K)), "extremes must have low <= high"),
     # fuzziness
@@ -142,7 +174,7 @@ REFUSALS = [
     (lambda: fuzziness([K, K * NAN]), "kernel must hold finite weights"),
     (lambda: fuzziness(DENSE), "weights must hold a convolution kernel"),
     (lambda: fuzziness(K, bound=1.0), "bound must be None unless reading is 'fixed'"),
-    (lambda: fuzziness(LAYERS, reading="trajectory"), "extremes must be the Interval"),
+    (lambda: fuzziness(LAYERS, reading="trajectory"), "extremes must be an Interval"),
     (one_extreme_too_few, "extremes must have an Interval for each of ['0', '1'], got ['0']"),
     (lambda: fuzziness(K, layers=["conv9"]), "layers must be None for a single kernel, got ['conv9']"),
     # convolution and LeNet
@@ -150,7 +182,7 @@ REFUSALS = [
     (lambda: patches(IMAGES, (2, 2), -1), "padding must be numbers >= 0, got -1"),
     (lambda: patches(IMAGES, (2, 2), ((0, 0), (0, -2))), "padding must be numbers >= 0"),
     (lambda: patches(IMAGES, (5, 1)), "window must be at least 1x1 and at most the padded image, 4x4"),
-    (lambda: patches(IMAGES, (2, 0)), "got 2x0"),
+    (lambda: patches(IMAGES, (2, 0)), "window must be (height, width), each >= 1, got (2, 0)"),
     (lambda: patches(IMAGES, (7, 6), 1), "at most the padded image, 6x6, got 7x6"),
     (lambda: convolve(IMAGES, jnp.zeros((2, 2, 3, 1))), "images must have the 3 channels of a kernel of"),
     (lambda: convolve(IMAGES[0], WINDOW), "images must have shape (n, h, w, cin), got (4, 4, 1)"),
@@ -205,6 +237,25 @@ REFUSALS = [
 ]
 TYPES = [
     (lambda: check_count("epochs", 1.0), "epochs must be an int, got 1.0"),
+    *[
+        (lambda got=got: as_array("x", got), f"x must be an array of NumPy or JAX, got {named}")
+        for got, named in (
+            ([1.0], "a list; give np.asarray(x)"),
+            (None, "a NoneType"),
+            (jnp.ndarray, "the class"),
+        )
+    ],
+    *[
+        (lambda got=got: as_array("x", got), "x must be an array of numbers, got")
+        for got in (np.array(["a"]), np.array([None]), np.array(1j), jax.random.key(0))
+    ],
+    (
+        lambda: as_key(3),
+        "key must be one random key, such as jax.random.key(0), got 3; give jax.random.key(3)",
+    ),
+    (lambda: as_key(jax.random.split(jax.random.key(0))), "got key<fry> of shape (2,)"),
+    (lambda: check_flag("progress", 1), "progress must be True or False, got 1"),
+    (lambda: Conv(1, 1, (3, 3), rngs=0), "rngs must be a flax.nnx.rnglib.Rngs, got an int; give nnx.Rngs(0)"),
     (lambda: check_count("epochs", True), "epochs must be an int, got True"),
     *[
         (lambda got=got: check_count("epochs", got), "epochs must be an int, got")

@@ -7,10 +7,10 @@ from jaxtyping import Array, Float, Int
 
 from minmax_jax.attacks.apgd_run import Settings, apgd_run
 from minmax_jax.attacks.ball import Eps, Norm, per_image, size
-from minmax_jax.attacks.inputs import as_key, attack_inputs
+from minmax_jax.attacks.inputs import attack_inputs
 from minmax_jax.attacks.losses import Aim, Loss, least_classes
 from minmax_jax.attacks.selection import Scored, best_of, choose
-from minmax_jax.checks import AnyArray, check_count, check_number, plain
+from minmax_jax.checks import AnyArray, as_key, check_count, check_number, plain
 from minmax_jax.evaluation import Model
 
 

@@ -10,10 +10,10 @@ from jaxtyping import Array, Float, Int
 from minmax_jax.attacks.apgd import apgd, apgd_targeted
 from minmax_jax.attacks.ball import Eps, Norm
 from minmax_jax.attacks.fab import fab_targeted
-from minmax_jax.attacks.inputs import as_key, attack_inputs
+from minmax_jax.attacks.inputs import attack_inputs
 from minmax_jax.attacks.selection import choose
 from minmax_jax.attacks.square import square
-from minmax_jax.checks import AnyArray
+from minmax_jax.checks import AnyArray, as_key
 from minmax_jax.evaluation import Model
 
 

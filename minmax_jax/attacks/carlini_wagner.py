@@ -14,7 +14,7 @@ from minmax_jax.attacks.compaction import on_active
 from minmax_jax.attacks.inputs import attack_inputs
 from minmax_jax.attacks.losses import Aim
 from minmax_jax.attacks.selection import Nearest, choose, within
-from minmax_jax.checks import AnyArray, check_count, check_least, check_positive, plain
+from minmax_jax.checks import AnyArray, check_count, check_flag, check_least, check_positive, plain
 from minmax_jax.evaluation import Model
 
 NORMS: tuple[Norm, ...] = ("l2",)
@@ -88,6 +88,7 @@ def carlini_wagner(
     binary_search_steps = check_count("binary_search_steps", binary_search_steps)
     steps = check_count("steps", steps)
     eps, confidence = plain(eps), check_least("confidence", confidence)
+    abort_early = check_flag("abort_early", abort_early)
     learning_rate = check_positive("learning_rate", learning_rate)
     initial_constant = check_positive("initial_constant", initial_constant)
     optimizer = optax.adam(learning_rate)

@@ -13,10 +13,10 @@ from minmax_jax.attacks.ball import Eps, Norm, per_image, size
 from minmax_jax.attacks.compaction import on_active
 from minmax_jax.attacks.fab_walk import Walk
 from minmax_jax.attacks.hyperplane import other_classes
-from minmax_jax.attacks.inputs import as_key, attack_inputs
+from minmax_jax.attacks.inputs import attack_inputs
 from minmax_jax.attacks.losses import Aim
 from minmax_jax.attacks.selection import Nearest, within
-from minmax_jax.checks import AnyArray, check_count, plain
+from minmax_jax.checks import AnyArray, as_key, check_count, plain
 from minmax_jax.evaluation import Model
 
 # Twice the largest distance of random starts, where no eps sets it: the reference's.

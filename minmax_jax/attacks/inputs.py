@@ -10,7 +10,7 @@ from jaxtyping import Array, Float, Float32, Int, Int32
 
 from minmax_jax.attacks.ball import NORMS, Norm
 from minmax_jax.attacks.losses import Aim
-from minmax_jax.checks import AnyArray, check_number, instead_of_labels, is_known, kind, one_of
+from minmax_jax.checks import AnyArray, as_array, check_number, instead_of_labels, is_known, one_of
 from minmax_jax.evaluation import Model, merge_model, split_model
 from minmax_jax.models.logits import abstract_logits, logits_of
 
@@ -56,11 +56,6 @@ def attack_inputs(
     return evaluated, x0, Aim(truth, None if targets is None else jnp.asarray(targets, jnp.int32)), classes
 
 
-def as_key(key: Array | None) -> Array:
-    """The random key of an attack: ``jax.random.key(0)`` unless one is given."""
-    return jax.random.key(0) if key is None else key
-
-
 def check_eps(eps: Any, norm: Norm) -> None:
     """Raise an error unless ``eps`` is one radius, in [0, 1] in "linf" and >= 0 in other norms."""
     most, ends = (1, "[0, 1]") if norm == "linf" else (float(jnp.finfo(jnp.float32).max), "[0, inf)")
@@ -71,9 +66,11 @@ def check_eps(eps: Any, norm: Norm) -> None:
 def as_radii(eps: Any) -> list[float]:
     """One radius or several as a list, in their order; an empty list where they are not numbers."""
     try:
-        return [float(radius) for radius in np.atleast_1d(np.asarray(eps, np.float64))]
-    except (TypeError, ValueError):
+        array = np.atleast_1d(np.asarray(eps))
+    except (TypeError, ValueError):  # a random key, lists of different lengths
         return []
+    is_number = any(jnp.issubdtype(array.dtype, kind) for kind in (jnp.floating, jnp.integer))
+    return array.astype(np.float64).ravel().tolist() if is_number else []
 
 
 def count_classes(model: Model, images: Float[AnyArray, "n h w c"]) -> int:
@@ -126,9 +123,9 @@ def checked(
         TypeError: for images that are not floats, labels that are not integers, or an eps that is no number.
     """
     one_of("norm", norm, NORMS)
-    for name, array in (("images", images), ("labels", labels), ("targets", targets)):
-        if array is not None or name != "targets":
-            _check_array(name, array)
+    images = _as_array("images", images)
+    labels = _as_array("labels", labels)
+    targets = None if targets is None else _as_array("targets", targets)
     if jnp.ndim(images) != 4 or 0 in jnp.shape(images) or jnp.shape(labels) != jnp.shape(images)[:1]:
         raise ValueError(
             "images must have shape (n, h, w, c), at least one, and labels (n,), "
@@ -157,14 +154,11 @@ def checked(
     return x0, jnp.asarray(labels, jnp.int32), classes
 
 
-def _check_array(name: str, array: Any) -> None:
-    if not isinstance(array, AnyArray):
-        raise TypeError(
-            f"{name} must be an array of NumPy or JAX, got {kind(array)}; give np.asarray({name})"
-        )
-    if array.dtype.kind in "OUSMm":  # of which jax itself would only say that it knows no such type
-        cure = "; give np.stack(images)" if name == "images" else instead_of_labels(array, name)
-        raise TypeError(f"{name} must be an array of numbers, got {array.dtype}{cure}")
+def _as_array(name: str, got: Any) -> AnyArray:
+    cure = ""
+    if isinstance(got, AnyArray):  # of texts, say
+        cure = "; give np.stack(images)" if name == "images" else instead_of_labels(got, name)
+    return as_array(name, got, cure=cure)
 
 
 def _instead(images: Any, labels: Any) -> str:

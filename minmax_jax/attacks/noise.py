@@ -5,9 +5,9 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
 
 from minmax_jax.attacks.ball import Eps, Norm, per_image, project, size
-from minmax_jax.attacks.inputs import as_key, attack_inputs
+from minmax_jax.attacks.inputs import attack_inputs
 from minmax_jax.attacks.selection import Scored, best_of
-from minmax_jax.checks import AnyArray, check_count, plain
+from minmax_jax.checks import AnyArray, as_key, check_count, plain
 from minmax_jax.evaluation import Model
 
 

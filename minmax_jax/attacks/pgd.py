@@ -5,10 +5,10 @@ from jax import lax
 from jaxtyping import Array, Float, Int
 
 from minmax_jax.attacks.ball import Eps, Norm, project, random_point, stepped
-from minmax_jax.attacks.inputs import as_key, attack_inputs
+from minmax_jax.attacks.inputs import attack_inputs
 from minmax_jax.attacks.losses import Loss, LossOfLogits, ascent, least_classes
 from minmax_jax.attacks.selection import Scored, best_of
-from minmax_jax.checks import AnyArray, check_count, check_least, plain
+from minmax_jax.checks import AnyArray, as_key, check_count, check_flag, check_least, plain
 from minmax_jax.evaluation import Model
 
 
@@ -88,7 +88,7 @@ def pgd(
     model, x0, aim, _ = attack_inputs(model, images, labels, eps, norm, targets=targets, least=least)
     steps = check_count("steps", steps)
     restarts = check_count("restarts", restarts)
-    eps = plain(eps)
+    eps, random_start = plain(eps), check_flag("random_start", random_start)
     stride = 2.5 * eps / steps if step_size is None else check_least("step_size", step_size)
 
     def scored(x: Array) -> Scored:

@@ -1,7 +1,7 @@
 """The attacks by name, with their usual settings."""
 
 import inspect
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
@@ -19,6 +19,7 @@ from minmax_jax.attacks.momentum import momentum
 from minmax_jax.attacks.noise import noise
 from minmax_jax.attacks.pgd import pgd
 from minmax_jax.attacks.square import square
+from minmax_jax.checks import as_names
 
 Attack = Callable[..., Float[Array, "n h w c"]]
 WORST = "worst"  # the name of the worst case over all attacks, so no attack's own
@@ -67,9 +68,8 @@ def select(attacks: Sequence[str] | Mapping[str, Attack], norm: Norm) -> dict[st
     if isinstance(attacks, Mapping):
         chosen = {name: _own(name, function) for name, function in attacks.items()}
     else:
-        names = list(attacks) if isinstance(attacks, Iterable) and not isinstance(attacks, str) else []
-        known = all(isinstance(name, str) and name in NAMED for name in names)
-        chosen = {name: NAMED[name] for name in names} if known else {}
+        names = as_names(attacks)
+        chosen = {name: NAMED[name] for name in names} if set(names) <= set(NAMED) else {}
     if not chosen or WORST in chosen:
         raise ValueError(
             f"attacks must be names out of {list(NAMED)}, or a mapping from names (other than {WORST!r}) to "

@@ -9,11 +9,11 @@ from jaxtyping import Array, Bool, Float, Int
 
 from minmax_jax.attacks.ball import Eps, Norm
 from minmax_jax.attacks.compaction import on_active
-from minmax_jax.attacks.inputs import as_key, attack_inputs
+from minmax_jax.attacks.inputs import attack_inputs
 from minmax_jax.attacks.losses import Aim
 from minmax_jax.attacks.selection import Scored, best_of, better
 from minmax_jax.attacks.square_proposals import proposals
-from minmax_jax.checks import AnyArray, check_count, check_number, one_of, plain
+from minmax_jax.checks import AnyArray, as_key, check_count, check_flag, check_number, one_of, plain
 from minmax_jax.evaluation import Model
 
 SquareLoss = Literal["margin", "ce"]
@@ -69,7 +69,7 @@ def square(
     one_of("loss", loss, get_args(SquareLoss))
     model, x0, aim, _ = attack_inputs(model, images, labels, eps, norm, targets=targets)
     eps, queries = plain(eps), check_count("queries", queries)
-    restarts = check_count("restarts", restarts)
+    restarts, stretched = check_count("restarts", restarts), check_flag("stretched", stretched)
     takes = "a share of the image in (0, 1]"
     p_init = check_number("p_init", p_init, takes, lambda share: 0 < share <= 1, traced=False)
     start, propose, draws = proposals(norm, x0.shape[1:], eps, queries, p_init, stretched)

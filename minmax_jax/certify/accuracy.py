@@ -14,7 +14,7 @@ from minmax_jax.attacks.inputs import as_radii, check_eps, check_numbers, checke
 from minmax_jax.certify.margins import PRECISION, Method, margins
 from minmax_jax.certify.network import box, layers_of
 from minmax_jax.certify.passes import forward
-from minmax_jax.checks import check_count, check_type
+from minmax_jax.checks import as_names, check_count, check_type
 from minmax_jax.data import Split
 from minmax_jax.evaluation import map_batches
 from minmax_jax.jobs.progress import progress_bar
@@ -97,7 +97,7 @@ def verified(
         raise ValueError(f"eps must be one radius or more in [0, 1], in pixel units of [0, 1], got {eps}")
     for radius in radii:
         check_eps(radius, "linf")
-    chosen = list(methods) if isinstance(methods, list | tuple) else []
+    chosen = as_names(methods)
     if not chosen or set(chosen) - set(BATCH) or len(set(chosen)) < len(chosen):
         raise ValueError(
             f"methods must be a sequence of different names out of {list(BATCH)}, got {methods!r}"

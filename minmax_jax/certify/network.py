@@ -10,7 +10,7 @@ from minmax_jax.certify.bounds import Bounds
 from minmax_jax.certify.linear import Convolution, Dense, Flatten, MeanPool
 from minmax_jax.certify.pools import MaxPool, RectifiedMaxPool
 from minmax_jax.checks import AnyArray, check_type, one_of
-from minmax_jax.convolution import explicit_padding
+from minmax_jax.checks.padding import explicit_padding
 from minmax_jax.lenet import TILE, LeNet
 from minmax_jax.tiles import to_tiles
 

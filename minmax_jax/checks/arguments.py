@@ -1,5 +1,6 @@
 """Arguments that are one of several names, or of a type."""
 
+from collections.abc import Collection, Mapping
 from typing import Any, TypeVar
 
 import jax
@@ -12,9 +13,29 @@ AnyArray = jax.Array | np.ndarray  # what functions accept: JAX's arrays, and Nu
 
 def one_of(argument: str, got: Any, takes: tuple[Name, ...]) -> Name:
     """``got`` if it is one of ``takes``, else a ValueError."""
-    if got not in takes:
+    if not isinstance(got, str) or got not in takes:
         raise ValueError(f"{argument} must be one of {takes}, got {got!r}")
     return got
+
+
+def as_names(got: Any) -> tuple[str, ...]:
+    """Names in their order; none where ``got`` is no collection of texts."""
+    names = items(got)
+    return names if all(isinstance(name, str) for name in names) else ()
+
+
+def items(got: Any) -> tuple[Any, ...]:
+    """What a collection holds, in its order; nothing of a text, a mapping, or what is no collection."""
+    is_row = not isinstance(got, AnyArray) or got.ndim == 1
+    several = isinstance(got, Collection) and not isinstance(got, type | str | bytes | Mapping)
+    return tuple(got) if is_row and several else ()
+
+
+def check_flag(argument: str, got: Any) -> bool:
+    """``got`` as Python's bool. Raises TypeError for what is none: 0 and 1 may be meant as numbers."""
+    if not isinstance(got, bool | np.bool_):
+        raise TypeError(f"{argument} must be True or False, got {got!r}")
+    return bool(got)
 
 
 def is_known(x: Any) -> bool:

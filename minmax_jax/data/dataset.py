@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from minmax_jax.checks import as_names, check_type
 from minmax_jax.data import tfds
 from minmax_jax.data.split import Split, shape_text
 from minmax_jax.storage import archive
@@ -55,6 +56,7 @@ class Dataset:
                 f"test must have images of train's shape, {shape_text(train.images.shape[1:])}, "
                 f"got {shape_text(test.images.shape[1:])}"
             )
+        check_type("provenance", provenance, str)
         largest = int(max(train.labels.max(), test.labels.max()))
         names = _class_names(class_names) or tuple(map(str, range(largest + 1)))
         if largest >= len(names):
@@ -107,7 +109,7 @@ def load(
     """
     if not isinstance(name, str):
         raise TypeError(f"name must be a str, such as 'mnist', got {name!r}")
-    if source not in (None, "bundled", "tfds"):
+    if source is not None and (not isinstance(source, str) or source not in ("bundled", "tfds")):
         raise ValueError(f"source must be 'bundled', 'tfds' or None, got {source!r}")
     if source == "bundled" and (name != BUNDLED or data_dir is not None):
         raise ValueError(
@@ -139,7 +141,7 @@ def _dataset(name: str, arrays: tfds.Arrays, class_names: Sequence[str], provena
 
 
 def _class_names(names: Sequence[str]) -> tuple[str, ...]:
-    names = (names,) if isinstance(names, str) else tuple(names)
-    if not all(isinstance(name, str) for name in names) or len(set(names)) < len(names):
+    found = (names,) if isinstance(names, str) else as_names(names)
+    if len(set(found)) < len(found) or not (found or (isinstance(names, Sequence) and not len(names))):
         raise ValueError(f"class_names must be strings, all different, got {names!r}")
-    return names
+    return found

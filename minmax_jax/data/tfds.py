@@ -34,7 +34,8 @@ def load(name: str, data_dir: str | os.PathLike[str] | None = None) -> Arrays:
 
 def data_folder(data_dir: str | os.PathLike[str] | None) -> Path:
     """Where tensorflow-datasets keeps data: as given, or where it would itself."""
-    chosen = data_dir or os.environ.get("TFDS_DATA_DIR") or "~/tensorflow_datasets"
+    default = os.environ.get("TFDS_DATA_DIR") or "~/tensorflow_datasets"
+    chosen = default if data_dir is None else data_dir
     return as_path("data_dir", chosen, "folder").resolve()
 
 

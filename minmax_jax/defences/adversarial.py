@@ -10,6 +10,7 @@ from jaxtyping import Array, Float, Int
 from minmax_jax.attacks.ball import Eps, Norm, random_point
 from minmax_jax.attacks.losses import Aim, LossOfLogits
 from minmax_jax.attacks.pgd import ascend
+from minmax_jax.checks import check_flag
 from minmax_jax.defences.hyperparameters import Number, check_ball, ramp
 from minmax_jax.evaluation import Model, merge_model, split_model
 from minmax_jax.models.logits import logits_of
@@ -50,6 +51,7 @@ class Adversarial:
 
     def __post_init__(self) -> None:
         check_ball(self)
+        check_flag("random_start", self.random_start)
 
     def __call__(
         self,

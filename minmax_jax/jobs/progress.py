@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, NamedTuple, TypeVar
 
+from minmax_jax.checks import check_flag
 from minmax_jax.jobs.interrupts import CtrlC, check_stop
 
 TIME_LEFT = "{desc}{percentage:3.0f}%|{bar}| {elapsed}<{remaining}"  # for work without a unit of its own
@@ -72,11 +73,18 @@ def progress_bar(
     """
     from tqdm.auto import tqdm  # picks the notebook's bar in a notebook
 
+    check_flag("progress", progress)
     options = {"initial": done, "unit": unit, "bar_format": layout, "disable": not progress}
     with CtrlC() as ctrl_c, tqdm(total=total, **options) as drawn:
         bar = Bar(drawn, ctrl_c)
         yield bar
     bar.drawn = None  # gone now: later, Ctrl-C might come in its __del__, where Python forgets it
+
+
+def check_progress(progress: Any) -> None:
+    """Raise TypeError unless this is what ``reporting`` takes: True, False or a function."""
+    if isinstance(progress, type) or not callable(progress):
+        check_flag("progress", progress)
 
 
 @contextmanager

@@ -9,15 +9,14 @@ from flax import nnx
 from jax.tree_util import GetAttrKey, keystr, tree_leaves_with_path
 from jaxtyping import Array
 
-from minmax_jax.checks import check_count
+from minmax_jax.checks import check_count, items
 
 DENSE = (nnx.LinearGeneral, nnx.Einsum)  # dense layers whose kernels may have the rank of a convolution's
 
 
 def as_ranks(rank: int | Sequence[int]) -> tuple[int, ...]:
     """One rank or several as a tuple. Raises TypeError or ValueError unless they are positive ints."""
-    several: Any = rank if np.iterable(rank) else [rank]
-    return tuple(check_count("rank", one) for one in several)
+    return tuple(check_count("rank", one) for one in items(rank) or [rank])
 
 
 def are_kernels(tree: Any, ranks: tuple[int, ...]) -> list[bool]:

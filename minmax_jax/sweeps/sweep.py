@@ -9,11 +9,11 @@ import numpy as np
 import optax
 from flax import nnx
 
-from minmax_jax.checks import check_count, is_linen
+from minmax_jax.checks import check_count, is_linen, items
 from minmax_jax.data import Dataset
 from minmax_jax.jobs.engine import Arrays, Jobs, Tell, workers
 from minmax_jax.jobs.interrupts import CtrlC
-from minmax_jax.jobs.progress import reporting
+from minmax_jax.jobs.progress import check_progress, reporting
 from minmax_jax.objective import Objective, without_addresses
 from minmax_jax.storage.digests import digest
 from minmax_jax.storage.names import as_path
@@ -89,16 +89,18 @@ def sweep(
     """
     if not callable(model) or isinstance(model, nnx.Module) or is_linen(model):
         raise TypeError(f"model must be a function of rngs, such as mm.LeNet, got a {type(model).__name__}")
+    check_progress(progress)
     grid = make_grid(objectives, seeds)
     counts = {"epochs": epochs, "batch_size": batch_size}
-    chosen = list(jax.local_devices() if devices is None else devices)
-    if not chosen or any(device.process_index != jax.process_index() for device in chosen):
-        raise ValueError(f"devices must be one or more of this process, jax.local_devices(), got {chosen}")
+    chosen = jax.local_devices() if devices is None else list(items(devices))
+    here = jax.local_devices()
+    if not chosen or not all(isinstance(one, jax.Device) and one in here for one in chosen):
+        raise ValueError(f"devices must be one or more of this process, jax.local_devices(), got {devices!r}")
     size = group_size(len(grid.objectives) * len(grid.seeds), chosen) if group is None else group
     size = check_count("group", size)
     starts: list[State] = []
     for number in grid.seeds:
-        fresh = model(rngs=nnx.Rngs(number))
+        fresh = _made(model, number)
         counts = check_arguments(fresh, data, counts | {"seed": number})
         if not starts:  # networks of other seeds are alike
             check_optimiser(fresh, optimiser)
@@ -172,6 +174,13 @@ def _asked(grid: Grid, recipe: Recipe, starts: Sequence[State], data: Dataset, s
         "objectives": [without_addresses(repr(objective)) for objective in grid.objectives],
         "weights at the start": [[digest(array) for array in one.values()] for one in weights],
     }
+
+
+def _made(model: Callable[..., nnx.Module], seed: int) -> nnx.Module:
+    try:
+        return model(rngs=nnx.Rngs(seed))
+    except TypeError as error:
+        raise TypeError(f"model must be a function of rngs, such as mm.LeNet; it raised {error}") from error
 
 
 def _labels(data: Dataset, model: Any, recipe: Recipe, grid: Grid) -> dict[str, Any]:

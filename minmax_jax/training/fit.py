@@ -15,7 +15,7 @@ from jaxtyping import Int
 
 from minmax_jax.data import Dataset
 from minmax_jax.jobs.interrupts import CtrlC
-from minmax_jax.jobs.progress import reporting
+from minmax_jax.jobs.progress import check_progress, reporting
 from minmax_jax.objective import Objective
 from minmax_jax.train_step import epoch_order
 from minmax_jax.training.checkpoints import Checkpoints
@@ -153,6 +153,7 @@ def fit(
     asked = {"epochs": epochs, "batch_size": batch_size, "snapshots": snapshots, "seed": seed}
     if segments is not None:
         asked["segments"] = segments
+    check_progress(progress)
     counts: dict[str, Any] = check_arguments(model, data, asked)
     check_optimiser(model, optimiser)
     segments = counts.pop("segments", None)

@@ -10,7 +10,7 @@ import optax
 from flax import nnx
 from jax.tree_util import keystr, tree_leaves_with_path
 
-from minmax_jax.checks import SEEDS, check_count, check_module, check_type
+from minmax_jax.checks import SEEDS, as_names, check_count, check_module, check_type
 from minmax_jax.data import Dataset
 from minmax_jax.kernels import RANKS, kernels
 from minmax_jax.models.logits import logits_of
@@ -105,7 +105,7 @@ def _check_defence(model: nnx.Module, data: Dataset, objective: Objective) -> No
 def check_layers(model: nnx.Module, record: Sequence[str]) -> Sequence[str]:
     """``record`` if its names are layers of the model, each once, dense ones too; else a ValueError."""
     known = kernels(model, rank=RANKS)
-    names = list(record) if isinstance(record, list | tuple) else []
+    names = as_names(record)
     if not names or len(set(names)) < len(names) or set(names) - set(known):
         raise ValueError(f"record must be names out of {list(known)}, each once, or None, got {record!r}")
     return names
