@@ -223,10 +223,10 @@ class Conv(nnx.Conv):
             self.bias = nnx.Param(jnp.zeros(out_features, self.param_dtype) if drawn is None else drawn)
 
     def __call__(
-        self, inputs: Float[AnyArray, "n h w cin"], out_sharding: Any = None
+        self, inputs: Float[AnyArray, "n h w cin"], *rest: Any, **options: Any
     ) -> Float[Array, "n oh ow cout"]:
         """The convolution of images with the layer's kernel and bias."""
         if inputs.shape[-1] != self.in_features:
             wanted = f"{self.in_features} channels of a kernel of shape {self.kernel.shape}"
             raise ValueError(f"images must have the {wanted}, got {inputs.shape[-1]}")
-        return super().__call__(jnp.asarray(inputs), out_sharding)
+        return super().__call__(jnp.asarray(inputs), *rest, **options)
