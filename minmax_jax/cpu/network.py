@@ -21,7 +21,7 @@ EXCHANGED: dict[str, Callable[..., Array]] = {
     "conv_general_dilated": conv_general_dilated,
     "reduce_window_max": reduce_window_max,
 }
-CALLS = ("jit", "pjit", "closed_call", "core_call")  # of a function that is written down within another
+CALL = "jit"  # of a function that is written down within another
 
 AS_WRITTEN = "runs_as_written"  # an attribute, so that it goes wherever the model goes
 
@@ -92,7 +92,7 @@ def _evaluate(program: core.Jaxpr, constants: Sequence[Any], inputs: Sequence[An
         name = equation.primitive.name
         if name in EXCHANGED:
             results = [EXCHANGED[name](*arguments, **equation.params)]
-        elif name in CALLS:
+        elif name == CALL:
             inner = equation.params["jaxpr"]
             results = _evaluate(inner.jaxpr, inner.consts, arguments)
         else:
