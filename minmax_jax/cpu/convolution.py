@@ -42,26 +42,26 @@ class Window(NamedTuple):
     padding: tuple[Pair, Pair]
     dilation: Pair
 
-    def outputs(self, images: Array, kernel: Array) -> list[int]:
-        """Height and width of the outputs."""
-        padded = [n + low + high for n, (low, high) in zip(images.shape[1:3], self.padding, strict=True)]
-        return [
-            (n - span - 1) // step + 1
-            for n, span, step in zip(padded, self.spans(kernel), self.strides, strict=True)
-        ]
-
     def spans(self, kernel: Array) -> list[int]:
         """Rows and columns from the window's first tap to its last."""
         return [(k - 1) * d for k, d in zip(kernel.shape[:2], self.dilation, strict=True)]
 
+    def room(self, images: Array, kernel: Array) -> list[int]:
+        """Rows and columns of the padded image by which the window can move from its first place."""
+        return [
+            n + low + high - span - 1
+            for n, (low, high), span in zip(images.shape[1:3], self.padding, self.spans(kernel), strict=True)
+        ]
+
+    def outputs(self, images: Array, kernel: Array) -> list[int]:
+        """Height and width of the outputs."""
+        room = self.room(images, kernel)
+        return [way // step + 1 for way, step in zip(room, self.strides, strict=True)]
+
     def unseen(self, images: Array, kernel: Array) -> list[int]:
         """Rows at the bottom and columns at the right of the padded image that no window reaches."""
-        padded = [n + low + high for n, (low, high) in zip(images.shape[1:3], self.padding, strict=True)]
-        outputs = self.outputs(images, kernel)
-        return [
-            n - span - 1 - (out - 1) * step
-            for n, span, out, step in zip(padded, self.spans(kernel), outputs, self.strides, strict=True)
-        ]
+        room = self.room(images, kernel)
+        return [way % step for way, step in zip(room, self.strides, strict=True)]
 
     def turned(self, images: Array, kernel: Array) -> list[Pair]:
         """The padding of the outputs' gradient, with which a convolution gives that of the images."""
