@@ -11,6 +11,7 @@ from jaxtyping import Array, Float
 from minmax_jax.checks import AnyArray, check_count, items, one_of
 from minmax_jax.convolution import Conv, convolve_tiles
 from minmax_jax.cpu.convolution import is_native
+from minmax_jax.models.recording import is_recording
 from minmax_jax.tiles import max_pool, mean_pool, to_tiles
 
 Variant = Literal["modern", "classic"]
@@ -85,7 +86,8 @@ class LeNet(nnx.Module):
         if images.shape[1:] != self.image_shape:
             shape = ", ".join(map(str, self.image_shape))
             raise ValueError(f"images must have shape (n, {shape}), got {images.shape}")
-        hidden = self._activate(self._native(images) if is_native() else self._tiled(images))
+        layer_by_layer = is_native() or is_recording()
+        hidden = self._activate(self._native(images) if layer_by_layer else self._tiled(images))
         return self.dense3(self._activate(self.dense2(hidden)))
 
     def _activate(self, x: Array) -> Array:

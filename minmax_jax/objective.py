@@ -9,23 +9,24 @@ from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass, fields, is_dataclass
 from typing import Any, NamedTuple, Protocol, runtime_checkable
 
-import jax
 import jax.numpy as jnp
 import optax
+from flax import nnx
 from jax.tree_util import all_leaves
 from jaxtyping import Array, Float, Int
 
 from minmax_jax.checks import AnyArray, as_names, as_weight, check_positive, one_of
 from minmax_jax.fuzziness import MEASURES, Measure, fuzziness
-from minmax_jax.intervals import MEMBERSHIPS, READINGS, Membership, Reading, check_bound, interval, widened
+from minmax_jax.intervals import MEMBERSHIPS, Membership, Reading, check_bound, interval, widened
 from minmax_jax.kernels import kernels
 from minmax_jax.models.logits import logits_of
+from minmax_jax.models.pytrees import register_pytree
+from minmax_jax.terms import TRAINABLE_READINGS as TRAINABLE_READINGS
+from minmax_jax.terms import Term, as_terms
 
 TRACED = ("strength", "l1", "l2")
 STATIC = ("reading", "membership", "measure", "p", "bound", "layers")
 FORM = ("reading", "membership", "measure")  # fields of an objective that say how fuzziness is read
-# The reading "trajectory" needs the whole run, so nothing can be trained towards it.
-TRAINABLE_READINGS = tuple(reading for reading in READINGS if reading != "trajectory")
 
 
 def cross_entropy(logits: Float[AnyArray, "n classes"], labels: Int[AnyArray, " n"]) -> Float[Array, ""]:
@@ -72,34 +73,9 @@ def without_addresses(text: str) -> str:
     return re.sub(r" at 0x[0-9a-f]+", "", text)
 
 
-def register_pytree(cls: type, traced: Sequence[str]) -> None:
-    """Make a frozen dataclass a pytree: the ``traced`` fields are its children, all others are static.
-
-    A function in a traced field is static as well: what is compiled depends on it. Objects are rebuilt
-    without ``__post_init__``, as jax fills them with tracers, batched arrays and placeholders.
-    """
-    static = [one.name for one in fields(cls) if one.name not in traced]
-
-    def flatten(instance: Any) -> tuple[tuple[Any, ...], tuple[Any, ...]]:
-        values = [getattr(instance, name) for name in traced]
-        functions = [value if callable(value) and all_leaves([value]) else None for value in values]
-        children = [value if found is None else None for value, found in zip(values, functions, strict=True)]
-        return tuple(children), (*functions, *(getattr(instance, name) for name in static))
-
-    def unflatten(fixed: tuple[Any, ...], children: Any) -> Any:
-        instance: Any = object.__new__(cls)
-        functions, rest = fixed[: len(traced)], fixed[len(traced) :]
-        values = [child if found is None else found for child, found in zip(children, functions, strict=True)]
-        for name, value in zip((*traced, *static), (*values, *rest), strict=True):
-            object.__setattr__(instance, name, value)
-        return instance
-
-    jax.tree_util.register_pytree_node(cls, flatten, unflatten)
-
-
 @dataclass(frozen=True, repr=False)
 class Objective:
-    """``L = cross-entropy + strength * F(W) + l1 * sum abs(W) + l2 * sum W^2``.
+    """``L = cross-entropy + strength * F(W) + l1 * sum abs(W) + l2 * sum W^2 + sum of terms``.
 
     W are the convolution kernels and F is their ``fuzziness``. A positive ``strength`` lowers fuzziness, the
     Min-Max property added to the loss (Shen et al. 2020); a negative one raises it, the causal control of
@@ -120,6 +96,8 @@ class Objective:
             ``mm.defences``, or a function of (model, images, labels, progress, key) that returns (loss,
             cross-entropy, accuracy), as ``mm.defences.Measured`` does. A pytree is traced; a function has to
             be hashable, and training is compiled anew for another one.
+        terms: further terms, each on layers of its own: those of ``mm.terms``, or functions of (model,
+            images, progress) that give a number. A pytree is traced; a function has to be hashable.
 
     Raises:
         ValueError: for a value or name out of range.
@@ -136,6 +114,7 @@ class Objective:
     l1: float | Array = 0.0
     l2: float | Array = 0.0
     defence: Defence | None = None
+    terms: Sequence[Term] = ()
 
     def __post_init__(self) -> None:
         one_of("reading", self.reading, TRAINABLE_READINGS)
@@ -157,16 +136,26 @@ class Objective:
             )
         if all_leaves([self.defence]) and not isinstance(self.defence, Hashable):
             raise TypeError(f"defence must be a pytree, or have a hash, got {self.defence!r}, which has none")
+        object.__setattr__(self, "terms", as_terms(self.terms))
 
     def __repr__(self) -> str:
         shown = {one.name: getattr(self, one.name) for one in fields(self)}
-        if self.defence is None:  # the text from before there were defences: folders of sweeps compare it
-            del shown["defence"]
+        # The text from before there were defences and terms: folders of sweeps compare it.
+        for name, unset in (("defence", None), ("terms", ())):
+            if shown[name] == unset:
+                del shown[name]
         return f"Objective({', '.join(f'{name}={value!r}' for name, value in shown.items())})"
 
+    @property
+    def is_timed(self) -> bool:
+        """Whether it may differ with the share of the run that is done, or draw random numbers."""
+        return self.defence is not None or bool(self.terms)
+
     def facts(self) -> dict[str, Any]:
-        """The fields as labels: a defence as text, and its numbers as ``defence_<field>``."""
+        """The fields as labels: terms and a defence as text, and its numbers as ``defence_<field>``."""
         facts = {name: getattr(self, name) for name in TRACED + STATIC}
+        if self.terms:
+            facts["terms"] = "; ".join(without_addresses(repr(term)) for term in self.terms)
         if self.defence is None:
             return facts
         facts["defence"] = without_addresses(repr(self.defence))
@@ -219,5 +208,11 @@ class Objective:
         squares = sum(jnp.square(kernel).sum() for kernel in selected)
         return self.strength * self.fuzziness(weights) + self.l1 * absolute + self.l2 * squares
 
+    def added(
+        self, model: nnx.Module, images: Float[Array, "n h w c"], progress: float | Float[Array, ""]
+    ) -> Float[Array, ""] | float:
+        """The sum of ``terms`` on a batch, 0.0 without any. The model may be changed, as by a call."""
+        return sum((term(model, images, progress) for term in self.terms), 0.0)
 
-register_pytree(Objective, (*TRACED, "defence"))
+
+register_pytree(Objective, (*TRACED, "defence", "terms"))

@@ -111,14 +111,14 @@ def train_steps(
         labels: their class numbers.
         order: rows of the images in each batch, of ``epoch_order``.
         slots: for each step the row of ``state.snapshots`` that takes its kernels.
-        course: where in the run the steps are; an objective with a defence needs it.
+        course: where in the run the steps are; an objective with a defence or terms needs it.
 
     Returns:
         The state after the last step; what each step measured on its batch before its update; and the last
         batch measured again after its update (without the defence), which tells whether the state is usable.
     """
-    if objective.defence is not None and course is None:
-        raise TypeError("course must be a Course for an objective with a defence, got None")
+    if objective.is_timed and course is None:
+        raise TypeError("course must be a Course for an objective with a defence or terms, got None")
 
     def loss(params: nnx.State, rest: nnx.State, rows: Array, number: Array | None) -> tuple[Array, Any]:
         # Merged as a copy: the model has variables of its own, which a call may change.
@@ -126,6 +126,9 @@ def train_steps(
         moment = None if number is None or course is None else course.moment(number)
         measured = objective.measured(model, images[rows], labels[rows], moment)
         total = measured.loss + objective.penalty(nnx.merge(definition, params, rest))
+        if objective.terms:
+            own = nnx.merge(definition, params, rest, copy=True)  # to be called once more
+            total += objective.added(own, images[rows], 1.0 if moment is None else moment[0])
         return total, (measured._replace(loss=total), nnx.state(model, nnx.Not(nnx.Param)))
 
     def step(state: State, batch: tuple[Array, Array, Array | None]) -> tuple[State, Measured]:
@@ -141,7 +144,7 @@ def train_steps(
         found = kernels(nnx.merge(definition, params, rest), rank=RANKS)
         return State(params, rest, memory, *_recorded(state, found, slot)), measured
 
-    numbers = None if objective.defence is None else jnp.arange(len(order))
+    numbers = jnp.arange(len(order)) if objective.is_timed else None
     state, measured = lax.scan(step, state, (order, slots, numbers))
     _, (after, _) = loss(state.params, state.rest, order[-1], None)
     return state, measured, after

@@ -5,6 +5,8 @@ A unit is one output ``sigma(<w, x> + b)`` of a layer, with its threshold at y =
 taps, can make crisp units, far from their thresholds. Source: design of this study, section 3, statement 6.
 """
 
+from typing import Any
+
 import jax
 import jax.numpy as jnp
 from jax import lax
@@ -29,12 +31,12 @@ def margins(
     return jnp.abs(_in_pixels(outputs, kernel))
 
 
-def _in_pixels(outputs: AnyArray, kernel: AnyArray) -> Array:
-    """y / ||w||_1, whose derivative is finite where there are no weights."""
+def _in_pixels(outputs: AnyArray, kernel: AnyArray, scale: Any = 1.0, added: Any = 0.0) -> Array:
+    """y / (scale ||w||_1 + added), whose derivative is finite where there are no weights."""
     y, w = widened(as_array("outputs", outputs, "..., cout"), "outputs"), widened(kernel)
     if w.ndim == 0 or y.shape[-1] != w.shape[-1]:
         raise ValueError(f"outputs must have the channels of a kernel of shape {w.shape}, got {y.shape}")
-    norm = jnp.broadcast_to(jnp.abs(w).sum(tuple(range(w.ndim - 1))), y.shape)
+    norm = jnp.broadcast_to(scale * jnp.abs(w).sum(tuple(range(w.ndim - 1))) + added, y.shape)
     # The derivative divides by the square of the norm, so that has to be a number too.
     live = norm >= jnp.finfo(norm.dtype).tiny ** 0.5
     unmoved = jnp.where(y > 0, jnp.inf, jnp.where(y < 0, -jnp.inf, lax.stop_gradient(y)))
@@ -103,15 +105,21 @@ def unstable_share(
 
 
 def unit_memberships(
-    outputs: Float[AnyArray, "*places cout"], kernel: Float[AnyArray, "... cout"], tau: float
+    outputs: Float[AnyArray, "*places cout"],
+    kernel: Float[AnyArray, "... cout"],
+    tau: float | Float[Array, ""],
+    temperature: float | Float[Array, ""] = 0.0,
 ) -> Float[Array, "*places cout"]:
-    """Membership of each unit in its upper side, ``mu = sigmoid(y / (||w||_1 tau))``, in [0, 1].
+    """Membership mu of each unit in its upper side: ``sigmoid(y / (tau ||w||_1 + temperature))``, in [0, 1].
 
-    The chance that y > 0 if its pixels all move by one draw of logistic noise of scale tau > 0, each to the
-    side of its weight's sign. Without weights it is 0, 1/2 or 1, by the sign of y, with derivative 0.
-    Raises ValueError for tau <= 0, and as ``margins`` does. Identity: ``mu = sigmoid(sign(y) margin / tau)``.
+    At temperature 0, the chance that y > 0 if its pixels all move by one draw of logistic noise of scale
+    tau > 0, each to the side of its weight's sign; whatever the scale of w. A temperature > 0 is noise in y
+    itself, beside which large weights count for more. Without weights and temperature mu is 0, 1/2 or 1, by
+    the sign of y, with derivative 0. Raises ValueError for tau <= 0, a temperature below 0, and as
+    ``margins`` does. Identity at temperature 0: ``mu = sigmoid(sign(y) margin / tau)``.
     """
-    return jax.nn.sigmoid(_in_pixels(outputs, kernel) / check_positive("tau", tau))
+    scales = check_positive("tau", tau), check_least("temperature", temperature)
+    return jax.nn.sigmoid(_in_pixels(outputs, kernel, *scales))
 
 
 def unit_information(mu: Float[AnyArray, "*places cout"]) -> Float[Array, " cout"]:

@@ -14,7 +14,8 @@ from minmax_jax.checks import check_flag
 from minmax_jax.defences.hyperparameters import Number, check_ball, ramp
 from minmax_jax.evaluation import Model, merge_model, split_model
 from minmax_jax.models.logits import logits_of
-from minmax_jax.objective import Measured, cross_entropy, register_pytree
+from minmax_jax.models.pytrees import register_pytree
+from minmax_jax.objective import Measured, cross_entropy
 
 
 @dataclass(frozen=True)

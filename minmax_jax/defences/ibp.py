@@ -8,7 +8,8 @@ from jaxtyping import Array, Float, Int
 from minmax_jax.certify import margin_bounds
 from minmax_jax.defences.hyperparameters import Number, check_field, check_radius, ramp
 from minmax_jax.models.logits import logits_of
-from minmax_jax.objective import Measured, cross_entropy, register_pytree
+from minmax_jax.models.pytrees import register_pytree
+from minmax_jax.objective import Measured, cross_entropy
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,8 @@ from minmax_jax.defences.adversarial import frozen, worst_images
 from minmax_jax.defences.hyperparameters import Number, check_ball, check_field, ramp
 from minmax_jax.evaluation import Model
 from minmax_jax.models.logits import logits_of
-from minmax_jax.objective import Measured, cross_entropy, register_pytree
+from minmax_jax.models.pytrees import register_pytree
+from minmax_jax.objective import Measured, cross_entropy
 
 NOISE = 1e-3  # deviation of the start about the image, where the divergence has no gradient
 

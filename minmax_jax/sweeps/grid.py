@@ -40,7 +40,7 @@ class Grid(NamedTuple):
             along = {"objective": np.arange(len(facts))}
             along |= {f"objective_{name}": ("objective", [str(f[name]) for f in facts]) for name in STATIC}
             along |= {f"objective_{name}": ("objective", [float(f[name]) for f in facts]) for name in TRACED}
-            along |= _of_defences(facts)
+            along |= _of_additions(facts)
         return along | {"seed": np.array(self.seeds)}
 
     def groups(self, size: int) -> list[tuple[Cell, ...]]:
@@ -85,15 +85,17 @@ def _of_strength(number: Any) -> Objective:
 def _values(objective: Objective) -> dict[str, Any]:
     """The objective's fields, strength first."""
     values = {name: getattr(objective, name) for name in TRACED + STATIC}
+    values |= {"terms": repr(objective.terms)} if objective.terms else {}
     return values if objective.defence is None else values | {"defence": repr(objective.defence)}
 
 
-def _of_defences(facts: list[dict[str, Any]]) -> dict[str, Any]:
-    """Coordinates of the defences: their texts, and their numbers, NaN for defences without that number."""
+def _of_additions(facts: list[dict[str, Any]]) -> dict[str, Any]:
+    """Coordinates of defences and terms: texts, and the numbers of defences, NaN where one has none."""
     names = dict.fromkeys(name for one in facts for name in one if name.startswith("defence_"))
     along: dict[str, Any] = {}
-    if any("defence" in one for one in facts):
-        along["objective_defence"] = ("objective", [one.get("defence", "None") for one in facts])
+    for name in ("defence", "terms"):
+        if any(name in one for one in facts):
+            along[f"objective_{name}"] = ("objective", [one.get(name, "None") for one in facts])
     for name in names:
         along[f"objective_{name}"] = ("objective", [float(one.get(name, np.nan)) for one in facts])
     return along

@@ -143,7 +143,7 @@ def train_group(
     rows[0]["test_accuracy"], rows[0]["fuzziness"] = _measured(recipe, state, data)
     for epoch in range(1, recipe.epochs + 1):
         order = jax.vmap(lambda key: epoch_order(key, epoch, count, recipe.batch_size))(keys)  # noqa: B023
-        course = None if objective.defence is None else _course(keys, epoch, order.shape[1], recipe.epochs)
+        course = _course(keys, epoch, order.shape[1], recipe.epochs) if objective.is_timed else None
         new, *results = train_models(
             recipe.definition,
             recipe.optimiser,

@@ -50,7 +50,7 @@ class Checkpoints:
             trainer.definition, trainer.state, trainer.data, trainer.objective, trainer.optimiser, counts
         )
         earlier = holds_orbax(path)
-        plain = trainer.objective.defence is None
+        plain = not trainer.objective.is_timed
         self.store = Store(
             path,
             run,

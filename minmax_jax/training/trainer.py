@@ -174,7 +174,7 @@ class Trainer:
 
     def _course(self) -> Course | None:
         """Where in the run the next steps are, which only a defence needs to know."""
-        if self.objective.defence is None:
+        if not self.objective.is_timed:
             return None
         course = Course(jax.random.key(self.seed), jnp.asarray(self.steps), jnp.asarray(self.total))
         return self.placement.everywhere(course)

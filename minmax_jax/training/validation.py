@@ -76,6 +76,7 @@ def check_objective(model: nnx.Module, data: Dataset, objective: Objective) -> N
     check_type("objective", objective, Objective)
     objective.check(model)
     _check_defence(model, data, objective)
+    _check_terms(model, data, objective)
 
 
 def _check_defence(model: nnx.Module, data: Dataset, objective: Objective) -> None:
@@ -85,10 +86,7 @@ def _check_defence(model: nnx.Module, data: Dataset, objective: Objective) -> No
     """
     if objective.defence is None:
         return
-    training = nnx.clone(model)
-    training.train()
-    definition, state = nnx.split(training)
-    images, labels = (jnp.asarray(array[:2]) for array in (data.train.images, data.train.labels))
+    definition, state, images, labels = _in_training(model, data)
 
     def measure(objective: Any, state: nnx.State, progress: Any, key: Any) -> Any:
         return tuple(objective.defence(nnx.merge(definition, state), images, labels, progress, key))
@@ -100,6 +98,31 @@ def _check_defence(model: nnx.Module, data: Dataset, objective: Objective) -> No
             "defence must give three numbers (loss, cross-entropy and accuracy), "
             f"got {shapes} from {objective.defence!r}"
         )
+
+
+def _check_terms(model: nnx.Module, data: Dataset, objective: Objective) -> None:
+    """Raise the error that a term would meet in training, or TypeError unless it gives a number.
+
+    Only shapes are computed.
+    """
+    definition, state, images, _ = _in_training(model, data)
+    for term in objective.terms:
+
+        def measure(term: Any, state: nnx.State, progress: Any) -> Any:
+            return term(nnx.merge(definition, state), images, progress)
+
+        got = jax.eval_shape(measure, term, state, jnp.float32(0))
+        if getattr(got, "shape", None) != ():
+            shape = getattr(got, "shape", type(got).__name__)
+            raise TypeError(f"terms must give a number, got {shape} from {term!r}")
+
+
+def _in_training(model: nnx.Module, data: Dataset) -> tuple[nnx.GraphDef, nnx.State, jax.Array, jax.Array]:
+    """The model in training mode, and two images with their labels."""
+    training = nnx.clone(model)
+    training.train()
+    images, labels = (jnp.asarray(array[:2]) for array in (data.train.images, data.train.labels))
+    return *nnx.split(training), images, labels
 
 
 def check_layers(model: nnx.Module, record: Sequence[str]) -> Sequence[str]:
