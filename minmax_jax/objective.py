@@ -209,7 +209,7 @@ class Objective:
         return self.strength * self.fuzziness(weights) + self.l1 * absolute + self.l2 * squares
 
     def added(
-        self, model: nnx.Module, images: Float[Array, "n h w c"], progress: float | Float[Array, ""]
+        self, model: nnx.Module, images: Float[AnyArray, "n h w c"], progress: float | Float[Array, ""]
     ) -> Float[Array, ""] | float:
         """The sum of ``terms`` on a batch, 0.0 without any. The model may be changed, as by a call."""
         return sum((term(model, images, progress) for term in self.terms), 0.0)

@@ -6,14 +6,14 @@ sum. A term is a function of (model, images, progress) that gives a number, so o
 
 from collections.abc import Callable, Hashable, Iterable, Sequence
 from dataclasses import dataclass, fields
-from typing import Any, ClassVar, Protocol
+from typing import Any, ClassVar, Protocol, runtime_checkable
 
 import jax.numpy as jnp
 from flax import nnx
 from jax.tree_util import all_leaves
 from jaxtyping import Array, Float
 
-from minmax_jax.checks import as_names, as_weight, check_least, check_number, check_positive, one_of
+from minmax_jax.checks import AnyArray, as_names, as_weight, check_least, check_number, check_positive, one_of
 from minmax_jax.fuzziness import MEASURES, Measure, fuzziness
 from minmax_jax.intervals import MEMBERSHIPS, READINGS, Membership, Reading, check_bound, widened
 from minmax_jax.kernels import kernels
@@ -25,11 +25,12 @@ from minmax_jax.units import unit_information, unit_memberships
 TRAINABLE_READINGS = tuple(reading for reading in READINGS if reading != "trajectory")
 
 
+@runtime_checkable
 class Term(Protocol):
     """What may be added to the loss: the terms of this module, or any such function."""
 
     def __call__(
-        self, model: nnx.Module, images: Float[Array, "n h w c"], progress: float | Float[Array, ""]
+        self, model: Any, images: Float[AnyArray, "n h w c"], progress: float | Float[Array, ""]
     ) -> Float[Array, ""]:
         """The term of a batch.
 
@@ -56,7 +57,7 @@ class _OfLayers:
             object.__setattr__(self, "layers", names)  # static under jit: hashable
 
     def __call__(
-        self, model: nnx.Module, images: Float[Array, "n h w c"], progress: float | Float[Array, ""]
+        self, model: Any, images: Float[AnyArray, "n h w c"], progress: float | Float[Array, ""]
     ) -> Float[Array, ""]:
         """``strength`` times the term."""
         return self.strength * self.of([widened(one) for one in kernels(model, self.layers).values()])
@@ -98,7 +99,7 @@ class Fuzziness(_OfLayers):
         object.__setattr__(self, "bound", check_bound(self.bound, self.reading))
 
     def __call__(
-        self, model: nnx.Module, images: Float[Array, "n h w c"], progress: float | Float[Array, ""]
+        self, model: Any, images: Float[AnyArray, "n h w c"], progress: float | Float[Array, ""]
     ) -> Float[Array, ""]:
         """``strength`` times the fuzziness of all selected weights together."""
         how: dict[str, Any] = {one.name: getattr(self, one.name) for one in fields(self)}
@@ -205,7 +206,7 @@ class UnitFuzziness(_OfLayers):
         return self.start * (self.tau / self.start) ** jnp.asarray(done)
 
     def __call__(
-        self, model: nnx.Module, images: Float[Array, "n h w c"], progress: float | Float[Array, ""]
+        self, model: nnx.Module, images: Float[AnyArray, "n h w c"], progress: float | Float[Array, ""]
     ) -> Float[Array, ""]:
         """``strength`` times the term, on the units of a batch."""
         known = kernels(model)
@@ -223,10 +224,10 @@ class Own:
     function: Callable[..., Any]
 
     def __call__(
-        self, model: nnx.Module, images: Float[Array, "n h w c"], progress: float | Float[Array, ""]
-    ) -> Float[Array, ""]:
+        self, model: Any, images: Float[AnyArray, "n h w c"], progress: float | Float[Array, ""]
+    ) -> Array:
         """What the function gives."""
-        return self.function(model, images, progress)
+        return jnp.asarray(self.function(model, images, progress))
 
 
 def _norm(squares: Array) -> Array:
