@@ -3,7 +3,7 @@
 from importlib import import_module as _import_module
 from typing import Any as _Any
 
-from minmax_jax import _moved, attacks, certify, defences, minmax
+from minmax_jax import _moved, attacks, certify, defences, minmax, units
 from minmax_jax.convolution import Conv, convolve, patches, toeplitz
 from minmax_jax.cpu.network import native
 from minmax_jax.data import Dataset, Split, load
@@ -56,6 +56,7 @@ __all__ = [
     "save",
     "sweep",
     "toeplitz",
+    "units",
 ]
 _LAZY = ("plots", "study", "widgets")  # imported when they are first named: not everybody needs them
 

@@ -84,6 +84,20 @@ def near_zero(rows: Float[np.ndarray, "snapshot ..."], within: float = 0.1) -> F
     return (sizes <= within * sizes.max(1, keepdims=True)).mean(1)
 
 
+def effective_taps(rows: Float[np.ndarray, "snapshot ... cout"]) -> Float[np.ndarray, " snapshot"]:
+    """Taps of a filter that count, ``||w||_1 / max abs(w)``, as the mean over a kernel's filters.
+
+    1 for filters of one tap, n for n equal ones, some 0.4 n for a fresh kernel of Flax. A filter of zeros
+    counts as 0. Raises ValueError for rows without the axis of filters, ``cout``. Source: this study.
+    Identity: unchanged by the scale of each filter.
+    """
+    sizes = np.abs(_widened(rows))
+    if sizes.ndim < 3:
+        raise ValueError(f"rows must have shape (snapshot, ..., cout), got {sizes.shape}")
+    largest, total = (of(sizes, axis=tuple(range(1, sizes.ndim - 1))) for of in (np.max, np.sum))
+    return (total / np.where(largest > 0, largest, 1)).mean(1)
+
+
 def kurtosis(rows: Float[np.ndarray, "snapshot ..."]) -> Float[np.ndarray, " snapshot"]:
     """Excess kurtosis of each kernel's weights, ``mean (w - mean w)^4 / var(w)^2 - 3``, at least -2.
 

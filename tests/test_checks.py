@@ -46,6 +46,7 @@ from minmax_jax.objective import TRAINABLE_READINGS
 from minmax_jax.theory import CLOSED, amplification, amplification_parts, amplifications, closed_form, descend
 from minmax_jax.train_step import initial_state, train_steps
 from minmax_jax.training import ADAM
+from minmax_jax.units import margins, unit_bounds, unit_information, unit_memberships, unstable_share
 
 pytestmark = pytest.mark.versions
 
@@ -232,6 +233,17 @@ REFUSALS = [
     (lambda: amplification_parts(K.at[..., 2].set(0)), "kernel must hold weights that differ"),
     (lambda: amplifications(K, layers=["conv1"]), "layers must be None for a single kernel"),
     (lambda: amplifications(DENSE), "weights must hold a convolution kernel"),
+    (lambda: margins(K, DENSE["dense"]), "outputs must have the channels of a kernel of shape (2, 2)"),
+    (lambda: unit_memberships(K, K, 0), "tau must be a finite number > 0, got 0"),
+    (lambda: unit_information(K), "mu must be in [0, 1], got values outside or NaN"),
+    (lambda: unit_bounds(WINDOW, None, IMAGES, -0.1), "eps must be a finite number >= 0, got -0.1"),
+    (
+        lambda: unit_bounds(WINDOW, None, IMAGES + 9, 0.1),
+        "images must be in [0, 1], got values outside or NaN",
+    ),
+    (lambda: unit_bounds(WINDOW, None, IMAGES + NAN, 0.1), "divide bytes by 255, or give boxed=False"),
+    (lambda: unit_bounds(WINDOW, None, IMAGES, 0.1, padding="same"), PADDING),
+    (lambda: unstable_share(K, K[:1]), "high must have the shape of low, (2, 2, 1, 3), got (1, 2, 1, 3)"),
     (lambda: map_batches(jnp.sin, 0, K), "batch_size must be at least 1, got 0"),
     (lambda: mm.accuracy(lenet(), digits().test, 0), "batch_size must be at least 1, got 0"),
 ]

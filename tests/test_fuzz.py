@@ -283,6 +283,11 @@ def usual():
         "kernel": jnp.asarray(rng.normal(size=(2, 2, 1, 3)), jnp.float32),
         "mu": jnp.asarray(rng.random((4, 3)), jnp.float32),
         "window": (2, 2),
+        "outputs": jnp.asarray(rng.normal(size=(2, 4, 3)), jnp.float32),
+        "low": jnp.full((2, 3), -1.0),
+        "high": jnp.ones((2, 3)),
+        "tau": 0.1,
+        "bias": jnp.zeros(3),
         "rows": rng.normal(size=(3, 4)).astype(np.float32),
         "generator": np.random.default_rng(0),
         "extremes": mm.Interval(jnp.full(4, -3.0), jnp.full(4, 3.0)),
@@ -345,7 +350,8 @@ ODD = {
 
 FUNCTIONS = {
     **{name: getattr(mm.minmax, name) for name in (
-        "near_zero", "kurtosis", "sign_test", "random_walk", "moved_away", "memberships_over",
+        "near_zero", "effective_taps", "kurtosis", "sign_test", "random_walk", "moved_away",
+        "memberships_over",
     )},
     **{name: getattr(mm, name) for name in (
         "accuracy", "convolve", "degree", "degrees", "fit", "fuzziness", "interval", "kernels",
@@ -360,6 +366,9 @@ FUNCTIONS = {
     )},
     **{name: getattr(mm.certify, name) for name in ("amplification", "amplification_parts", "amplifications",
         "verified", "margin_bounds",
+    )},
+    **{name: getattr(mm.units, name) for name in (
+        "margins", "unit_bounds", "stable", "unstable_share", "unit_memberships", "unit_information",
     )},
     **{name: getattr(mm.defences, name) for name in (
         "Adversarial", "TRADES", "IBP", "fast_adversarial", "recipe",

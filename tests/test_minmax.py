@@ -13,6 +13,7 @@ from scipy import stats
 from helpers.refusal import refuses, unchecked
 from helpers.small import run
 from minmax_jax.minmax import (
+    effective_taps,
     kurtosis,
     membership_course,
     moved_away,
@@ -103,6 +104,14 @@ def test_near_zero_of_even_spread_and_of_fresh_kernels():
     cut = stats.truncnorm(-2, 2).rvs((1, 500_000), random_state=random)
     assert near_zero(even) == pytest.approx([0.1], abs=2e-3)
     assert near_zero(cut) == pytest.approx([0.166], abs=2e-3)
+
+
+def test_effective_taps_by_hand():
+    filters = np.array([[[0.0, -2.0, 0.0], [3.0, -3.0, 3.0]], [[0.0, 0.0, 0.0], [1.0, 0.5, -0.5]]])
+    assert effective_taps(np.moveaxis(filters, 1, 2)).tolist() == [(1 + 3) / 2, (0 + 2) / 2]
+    rows = np.random.default_rng(0).normal(size=(2, 5, 5, 2, 4))
+    expected = [np.mean([np.abs(w).sum() / np.abs(w).max() for w in np.moveaxis(k, -1, 0)]) for k in rows]
+    np.testing.assert_allclose(effective_taps(rows * np.array([1, 2, 0.1, -7])), expected)
 
 
 @given(st.integers(0, 60), st.integers(0, 60))
