@@ -99,7 +99,7 @@ def measure(
 
 def in_turn(
     model: LeNet, attacked: Split, eps: Sequence[float], attacks: Sequence[str], seed: int
-) -> Float[np.ndarray, "attacks+1 eps"]:
+) -> Float[np.ndarray, "attack eps"]:
     """Accuracy under attacks, each on what withstood those before it at the same radius; "worst" is the last.
 
     An attack goes from the largest radius down, and leaves out at smaller ones what has withstood it: for a

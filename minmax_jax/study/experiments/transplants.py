@@ -50,7 +50,7 @@ class Transplants(Factorial):
     dataset: str = REFERENCE.dataset
     seeds: tuple[int, ...] = tuple(range(5))
     epochs: int = 3
-    images: int = stored("attacked images of each seed", 100)
+    images: int = stored("attacked images of each seed", 48)
     looked_at: int = stored("images whose units are looked at", 1000)
     attacks: tuple[str, ...] = ("pgd", "autoattack")
     eps: tuple[float, ...] = (0.1, 0.2, 0.3)
