@@ -17,7 +17,7 @@ from minmax_jax.robustness import masking, robustness
 from minmax_jax.storage.compilation import keep_compilations as _keep_compilations
 from minmax_jax.sweeps import Sweep, SweepProgress, sweep
 from minmax_jax.training import Diverged, Progress, Run, fit
-from minmax_jax.training.optimisers import keep_in_interval
+from minmax_jax.training.optimisers import frozen, keep_in_interval
 from minmax_jax.training.saved import open, save
 
 __all__ = [
@@ -40,6 +40,7 @@ __all__ = [
     "degree",
     "degrees",
     "fit",
+    "frozen",
     "fuzziness",
     "interval",
     "keep_in_interval",

@@ -355,7 +355,7 @@ FUNCTIONS = {
     )},
     **{name: getattr(mm, name) for name in (
         "accuracy", "convolve", "degree", "degrees", "fit", "fuzziness", "interval", "kernels",
-        "keep_in_interval",
+        "frozen", "keep_in_interval",
         "masking", "memberships", "native", "open", "patches", "robustness", "sweep", "toeplitz", "Objective",
         "Split", "Dataset", "load", "LeNet", "Conv", "save",
     )},

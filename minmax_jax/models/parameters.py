@@ -31,6 +31,22 @@ def are_kernels(tree: Any, ranks: tuple[int, ...]) -> list[bool]:
     ]
 
 
+def are_inside(tree: Any, names: Sequence[str]) -> list[bool]:
+    """For each leaf of a pytree, whether it is the parameter, or in the layer, of one of these names.
+
+    Raises ValueError for a name that no leaf has.
+    """
+    paths = [words for words, _ in _leaves(tree)]
+    known = {".".join(words[:end]) for words in paths for end in range(1, len(words) + 1)}
+    if unknown := [name for name in names if name not in known]:
+        layers = list(dict.fromkeys(".".join(words[:-1]) or words[-1] for words in paths))
+        raise ValueError(
+            f"layers must be names out of {layers}, or of parameters in them, got {unknown[0]!r}"
+        )
+    starts = [tuple(name.split(".")) for name in names]
+    return [any(tuple(words[: len(start)]) == start for start in starts) for words in paths]
+
+
 def _leaves(tree: Any) -> list[tuple[list[str], Any]]:
     """The leaves of a pytree with their paths, word by word, where an ``nnx.Variable`` adds none."""
     pure = nnx.to_pure_dict(tree) if isinstance(tree, nnx.State) else tree

@@ -1,4 +1,4 @@
-"""Optimisers: those of the study and of the playground, and projection as an optimiser's last link."""
+"""Optimisers of the study and the playground, projection as a last link, and layers left as they are."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal
@@ -8,9 +8,9 @@ import jax.numpy as jnp
 import optax
 from jaxtyping import Array
 
-from minmax_jax.checks import check_positive
+from minmax_jax.checks import as_names, check_positive, check_type
 from minmax_jax.intervals import initial_bound
-from minmax_jax.models.parameters import are_kernels, as_ranks
+from minmax_jax.models.parameters import are_inside, are_kernels, as_ranks
 
 ADAM = optax.adam(1e-3)  # one object, so that all runs with the default share one compilation
 
@@ -51,3 +51,38 @@ def keep_in_interval(
         return jax.tree.map(kept, updates, params, chosen), state
 
     return optax.GradientTransformation(lambda _: optax.EmptyState(), update)
+
+
+def frozen(
+    optimiser: optax.GradientTransformation, layers: Sequence[str]
+) -> optax.GradientTransformationExtraArgs:
+    """``optimiser`` for all parameters but those of ``layers``, which stay as they are, bit for bit.
+
+    ``mm.fit(model, data, optimiser=mm.frozen(optax.adam(1e-3), ["conv1"]))`` trains the rest. A name is that
+    of a layer, kernel and bias, or of one parameter, such as "conv1.bias". Their gradient is 0 for the
+    optimiser, so that they count in no norm, and what it would add to them, such as weight decay, is left
+    out. The objective's penalty still counts them.
+    Raises TypeError for another optimiser, and ValueError without names, and in ``init`` for a name that the
+    parameters do not have. Source: as in transfer learning. Identity: ``optimiser`` of a model in which these
+    parameters are constants.
+    """
+    check_type("optimiser", optimiser, optax.GradientTransformation, "give one such as optax.adam(1e-3)")
+    names = as_names(layers)
+    if not names:
+        raise ValueError(f"layers must be names such as ['conv1'], got {layers!r}")
+    inner = optax.with_extra_args_support(optimiser)
+
+    def held(tree: Any, number: float) -> Any:
+        """The tree with ``number`` for every parameter of the layers."""
+        chosen = jax.tree.unflatten(jax.tree.structure(tree), are_inside(tree, names))
+        return jax.tree.map(lambda leaf, one: jnp.full_like(leaf, number) if one else leaf, tree, chosen)
+
+    def init(params: Any) -> Any:
+        are_inside(params, names)  # a name that is not there is an error before the first step
+        return inner.init(params)
+
+    def update(grads: Any, state: Any, params: Any = None, **extra: Any) -> tuple[Any, Any]:
+        updates, state = inner.update(held(grads, 0.0), state, params, **extra)
+        return held(updates, -0.0), state  # w + -0.0 is w, for w = -0.0 too
+
+    return optax.GradientTransformationExtraArgs(init, update)

@@ -1,4 +1,4 @@
-"""Projection keeps weights in their interval, and leaves alone what is inside."""
+"""Projection keeps weights in their interval and leaves what is inside; frozen layers stay as they are."""
 
 import jax
 import jax.numpy as jnp
@@ -11,8 +11,9 @@ from hypothesis.extra.numpy import arrays
 
 import minmax_jax as mm
 from helpers.refusal import unchecked
-from helpers.small import train
+from helpers.small import lenet, train
 from minmax_jax.intervals import initial_bound
+from minmax_jax.training.saved import parameters
 
 pytestmark = pytest.mark.versions
 
@@ -68,3 +69,38 @@ def test_only_kernels_of_a_network_are_kept():
     link = mm.keep_in_interval(np.float16(0.5), rank=np.int64(4))
     found, _ = link.update(jax.tree.map(lambda leaf: leaf + 5, params), link.init(params), params)
     assert (found["conv"]["kernel"] == 0.5).all() and (found["position"] == 5).all()
+
+
+@pytest.mark.parametrize(
+    ("optimiser", "names", "held"),
+    [
+        (optax.adamw(0.01, weight_decay=1.0), ["conv1"], {"conv1.kernel", "conv1.bias"}),
+        (optax.chain(optax.clip_by_global_norm(1e-3), optax.sgd(1.0)), ["conv2.kernel"], {"conv2.kernel"}),
+        pytest.param(
+            optax.lbfgs(),
+            ("dense1", "conv1.bias"),
+            {"dense1.kernel", "dense1.bias", "conv1.bias"},
+            marks=pytest.mark.slow,
+        ),
+    ],
+)
+def test_frozen_layers_stay_bit_for_bit_and_the_rest_learns(optimiser, names, held):
+    model = lenet()
+    model.conv1.bias[...] = jnp.array([-0.0, 0.0, 1e-40, -1.0, 2.0, 3.0], jnp.float32)
+    before = {name: np.asarray(leaf).tobytes() for name, leaf in parameters(model).items()}
+    run = train(model, optimiser=mm.frozen(optimiser, names), epochs=1)
+    after = {name: np.asarray(leaf).tobytes() for name, leaf in parameters(run.model).items()}
+    assert {name for name in before if before[name] == after[name]} == held
+
+
+def test_the_rest_moves_as_if_frozen_layers_were_constants():
+    """Also where the optimiser looks at all gradients at once, as clipping by their norm does."""
+    optimiser = optax.chain(optax.clip_by_global_norm(1.0), optax.adamw(0.1))
+    rest = {"b": {"kernel": jnp.ones(3)}}
+    params = rest | {"a": {"kernel": jnp.ones(2)}}
+    grads = {"a": {"kernel": jnp.full(2, 1e3)}, "b": {"kernel": jnp.array([1.0, -2.0, 3.0])}}
+    link = mm.frozen(optimiser, ["a"])
+    found, _ = link.update(grads, link.init(params), params)
+    expected, _ = optimiser.update({"b": grads["b"]}, optimiser.init(rest), rest)
+    np.testing.assert_allclose(found["b"]["kernel"], expected["b"]["kernel"], rtol=1e-6)
+    assert (found["a"]["kernel"] == 0).all()

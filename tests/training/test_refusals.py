@@ -96,3 +96,16 @@ def test_projection_takes_a_bound_and_weights():
             mm.keep_in_interval(bound)
     with refuses("params must be the weights"):
         mm.keep_in_interval().update({}, optax.EmptyState())
+
+
+def test_frozen_layers_have_to_be_there():
+    for layers in ("conv1", [], [1], None):
+        with refuses("layers must be names such as ['conv1'], got"):
+            mm.frozen(optax.adam(1e-3), layers)
+    with refuses("optimiser must be", error=TypeError):
+        mm.frozen(optax.adam, ["conv1"])
+    words = "layers must be names out of ['conv1', 'conv2', 'dense1', 'dense2', 'dense3']", "got 'conv9'"
+    with refuses(*words):
+        mm.frozen(optax.adam(1e-3), ["conv1", "conv9"]).init(nnx.state(lenet(), nnx.Param))
+    with refuses("got 'conv9'", error=TypeError):
+        train(optimiser=mm.frozen(optax.adam(1e-3), ["conv9"]))

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from minmax_jax.data import Dataset
 from minmax_jax.jobs.engine import Arrays, Tell
 from minmax_jax.lenet import LeNet
-from minmax_jax.training import Progress, Run
+from minmax_jax.training import Diverged, Progress, Run, fit
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -69,6 +70,15 @@ def network(run: Run) -> LeNet:
         raise KeyboardInterrupt
     assert isinstance(run.model, LeNet)
     return run.model
+
+
+def fitted(model: LeNet, data: Dataset, **training: Any) -> tuple[LeNet, bool]:
+    """The network that ``fit`` trains, and whether that came to its end; a diverged one is as it last was."""
+    try:
+        run = fit(model, data, **training)
+    except Diverged as error:
+        run = error.run
+    return network(run), run.outcome == "finished"
 
 
 def stacked(found: Sequence[Arrays], name: str) -> np.ndarray:

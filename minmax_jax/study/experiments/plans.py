@@ -2,11 +2,20 @@
 
 from collections.abc import Mapping
 
-from minmax_jax.study.experiments import confirmation, observation, regularisation, robust, search, theory
+from minmax_jax.study.experiments import (
+    confirmation,
+    dose,
+    observation,
+    regularisation,
+    robust,
+    search,
+    theory,
+    transplants,
+)
 from minmax_jax.study.experiments.factorial import Plan
 
 PLANS: Mapping[str, Plan] = {
     name: plan
-    for module in (observation, theory, regularisation, confirmation, search, robust)
+    for module in (observation, theory, dose, transplants, regularisation, confirmation, search, robust)
     for name, plan in module.PLANS.items()
 }

@@ -8,25 +8,21 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from minmax_jax.jobs.once import once
-from minmax_jax.lenet import LeNet
 from minmax_jax.storage.names import as_path
 from minmax_jax.study.design.arm import PARTS, Arm
 from minmax_jax.study.design.condition import REFERENCE
-from minmax_jax.study.design.data import study_data
-from minmax_jax.study.engine.experiment import Arrays, Tell, network, telling
+from minmax_jax.study.engine.experiment import Arrays, Tell, fitted, telling
 from minmax_jax.study.engine.result import about, read
 from minmax_jax.study.experiments import example, measurements
 from minmax_jax.study.experiments.factorial import Factorial, Layout, Plan, Variable, stored
 from minmax_jax.study.experiments.measurements import ATTACKS, RADII
-from minmax_jax.training import Diverged, fit
+from minmax_jax.study.experiments.rival import rival
 
 if TYPE_CHECKING:
     import xarray as xr
 
 NAME = "regularisation"
 NAMES: Mapping[str, str] = {part: f"{NAME}_{part}" for part in PARTS}  # of the experiments
-RIVAL = 1000  # its seed, apart from those that are reported
 
 VARIABLES = {
     **measurements.VARIABLES,
@@ -62,37 +58,26 @@ class Regularisation(Factorial):
 
     def work(self, arm: Arm, seed: int, folder: Path, tell: Tell) -> Arrays:
         """Train and measure one network; one that diverges is measured as it last was, ``finished`` 0."""
-        try:
-            run = fit(
-                REFERENCE.model(seed, self.small),
-                self.data.data,
-                epochs=self.epochs,
-                seed=seed,
-                snapshots=2,
-                progress=telling(tell, 0.4),
-                **arm.training(),
-            )
-        except Diverged as error:
-            run = error.run
-        model = network(run)
+        model, finished = fitted(
+            REFERENCE.model(seed, self.small),
+            self.data.data,
+            epochs=self.epochs,
+            seed=seed,
+            snapshots=2,
+            progress=telling(tell, 0.4),
+            **arm.training(),
+        )
         part = self.data.validation if self.part == "validation" else self.data.data.test
         first = self.seeds.index(seed) * self.images
         attacked = part[first : first + self.images]
-        other = rival(self.small) if self.checks else None
+        other = rival(REFERENCE.dataset, self.small) if self.checks else None
         found = measurements.measure(model, part, attacked, seed, self.attacks, other)
         found |= example.example(model, attacked, self.eps, seed)
-        return found | {"finished": np.array(run.outcome == "finished")}
+        return found | {"finished": np.array(finished)}
 
     def layout(self, found: Sequence[Arrays]) -> Layout:
         """Measurements, and what is kept to look at."""
         return VARIABLES, measurements.labels(self.attacks)
-
-
-@once
-def rival(small: bool) -> LeNet:
-    """A plainly trained network, whose adversarial images are tried on all others."""
-    data = study_data(REFERENCE.dataset, small).data
-    return network(fit(REFERENCE.model(RIVAL, small), data, seed=RIVAL, progress=False))
 
 
 def together(tables: "Iterable[xr.Dataset]") -> "xr.Dataset":

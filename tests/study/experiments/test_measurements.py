@@ -43,6 +43,18 @@ def test_measurements_are_those_of_the_package(found):
 
 
 @pytest.mark.slow
+def test_attacks_in_turn_leave_what_withstands_all_of_them():
+    """Each on fewer images than ``robustness`` gives it, to nearly the same answers."""
+    model, some, radii = run().model, digits().test[:40], (0.02, 0.05, 0.1)
+    found = measurements.in_turn(model, some, radii, ["fgsm", "apgd"], seed=0)
+    report = mm.robustness(model, some, radii, attacks=["fgsm", "apgd"], progress=False)
+    assert found.shape == (3, 3) and (np.diff(found, axis=0) <= 0).all() and (np.diff(found) <= 0).all()
+    np.testing.assert_allclose(found[0], report.accuracy.sel(attack="fgsm"), atol=1.5 / 40)
+    np.testing.assert_allclose(found[-1], report.accuracy.sel(attack="worst"), atol=1.5 / 40)
+    assert 0 < found[-1, -1] < found[0, 0] < 1
+
+
+@pytest.mark.slow
 def test_masking_is_unknown_without_a_rival_or_an_image_that_is_right():
     data, model = digits().test, run().model
     wrong = mm.Split(data.images[:5], np.asarray(model(data.images[:5]).argmax(-1) + 1) % 10)

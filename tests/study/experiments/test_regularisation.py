@@ -17,6 +17,7 @@ from minmax_jax.study.experiments import regularisation
 from minmax_jax.study.experiments.confirmation import choose
 from minmax_jax.study.experiments.measurements import RADII
 from minmax_jax.study.experiments.plans import PLANS
+from minmax_jax.study.experiments.rival import rival
 
 PARTS = ("strengths", "readings", "norms")
 BASE = Arm()
@@ -81,8 +82,8 @@ def test_results_in_a_folder_make_one_table(results, tmp_path):
 def test_the_rival_is_plainly_trained():
     data = study_data("mnist", small=True).data
     plain = mm.fit(lenet(1000), data, seed=1000, progress=False).model
-    assert same_weights(regularisation.rival(True), plain)
-    assert regularisation.rival(True) is regularisation.rival(True)
+    assert same_weights(rival("mnist", True), plain)
+    assert rival("mnist", True) is rival("mnist", True)
 
 
 def table(clean: dict[Arm, float], robust: dict[Arm, float], arms: tuple[Arm, ...] = ARMS) -> xr.Dataset:

@@ -1,0 +1,193 @@
+"""Transplants: do convolutions make another network robust, and what of them does it?"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from itertools import product
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from minmax_jax.attacks.registry import WORST
+from minmax_jax.evaluation import accuracy
+from minmax_jax.lenet import LeNet
+from minmax_jax.robustness.masking import CHECKS
+from minmax_jax.storage.resume import Store
+from minmax_jax.study.design.ablation import transplanted
+from minmax_jax.study.design.condition import REFERENCE
+from minmax_jax.study.design.transplant import ARMS, CHOSEN, FASHION_ARMS, PLAIN, WEAKLY, Donor, Transplant
+from minmax_jax.study.engine.experiment import Arrays, Experiment, Tell, Unit, fitted, telling
+from minmax_jax.study.experiments import filters, measurements
+from minmax_jax.study.experiments.factorial import Factorial, Layout, Plan, Variable, stored
+from minmax_jax.study.experiments.rival import rival
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+NAME = "transplants"
+QUESTION = "Do the convolutions of a robust network make another one robust, and what of them does it?"
+DONORS = 200  # seed of the first donor, apart from those that are reported
+VARIABLES = {
+    **filters.VARIABLES,
+    **{name: measurements.VARIABLES[name] for name in ("clean_accuracy", "accuracy", "masking")},
+    "finished": Variable((), "whether training, the donor's too, came to its end, without diverging"),
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Transplants(Factorial):
+    """How much is tried: which arms, from which seeds, how long, and on how many validation images each.
+
+    A network of seed s gets convolutions of a donor of seed 200 + s, with which it shares nothing else, not
+    even the order of the batches; every seed attacks images of its own. All arms of a donor and a seed are
+    one unit of work, which keeps the donor and each arm that is finished.
+    """
+
+    crossed = ("arms", "seeds")
+
+    arms: tuple[Transplant, ...]
+    dataset: str = REFERENCE.dataset
+    seeds: tuple[int, ...] = tuple(range(5))
+    epochs: int = 3
+    images: int = stored("attacked images of each seed", 48)
+    looked_at: int = stored("images whose units are looked at", 1000)
+    attacks: tuple[str, ...] = ("pgd", "autoattack")
+    eps: tuple[float, ...] = (0.1, 0.2, 0.3)
+    checks: bool = stored("checks for masking", True)
+
+    @property
+    def datasets(self) -> Sequence[str]:
+        """The name of the data set."""
+        return (self.dataset,)
+
+    @property
+    def donors(self) -> Mapping[Donor, tuple[Transplant, ...]]:
+        """The arms of each donor; those with most arms first, so that no worker is left alone at the end."""
+        groups: dict[Donor, tuple[Transplant, ...]] = {}
+        for arm in self.arms:
+            groups[arm.donor] = (*groups.get(arm.donor, ()), arm)
+        return dict(sorted(groups.items(), key=lambda group: -len(group[1])))
+
+    def cost(self, arm: Transplant, _: int) -> float:
+        """Adversarial training takes longer, and so do attacks that find nothing."""
+        return 3.0 if arm.eps else 2.0
+
+    def experiment(self, name: str, question: str) -> Experiment:
+        """The experiment, with a unit for each donor and seed."""
+        units = [
+            Unit(
+                f"{donor.name}, seed {seed}",
+                partial(self.together, donor, seed),
+                sum(self.cost(arm, seed) for arm in arms),
+            )
+            for (donor, arms), seed in product(self.donors.items(), self.seeds)
+        ]
+        return replace(super().experiment(name, question), units=units, table=self.from_units)
+
+    def together(self, donor: Donor, seed: int, folder: Path, tell: Tell) -> Arrays:
+        """The arrays of all arms of a donor and a seed, arms first; ``folder`` keeps what is finished."""
+        arms, found = self.donors[donor], []
+        store = Store(folder, {"donor": donor.name, "seed": seed}, "transplants", "arm")
+        for number, arm in enumerate(arms):
+
+            def part(share: float, number: int = number) -> bool:
+                return tell((number + share) / len(arms))
+
+            if (arrays := store.read(number)) is None:
+                arrays = self.work(arm, seed, folder, part)
+                store.write(number, arrays)
+            found.append(arrays)
+            if part(1.0):
+                raise KeyboardInterrupt
+        return {name: np.stack([one[name] for one in found]) for name in found[0]}
+
+    def from_units(self, found: Sequence[Arrays]) -> "xr.Dataset":
+        """The table of the arrays of all units."""
+        units = dict(zip(product(self.donors, self.seeds), found, strict=True))
+        rows = {arm: row for arms in self.donors.values() for row, arm in enumerate(arms)}
+        cells = product(self.arms, self.seeds)
+        return self.table(
+            [{name: one[rows[arm]] for name, one in units[arm.donor, seed].items()} for arm, seed in cells]
+        )
+
+    def work(self, arm: Transplant, seed: int, folder: Path, tell: Tell) -> Arrays:
+        """Train and measure one network; one that diverges is measured as it last was, ``finished`` 0."""
+        donor, finished = self.donor(arm.donor, seed, folder / "donor", tell)
+        if arm.layers == "all":
+            model = donor
+        else:
+            recipient = self.drawn(seed)
+            start = transplanted(donor, recipient, CHOSEN[arm.layers], arm.ablation, seed)
+            model, came_to_its_end = self.trained(start, arm, seed, tell)
+            finished = finished and came_to_its_end
+        part = self.data.validation
+        first = self.seeds.index(seed) * self.images
+        attacked = part[first : first + self.images]
+        other = rival(self.dataset, self.small) if self.checks else None
+        return filters.measure(model, part.images[: self.looked_at], self.eps) | {
+            "clean_accuracy": np.array(accuracy(model, part), np.float32),
+            "accuracy": measurements.in_turn(model, attacked, self.eps, self.attacks, seed),
+            "masking": measurements.checks(model, attacked, seed, other),
+            "finished": np.array(finished),
+        }
+
+    def donor(self, donor: Donor, seed: int, folder: Path, tell: Tell) -> tuple[LeNet, bool]:
+        """The donor of a seed, which ``folder`` keeps, and whether its training came to its end."""
+        start = self.drawn(DONORS + seed)
+        if not donor.is_trained:
+            return start, True
+        return self.trained(start, donor, DONORS + seed, tell, folder)
+
+    def drawn(self, seed: int) -> LeNet:
+        """A network before training."""
+        return replace(REFERENCE, dataset=self.dataset).model(seed, self.small)
+
+    def trained(
+        self, start: LeNet, by: Donor | Transplant, seed: int, tell: Tell, folder: Path | None = None
+    ) -> tuple[LeNet, bool]:
+        """A trained network, and whether training came to its end."""
+        return fitted(
+            start,
+            self.data.data,
+            epochs=self.epochs,
+            seed=seed,
+            snapshots=2,
+            progress=telling(tell, 0.4),
+            checkpoint=folder,
+            **by.training(),
+        )
+
+    def layout(self, found: Sequence[Arrays]) -> Layout:
+        """What the convolutions are, and accuracies."""
+        return VARIABLES, {
+            **filters.labels(self.eps),
+            "attack": [*self.attacks, WORST],
+            "check": list(CHECKS),
+        }
+
+
+def _quick(setting: Transplants, arms: tuple[Transplant, ...]) -> Transplants:
+    return replace(
+        setting, arms=arms, seeds=(0, 1), epochs=1, images=8, attacks=("pgd",), checks=False, small=True
+    )
+
+
+FULL = Transplants(arms=ARMS)
+FASHION = Transplants(arms=FASHION_ARMS, dataset="fashion_mnist", eps=(0.05, 0.1))
+FEW = (
+    Transplant(),
+    Transplant(WEAKLY, "all"),
+    Transplant(WEAKLY, "both"),
+    Transplant(WEAKLY, "conv1", "permuted"),
+    Transplant(PLAIN, "both", eps=0.3),
+    Transplant(eps=0.3, forbidden="zeros"),
+    Transplant(eps=0.3, forbidden="biases"),
+)
+PLANS = {
+    name: Plan(name, QUESTION, full, _quick(full, few))
+    for name, full, few in (
+        (NAME, FULL, FEW),
+        (f"{NAME}_fashion_mnist", FASHION, FEW[:3]),
+    )
+}
