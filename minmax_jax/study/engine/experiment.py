@@ -4,17 +4,19 @@ import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
+from flax import nnx
 
 from minmax_jax.data import Dataset
 from minmax_jax.jobs.engine import Arrays, Tell
-from minmax_jax.lenet import LeNet
 from minmax_jax.training import Diverged, Progress, Run, fit
 
 if TYPE_CHECKING:
     import xarray as xr
+
+Network = TypeVar("Network", bound=nnx.Module)
 
 
 @dataclass(frozen=True)
@@ -64,15 +66,14 @@ def telling(tell: Tell, share: float = 1.0) -> Callable[[Progress], bool]:
     return lambda now: tell(share * now.step / now.steps)
 
 
-def network(run: Run) -> LeNet:
-    """The network of a run; one that was stopped stops the study too, by KeyboardInterrupt."""
+def network(run: Run) -> Any:
+    """The network of a run, of the kind that was given; a run that was stopped raises KeyboardInterrupt."""
     if run.outcome == "stopped":
         raise KeyboardInterrupt
-    assert isinstance(run.model, LeNet)
     return run.model
 
 
-def fitted(model: LeNet, data: Dataset, **training: Any) -> tuple[LeNet, bool]:
+def fitted(model: Network, data: Dataset, **training: Any) -> tuple[Network, bool]:
     """The network that ``fit`` trains, and whether that came to its end; a diverged one is as it last was."""
     try:
         run = fit(model, data, **training)

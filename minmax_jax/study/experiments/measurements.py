@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import jax
 import jax.numpy as jnp
 import numpy as np
+from flax import nnx
 from jaxtyping import Array, Float, Int
 
 from minmax_jax.attacks.losses import ascent, margin
@@ -98,7 +99,7 @@ def measure(
 
 
 def in_turn(
-    model: LeNet, attacked: Split, eps: Sequence[float], attacks: Sequence[str], seed: int
+    model: nnx.Module, attacked: Split, eps: Sequence[float], attacks: Sequence[str], seed: int
 ) -> Float[np.ndarray, "attack eps"]:
     """Accuracy under attacks, each on what withstood those before it at the same radius; "worst" is the last.
 
@@ -119,7 +120,9 @@ def in_turn(
     return np.array([*found, found[-1]], np.float32)
 
 
-def checks(model: LeNet, attacked: Split, seed: int, rival: LeNet | None) -> Float[np.ndarray, " checks"]:
+def checks(
+    model: nnx.Module, attacked: Split, seed: int, rival: LeNet | None
+) -> Float[np.ndarray, " checks"]:
     """Numbers of the masking checks; NaN without a rival, and where no image is classified as labelled."""
     if rival is None or accuracy(model, attacked) == 0:
         return np.full(len(CHECKS), np.nan, np.float32)

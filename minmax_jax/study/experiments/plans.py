@@ -4,6 +4,7 @@ from collections.abc import Mapping
 
 from minmax_jax.study.experiments import (
     confirmation,
+    crisp,
     dose,
     observation,
     regularisation,
@@ -16,6 +17,16 @@ from minmax_jax.study.experiments.factorial import Plan
 
 PLANS: Mapping[str, Plan] = {
     name: plan
-    for module in (observation, theory, dose, transplants, regularisation, confirmation, search, robust)
+    for module in (
+        observation,
+        theory,
+        dose,
+        transplants,
+        crisp,
+        regularisation,
+        confirmation,
+        search,
+        robust,
+    )
     for name, plan in module.PLANS.items()
 }

@@ -1,0 +1,199 @@
+"""Networks whose first convolution is crisp: made by hand, or found by a term of the loss."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any, ClassVar, Literal
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+from flax import nnx
+from jaxtyping import Array, Float
+
+from minmax_jax.lenet import LeNet, Variant
+from minmax_jax.objective import Objective
+from minmax_jax.study.design.condition import Condition
+from minmax_jax.study.design.treatment import Treatment
+from minmax_jax.terms import L1, L2, EffectiveTaps, Fuzziness, L1MinusL2, Term, UnitFuzziness
+from minmax_jax.training import ADAM
+from minmax_jax.training.optimisers import frozen
+
+# Where the filters of a made convolution look: at the centre of the window and beside it, as (row, column).
+CENTRES = ((2, 2), (2, 3), (3, 2), (1, 2), (2, 1), (3, 3))
+FAST = 2e-2  # Adam's rate for a first convolution that has to become steep: the others' is 1e-3
+
+
+@dataclass(frozen=True)
+class Made(Treatment):
+    """A first convolution with so many ``taps`` a filter, a ``slope`` and a ``threshold``; the rest learns.
+
+    A filter's weights are ``slope / taps`` at the taps nearest to its centre, and its bias is ``-slope *
+    threshold``, so that ``y = slope (mean of the taps' pixels - threshold)``. It is frozen unless ``learns``.
+    With 0 taps, nothing is made: a plain network. ``squashed`` instead puts ``sigmoid(slope (x -
+    threshold))`` in the place of each pixel, of which binarised images are the limit.
+    """
+
+    prefix: ClassVar[str | None] = "made_"
+
+    taps: int = 1
+    slope: float = 20.0
+    threshold: float = 0.5
+    variant: Variant = "classic"
+    learns: bool = False
+    squashed: bool = False
+    dataset: str = "mnist"
+
+    @property
+    def name(self) -> str:
+        """In words, such as "classic, 1 tap, slope 20, threshold 0.5"."""
+        if not self.taps:
+            return f"{self.variant}, plain"
+        first = "squashed pixels" if self.squashed else f"{self.taps} tap{'s' if self.taps > 1 else ''}"
+        words = [self.variant, first, f"slope {self.slope:g}", f"threshold {self.threshold:g}"]
+        return ", ".join([*words, *(["learns"] if self.learns else [])])
+
+    def model(self, seed: int, small: bool = False) -> nnx.Module:
+        """The network before training."""
+        model = Condition(self.dataset, self.variant).model(seed, small)
+        if not self.taps:
+            return model
+        if self.squashed:
+            return Squashed(model, self.slope, self.threshold)
+        kernel = made_kernel(model.conv1.kernel.shape, self.taps, self.slope)
+        model.conv1.kernel[...] = jnp.asarray(kernel)
+        bias = jnp.full(kernel.shape[-1], -self.slope * self.threshold, jnp.float32)
+        model.conv1.bias[...] = bias  # type: ignore[index]
+        return model
+
+    def training(self, steps: int = 0) -> dict[str, Any]:
+        """Arguments of ``fit``: objective and optimiser."""
+        is_free = self.learns or self.squashed or not self.taps
+        return {"objective": Objective(), "optimiser": ADAM if is_free else frozen(ADAM, ["conv1"])}
+
+
+class Squashed(nnx.Module):
+    """A network on images whose every pixel x is ``sigmoid(slope (x - threshold))``."""
+
+    def __init__(self, network: LeNet, slope: float, threshold: float):
+        self.network, self.slope, self.threshold = network, slope, threshold
+
+    def __call__(self, images: Float[Array, "n h w c"]) -> Float[Array, "n classes"]:
+        """Logits."""
+        return self.network(jax.nn.sigmoid(self.slope * (images - self.threshold)))
+
+
+def made_kernel(shape: Sequence[int], taps: int, slope: float) -> Float[np.ndarray, "kh kw cin cout"]:
+    """A kernel whose filters have ``taps`` equal weights that add up to ``slope``, around their own centres.
+
+    Raises ValueError for more taps than a filter has weights.
+    """
+    height, width, channels, filters = shape
+    if not 1 <= taps <= height * width or channels != 1:
+        raise ValueError(f"taps must be in [1, {height * width}] for one input channel, got {taps}")
+    kernel = np.zeros((height, width, channels, filters), np.float32)
+    rows, columns = np.mgrid[:height, :width]
+    for number in range(filters):
+        row, column = CENTRES[number % len(CENTRES)]
+        nearest = np.argsort(((rows - row) ** 2 + (columns - column) ** 2).ravel(), kind="stable")[:taps]
+        kernel.reshape(-1, filters)[nearest, number] = slope / taps
+    return kernel
+
+
+Kind = Literal["none", "units", "l1 - l2", "l1", "l2", "fuzziness"]
+
+
+@dataclass(frozen=True)
+class Found(Treatment):
+    """A network trained from random weights with a term of the loss, without attacks or filters made by hand.
+
+    ``term`` "units" is the fuzziness of the first convolution's units, less that of their mean, with the
+    other fields as ``UnitFuzziness`` has them, and ``taps`` the strength of ``EffectiveTaps`` there; the
+    first convolution learns at ``rate``, all else at 1e-3. "l1 - l2" is the term of the paper's group, on
+    ``layers``; "l1" and "l2" are penalties on both convolutions, and "fuzziness" is signed, in the layer's
+    interval.
+    """
+
+    prefix: ClassVar[str | None] = "found_"
+
+    term: Kind = "none"
+    strength: float = 0.0
+    tau: float = 0.1
+    start: float = 0.5
+    anneal: float = 0.8
+    temperature: float = 0.3
+    taps: float = 0.1
+    rate: float = FAST
+    layers: str = "conv1"
+    variant: Variant = "classic"
+    dataset: str = "mnist"
+
+    @property
+    def name(self) -> str:
+        """In words: the variant, the term with its strength, and what differs from the usual."""
+        words = [self.variant, self.term + (f" {self.strength:g}" if self.strength else "")]
+        usual = replace(Found(), variant=self.variant, term=self.term, strength=self.strength)
+        for name, value in self.facts.items():
+            if value != usual.facts[name]:
+                words.append(value if isinstance(value, str) else f"{name} {value:g}")
+        return ", ".join(words)
+
+    def model(self, seed: int, small: bool = False) -> LeNet:
+        """The network before training."""
+        return Condition(self.dataset, self.variant).model(seed, small)
+
+    @property
+    def terms(self) -> tuple[Term, ...]:
+        """The terms of the loss."""
+        layers = self.layers.split(" and ")
+        if self.term == "units":
+            units = UnitFuzziness(self.strength, layers, self.tau, self.start, self.anneal, self.temperature)
+            return (units, EffectiveTaps(self.taps, layers)) if self.taps else (units,)
+        kinds: dict[str, Any] = {"l1 - l2": L1MinusL2, "l1": L1, "l2": L2, "fuzziness": Fuzziness}
+        return (kinds[self.term](self.strength, layers),) if self.term in kinds else ()
+
+    def training(self, steps: int = 0) -> dict[str, Any]:
+        """Arguments of ``fit``: objective and optimiser."""
+        optimiser = by_layer(self.rate) if self.term == "units" else ADAM
+        return {"objective": Objective(terms=self.terms), "optimiser": optimiser}
+
+
+def by_layer(rate: float) -> optax.GradientTransformation:
+    """Adam at ``rate`` for the first convolution, and at 1e-3 for the rest."""
+
+    def names(params: Any) -> Any:
+        return jax.tree_util.tree_map_with_path(
+            lambda path, _: "first" if any(getattr(key, "key", None) == "conv1" for key in path) else "rest",
+            params,
+        )
+
+    return optax.partition({"first": optax.adam(rate), "rest": optax.adam(1e-3)}, names)
+
+
+PLAIN: tuple[Variant, ...] = ("classic", "modern")
+TAPS, SLOPES, THRESHOLDS = (1, 2, 5, 25), (2.0, 5.0, 20.0, 80.0), (0.1, 0.3, 0.7)
+BY_HAND = (
+    *(Made(0, variant=variant) for variant in PLAIN),
+    *(Made(taps, slope) for taps in TAPS for slope in SLOPES),
+    *(Made(1, 20.0, threshold) for threshold in THRESHOLDS),
+    *(Made(taps, 20.0, variant="modern") for taps in (1, 25)),
+    Made(1, 20.0, learns=True),
+    Made(1, 20.0, squashed=True),
+)
+UNITS = Found("units", 100.0)
+BY_LOSS = (
+    *(Found(variant=variant) for variant in PLAIN),
+    UNITS,
+    replace(UNITS, taps=0.0),
+    replace(UNITS, start=0.1),
+    replace(UNITS, temperature=0.0),
+    replace(UNITS, tau=0.05),
+    replace(UNITS, tau=0.2),
+    replace(UNITS, strength=10.0),
+    replace(UNITS, rate=1e-3),
+    replace(UNITS, variant="modern"),
+    *(Found("l1 - l2", strength, variant=v) for strength in (0.01, 0.1, 1.0) for v in PLAIN),
+    Found("l1", 1e-3, layers="conv1 and conv2"),
+    Found("l2", 1e-2, layers="conv1 and conv2"),
+    *(Found("fuzziness", strength, layers="conv1 and conv2") for strength in (-1.0, 1.0)),
+)

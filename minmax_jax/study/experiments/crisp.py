@@ -1,0 +1,149 @@
+"""Crisp convolutions: is a network robust whose first one is made so by hand, or by a term of the loss?"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+
+from minmax_jax.attacks.registry import WORST
+from minmax_jax.evaluation import accuracy
+from minmax_jax.lenet import LeNet
+from minmax_jax.robustness.masking import CHECKS
+from minmax_jax.study.design.crisp import BY_HAND, BY_LOSS, Found, Made, Squashed
+from minmax_jax.study.engine.experiment import Arrays, Tell, fitted, telling
+from minmax_jax.study.engine.runner import check
+from minmax_jax.study.experiments import filters, measurements
+from minmax_jax.study.experiments.factorial import Factorial, Layout, Plan, Variable, stored
+from minmax_jax.study.experiments.rival import rival
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+HAND, LOSS, CONFIRMED = "crisp_by_hand", "crisp_by_loss", "crisp_confirmed"
+QUESTIONS = {
+    HAND: "Is a network robust whose first convolution has few taps and thresholds between dark and bright?",
+    LOSS: "Does a term of the loss find such a convolution from random weights, without attacks?",
+    CONFIRMED: "How robust is what that term finds, on test images, from other seeds?",
+}
+LEAST = 0.98  # clean accuracy on validation images that the confirmed network has to have
+VARIABLES = {
+    **filters.VARIABLES,
+    **filters.KEPT,
+    **{name: measurements.VARIABLES[name] for name in ("clean_accuracy", "accuracy", "masking")},
+    "finished": Variable((), "whether training came to its end, without diverging"),
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Crisp(Factorial):
+    """How much is tried: which networks (``arms``), from which seeds, how long, and on how many images.
+
+    All is measured on the ``part`` of the data: clean accuracy on all of it, units on the first images, and
+    accuracy under attack on some, which are others for each seed.
+    """
+
+    crossed = ("arms", "seeds")
+
+    arms: tuple[Made | Found, ...]
+    seeds: tuple[int, ...] = tuple(range(5))
+    part: Literal["validation", "test"] = "validation"
+    epochs: int = 5
+    images: int = stored("attacked images of each seed", 48)
+    looked_at: int = stored("images whose units are looked at", 1000)
+    attacks: tuple[str, ...] = ("pgd", "autoattack")
+    eps: tuple[float, ...] = (0.1, 0.2, 0.3)
+    checks: bool = stored("checks for masking", True)
+    chosen_by: str | None = stored("chosen by", None)  # the checksum of a result
+
+    def cost(self, arm: Made | Found, _: int) -> float:
+        """Attacks that find nothing take longer."""
+        return 1.0 if arm.name.endswith(("plain", "none")) else 2.0
+
+    def work(self, arm: Made | Found, seed: int, folder: Path, tell: Tell) -> Arrays:
+        """Train and measure one network; one that diverges is measured as it last was, ``finished`` 0."""
+        model, finished = fitted(
+            arm.model(seed, self.small),
+            self.data.data,
+            epochs=self.epochs,
+            seed=seed,
+            snapshots=2,
+            progress=telling(tell, 0.4),
+            **arm.training(),
+        )
+        part = self.data.validation if self.part == "validation" else self.data.data.test
+        first = self.seeds.index(seed) * self.images
+        attacked = part[first : first + self.images]
+        other = rival(self.datasets[0], self.small) if self.checks else None
+        inner = model.network if isinstance(model, Squashed) else model
+        assert isinstance(inner, LeNet)
+        return (
+            filters.measure(inner, part.images[: self.looked_at], self.eps)
+            | filters.kept(inner)
+            | {
+                "clean_accuracy": np.array(accuracy(model, part), np.float32),
+                "accuracy": measurements.in_turn(model, attacked, self.eps, self.attacks, seed),
+                "masking": measurements.checks(model, attacked, seed, other),
+                "finished": np.array(finished),
+            }
+        )
+
+    def layout(self, found: Sequence[Arrays]) -> Layout:
+        """What the convolutions are, and accuracies."""
+        return VARIABLES, {
+            **filters.labels(self.eps),
+            "attack": [*self.attacks, WORST],
+            "check": list(CHECKS),
+        }
+
+
+def best(table: "xr.Dataset") -> str:
+    """The name of the most robust network of ``crisp_by_loss`` at eps 0.1, then at all radii.
+
+    By the means over seeds, of the arms that finished training from every seed with a clean accuracy of at
+    least 98 %; of all, where there are none.
+    """
+    worst = table.accuracy.sel(attack=WORST).mean("seed")
+    fit = table.finished.all("seed") & (table.clean_accuracy.mean("seed") >= LEAST)
+    names = table.arm.values[fit.values] if fit.any() else table.arm.values
+
+    def rank(name: str) -> tuple[float, float]:
+        row = worst.sel(arm=name)
+        return float(row.isel(eps=0)), float(row.mean())
+
+    return str(max(names, key=rank))
+
+
+def _complete(setting: Crisp, folder: Path, quick: bool) -> Crisp:
+    """The setting with the best arm, and the plain network; the result of the choice has to be there."""
+    table = check(folder / f"{LOSS}.nc", PLANS[LOSS].experiment(folder, quick))
+    chosen = {arm.name: arm for arm in BY_LOSS}[best(table)]
+    arms = tuple(dict.fromkeys((Found(variant=chosen.variant), chosen)))
+    return replace(setting, arms=arms, chosen_by=table.attrs["checksum"])
+
+
+def _quick(setting: Crisp) -> Crisp:
+    few = setting.arms[:3]
+    return replace(
+        setting,
+        arms=few,
+        seeds=setting.seeds[:2],
+        epochs=1,
+        images=8,
+        attacks=("pgd",),
+        checks=False,
+        small=True,
+    )
+
+
+FULL = {
+    HAND: Crisp(arms=BY_HAND),
+    LOSS: Crisp(arms=BY_LOSS),
+    CONFIRMED: Crisp(arms=(), part="test", seeds=tuple(range(100, 105)), images=200),
+}
+PLANS = {HAND: Plan(HAND, QUESTIONS[HAND], FULL[HAND], _quick(FULL[HAND]))}
+PLANS |= {LOSS: Plan(LOSS, QUESTIONS[LOSS], FULL[LOSS], _quick(FULL[LOSS]))}
+PLANS |= {
+    CONFIRMED: Plan(CONFIRMED, QUESTIONS[CONFIRMED], FULL[CONFIRMED], _quick(FULL[CONFIRMED]), _complete)
+}
