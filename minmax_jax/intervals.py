@@ -77,7 +77,8 @@ def interval(
         kernel: weights of any floating-point type, all finite; the output channels are the last axis.
         reading: the row of the table.
         membership: the column of the table.
-        bound: c > 0, for the reading "fixed" only; None is ``initial_bound`` of the kernel's shape.
+        bound: c > 0, for the reading "fixed" only; None is ``initial_bound`` of the kernel's shape, the
+            support of Flax's initialiser. Of PyTorch's it is ``fan_in**-0.5``.
         extremes: each weight's own ends over a run, for the reading "trajectory" only.
 
     Raises:

@@ -1,8 +1,9 @@
 """LeNet-5, the network that the paper trains, with simplified convolutions: modern, and as in 1998."""
 
 import math
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 
+import jax
 import jax.numpy as jnp
 from flax import nnx
 from jax import lax
@@ -15,6 +16,7 @@ from minmax_jax.models.recording import is_recording
 from minmax_jax.tiles import max_pool, mean_pool, to_tiles
 
 Variant = Literal["modern", "classic"]
+Initialiser = Literal["lecun", "torch"]
 
 # Outputs of conv1 computed together; pooling leaves (2, 2) for conv2 and (1, 1) after it. Of the sizes tried,
 # this one gives equal pixels equal outputs to the last bit, wherever in the tile they are, so that max-pool
@@ -32,6 +34,16 @@ def average_pool(x: Array, window: tuple[int, int], strides: tuple[int, int]) ->
     return nnx.pool(x, 0.0, lax.add, window, strides, "VALID") / math.prod(window)
 
 
+def torch_uniform(fan_in: int) -> dict[str, Any]:
+    """Initialisers of a layer's kernel and bias as PyTorch has them: uniform in +-1 / sqrt(fan_in)."""
+    bound = fan_in**-0.5
+
+    def draw(key: Array, shape: tuple[int, ...], dtype: Any) -> Array:
+        return jax.random.uniform(key, shape, dtype, -bound, bound)
+
+    return {"kernel_init": draw, "bias_init": draw}
+
+
 class LeNet(nnx.Module):
     """LeNet-5: two convolutions with pooling, three dense layers; call it on images, get logits.
 
@@ -42,17 +54,26 @@ class LeNet(nnx.Module):
 
     On MNIST's (28, 28, 1) with 10 classes there are 61,706 parameters.
 
+    Initialiser ``"lecun"``: Flax's default, kernels by ``lecun_normal`` and biases 0. ``"torch"``: PyTorch's
+    default, kernels and biases uniform in +-1 / sqrt(fan_in), as in public code of the paper's first author.
+    The interval "fixed" is by default the support of "lecun"; with "torch" give ``bound=fan_in**-0.5``, layer
+    by layer: 0.2 for ``conv1`` of one channel, 150**-0.5 for ``conv2``.
+
     Args:
         image_shape: (height, width, channels); height and width at least 12.
         classes: number of logits, at least 2.
         variant: "modern" or "classic".
+        initialiser: "lecun" or "torch".
         rngs: random keys for the initial weights, such as ``nnx.Rngs(0)``.
 
     Raises:
-        ValueError: for an unknown variant, or images or classes out of range.
+        ValueError: for an unknown variant or initialiser, or images or classes out of range.
     """
 
     runs_as_written = True  # its convolutions and pools have the fast form already
+    initialiser: Initialiser = (
+        "lecun"  # of the class, so that models from before there was a choice are equal
+    )
 
     def __init__(
         self,
@@ -60,9 +81,11 @@ class LeNet(nnx.Module):
         classes: int = 10,
         variant: Variant = "modern",
         *,
+        initialiser: Initialiser = "lecun",
         rngs: nnx.Rngs,
     ):
         one_of("variant", variant, get_args(Variant))
+        one_of("initialiser", initialiser, get_args(Initialiser))
         shape = tuple(check_count("image_shape", size, least=0) for size in items(image_shape))
         if len(shape) != 3 or min(shape[:2]) < 12 or shape[2] < 1:
             is_turned = len(shape) == 3 and shape[0] <= 4 and min(shape[1:]) >= 12
@@ -75,11 +98,14 @@ class LeNet(nnx.Module):
         self.image_shape = shape
         height, width, channels = shape
         flat = ((height // 2 - 4) // 2) * ((width // 2 - 4) // 2) * 16
-        self.conv1 = Conv(channels, 6, (5, 5), padding="SAME", rngs=rngs)
-        self.conv2 = Conv(6, 16, (5, 5), padding="VALID", rngs=rngs)
-        self.dense1 = nnx.Linear(flat, 120, rngs=rngs)
-        self.dense2 = nnx.Linear(120, 84, rngs=rngs)
-        self.dense3 = nnx.Linear(84, classes, rngs=rngs)
+        if initialiser != self.initialiser:
+            self.initialiser = initialiser
+        drawn = torch_uniform if initialiser == "torch" else lambda fan_in: {}
+        self.conv1 = Conv(channels, 6, (5, 5), padding="SAME", **drawn(25 * channels), rngs=rngs)
+        self.conv2 = Conv(6, 16, (5, 5), padding="VALID", **drawn(25 * 6), rngs=rngs)
+        self.dense1 = nnx.Linear(flat, 120, **drawn(flat), rngs=rngs)
+        self.dense2 = nnx.Linear(120, 84, **drawn(120), rngs=rngs)
+        self.dense3 = nnx.Linear(84, classes, **drawn(84), rngs=rngs)
 
     def __call__(self, images: Float[AnyArray, "n h w c"]) -> Float[Array, "n classes"]:
         """Logits of images in [0, 1]. Raises ValueError if the images are not (n, *image_shape)."""

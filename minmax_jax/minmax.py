@@ -167,8 +167,8 @@ def summary(history: "xr.Dataset", measure: str = "entropy") -> "xr.Dataset":
     """Fuzziness at the start and the end of a run, and the share of weights that moved away.
 
     A Dataset over (layer, reading, membership) with ``start``, ``end``, ``change`` = end - start (negative
-    where the Min-Max property holds) and ``moved_away`` at the end. ``summary(...).to_dataframe()`` is a
-    table.
+    where the Min-Max property holds; the reading "trajectory" uses the future, and tells nothing of it) and
+    ``moved_away`` at the end. ``summary(...).to_dataframe()`` is a table.
     """
     import xarray as xr  # heavy to import, hence only where it is used
 

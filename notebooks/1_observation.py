@@ -192,8 +192,8 @@ mm.plots.conditions(result, measure="entropy")
 # %% [markdown]
 # Signed, the property holds everywhere in the **fixed** interval, but in no condition for both layers in
 # those of **layer** and **filter**. By magnitude it holds in the intervals of **layer** and **filter** in
-# `conv2` with one exception and in `conv1` hardly ever; in **fixed** and **trajectory** in nearly all
-# conditions for both.
+# `conv2` with one exception and in `conv1` hardly ever; in **fixed** in nearly all conditions for both.
+# (**trajectory** looks ahead, and is not judged.)
 #
 # Is it learning that does this, and is it convolution? Changes of fuzziness in the fixed interval with true
 # labels, with labels in random order, and with weight decay, in all five layers:

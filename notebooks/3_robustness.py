@@ -181,8 +181,8 @@ strengths = (0.1, 1, 10, 30, 100)
 shown.loc[[f"fuzziness {one} layer magnitude entropy" for one in strengths]]
 
 # %% [markdown]
-# At 0.1 it falls by 0.27 and nothing is gained; at 1 it falls by 0.51, and seven points are lost; from 10
-# on, all are lost. So a fall is not *enough* either.
+# At 0.1 it falls by 0.27 and nothing is gained; at 1 it falls by 0.51, and perhaps seven points are lost;
+# from 10 on, all are lost. So a fall is not *enough* either.
 #
 # ## On top of adversarial training
 #
@@ -192,8 +192,9 @@ shown.loc[[f"fuzziness {one} layer magnitude entropy" for one in strengths]]
 shown[shown.index.str.endswith("eps 0.1")]
 
 # %% [markdown]
-# Nothing. Strong terms reduce accuracy; weak ones and penalties on norms, which gain so much by themselves,
-# change it little (-3 may cost 2.5 points). And at twice that radius, where 25 % withstand without a term?
+# Nothing. Two strong terms clearly reduce accuracy; weak ones and penalties on norms, which gain so much by
+# themselves, change it little (-3 may cost 2.5 points). And at twice that radius, where 25 % withstand
+# without a term?
 
 # %%
 farther = table.accuracy.sel(attack="worst").sel(eps=0.2, method="nearest")

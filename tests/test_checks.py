@@ -196,6 +196,7 @@ REFUSALS = [
         for call in TILED
     ],
     (lambda: LeNet(variant="relu", rngs=keys()), "variant must be one of ('modern', 'classic'), got 'relu'"),
+    (lambda: LeNet(initialiser="he", rngs=keys()), "initialiser must be one of ('lecun', 'torch'), got 'he'"),
     *[
         (lambda shape=shape: LeNet(shape, rngs=keys()), f"of at least (12, 12, 1), got {shape}")
         for shape in ((11, 28, 1), (28, 11, 1), (28, 28, 0), (28, 28), (1, 28, 28, 1))

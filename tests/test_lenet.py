@@ -8,11 +8,12 @@ import numpy as np
 import pytest
 from flax import nnx
 from jax import lax
+from scipy import stats
 
 from helpers import small
 from helpers.filled import filled
 from helpers.refusal import unchecked
-from minmax_jax import LeNet
+from minmax_jax import LeNet, fuzziness
 from minmax_jax.lenet import scaled_tanh
 from minmax_jax.objective import cross_entropy
 
@@ -150,6 +151,55 @@ def test_the_seed_decides_the_weights():
     first, again, other = (LeNet((12, 12, 1), 2, rngs=nnx.Rngs(seed)) for seed in (0, 0, 1))
     np.testing.assert_array_equal(first.conv1.kernel[...], again.conv1.kernel[...])
     assert not np.array_equal(first.conv1.kernel[...], other.conv1.kernel[...])
+
+
+LAYERS = {"conv1": 25, "conv2": 150, "dense1": 400, "dense2": 120, "dense3": 84}  # and their fan_in
+
+
+def pooled(models, layer, leaf):
+    """All weights of one kind in a layer of several networks, as shares of PyTorch's bound."""
+    found = [np.asarray(getattr(getattr(one, layer), leaf)[...]).ravel() for one in models]
+    return np.concatenate(found) * LAYERS[layer] ** 0.5
+
+
+def check_uniform(shares):
+    """In the bound, to its ends, and spread evenly by the Kolmogorov-Smirnov test."""
+    assert np.abs(shares).max() <= 1 and np.ptp(shares) > 1.7
+    assert stats.kstest(shares, stats.uniform(-1, 2).cdf).pvalue > 1e-3
+
+
+@pytest.mark.parametrize("layer", LAYERS)
+def test_the_initialiser_torch_is_uniform_in_pytorchs_bounds(layer):
+    models = [LeNet(initialiser="torch", rngs=nnx.Rngs(seed)) for seed in range(4)]
+    for leaf in ("kernel", "bias"):
+        check_uniform(pooled(models, layer, leaf))
+    assert models[0].initialiser == "torch" and LeNet.initialiser == "lecun"
+    if layer.startswith("conv"):  # of an even spread, the mean of H2(mu) is 1 / (2 ln 2)
+        kernel = jnp.concatenate([getattr(one, layer).kernel[...] for one in models], -1)
+        f = fuzziness(kernel, reading="fixed", bound=LAYERS[layer] ** -0.5)
+        assert float(f) == pytest.approx(0.5 / np.log(2), abs=0.04)
+
+
+@pytest.mark.torch
+def test_pytorch_draws_as_the_initialiser_torch_says():
+    torch = pytest.importorskip("torch")
+    torch.manual_seed(0)
+    shapes = {"conv1": (1, 6, 5), "conv2": (6, 16, 5), "dense1": (400, 120)}
+    for layer, shape in shapes.items():
+        kind = torch.nn.Conv2d if layer.startswith("conv") else torch.nn.Linear
+        for leaf in ("weight", "bias"):
+            drawn = [getattr(kind(*shape), leaf).detach().numpy().ravel() for _ in range(8)]
+            check_uniform(np.concatenate(drawn) * LAYERS[layer] ** 0.5)
+
+
+def test_the_default_initialiser_is_flaxs_own():
+    model = LeNet((12, 12, 1), 2, rngs=nnx.Rngs(0))
+    rngs = nnx.Rngs(0)
+    conv = nnx.Conv(1, 6, (5, 5), use_bias=False, rngs=rngs)
+    np.testing.assert_array_equal(model.conv1.kernel[...], conv.kernel[...])
+    named = LeNet((12, 12, 1), 2, initialiser="lecun", rngs=nnx.Rngs(0))
+    assert nnx.graphdef(named) == nnx.graphdef(model) and "initialiser" not in vars(model)
+    assert small.same_weights(named, model)
 
 
 def test_the_scaled_tanh_maps_one_to_one():

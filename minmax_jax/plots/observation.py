@@ -14,10 +14,11 @@ if TYPE_CHECKING:
 
 
 def conditions(table: "xr.Dataset", measure: Measure = "entropy") -> Figure:
-    """Change of fuzziness in training by every reading and membership, a mark for each condition.
+    """Change of fuzziness in training by reading and membership, a mark for each condition.
 
-    Conditions are data sets, networks and optimisers under which networks learned; bars are 95 % bootstrap
-    intervals over seeds. Full marks: fuzziness fell, and by more than in a random walk of the same steps.
+    Conditions are data sets, networks and optimisers under which networks learned; bars are 95 % intervals
+    over seeds (Student t). Full marks: fuzziness fell, and by more than in a random walk of the same steps.
+    Readings are those of ``minmax_effects``.
     """
     effects = minmax_effects(table, measure)
     effects = effects.isel(condition=learned(table, effects))

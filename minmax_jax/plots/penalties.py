@@ -41,7 +41,7 @@ def network(table: "xr.Dataset", arm: str = "none", seed: int = 0) -> Figure:
 def strength_curves(table: "xr.Dataset", eps: float = CLAIMED) -> Figure:
     """Change of accuracy by the strength of the fuzziness term: clean, and in the worst case at ``eps``.
 
-    Paired with no penalty, seed by seed; bars: 95 % bootstrap intervals over seeds. Layer reading, entropy.
+    Paired with no penalty, seed by seed; bars: 95 % intervals over seeds (Student t). Layer reading, entropy.
     """
     kinds = curve(arms_of(table))
     figure, axes = new_figure(9.6, 3.6, 2)
@@ -85,7 +85,7 @@ def arms(table: "xr.Dataset", eps: float = CLAIMED) -> Figure:
     ax.set(xlabel=f"change of accuracy in the worst case at eps {eps:g} (percentage points)")
     up, down = int((found.low > 0).sum()), int((found.high < 0).sum())
     ax.set_title(f"intervals above 0: {up} arms, below: {down}, on both sides: {len(order) - up - down}")
-    text = f"95 % bootstrap intervals over {table.sizes['seed']} paired seeds (too narrow for so few)"
+    text = f"95 % intervals over {table.sizes['seed']} paired seeds (Student t)"
     figure.supxlabel(text, **CREDIT)
     return figure
 

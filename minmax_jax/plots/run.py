@@ -6,8 +6,9 @@ import numpy as np
 
 from minmax_jax.checks import check_count, one_of
 from minmax_jax.fuzziness import MEASURES, Measure
-from minmax_jax.intervals import MEMBERSHIPS, READINGS, Membership, Reading
+from minmax_jax.intervals import MEMBERSHIPS, Membership, Reading
 from minmax_jax.minmax import layer_name
+from minmax_jax.objective import TRAINABLE_READINGS
 from minmax_jax.plots.minmax_view import MinMaxView
 from minmax_jax.plots.panels import draw_courses
 from minmax_jax.plots.style import COLOURS, LEVEL, Figure, credit, new_figure
@@ -40,7 +41,10 @@ def minmax(
 def fuzziness(
     history: "xr.Dataset", membership: Membership = "signed", measure: Measure = "entropy"
 ) -> Figure:
-    """Fuzziness of every layer over training, one line for each reading of "interval"."""
+    """Fuzziness of every layer over training, one line for each reading of "interval".
+
+    The titles name the readings by which it ends lower, of those that do not use the future.
+    """
     one_of("membership", membership, MEMBERSHIPS)
     one_of("measure", measure, MEASURES)
     layers = history.layer.values
@@ -51,8 +55,9 @@ def fuzziness(
         courses = history.fuzziness.sel(layer=layer, membership=membership, measure=measure)
         draw_courses(ax, courses)
         change = courses.isel(snapshot=-1) - courses.isel(snapshot=0)
-        falls = [str(name) for name in change.reading.values[change.values < -LEVEL]]
-        which = "every reading" if len(falls) == len(READINGS) else ", ".join(falls) or "no reading"
+        falls = [name for name in TRAINABLE_READINGS if change.sel(reading=name) < -LEVEL]
+        every = len(falls) == len(TRAINABLE_READINGS)
+        which = "every reading" if every else ", ".join(falls) or "no reading"
         ax.set_title(f"{layer}\nF ends lower by: {which}")
     for ax in axes[len(layers) :]:
         ax.set_axis_off()

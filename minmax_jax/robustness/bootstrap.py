@@ -1,4 +1,4 @@
-"""Bootstrap intervals of a mean over images, or over seeds."""
+"""Bootstrap intervals of a mean over images."""
 
 import numpy as np
 from jaxtyping import Bool, Float

@@ -10,7 +10,7 @@ import numpy as np
 from flax import nnx
 
 from minmax_jax.checks import AnyArray
-from minmax_jax.lenet import LeNet, Variant
+from minmax_jax.lenet import Initialiser, LeNet, Variant
 from minmax_jax.storage import archive
 from minmax_jax.storage.header import check_header, header
 from minmax_jax.storage.names import as_path
@@ -39,6 +39,7 @@ def save(model: LeNet, path: str | os.PathLike[str]) -> Path:
         "image_shape": tuple(int(size) for size in model.image_shape),
         "classes": int(model.dense3.out_features),
         "variant": model.variant,
+        "initialiser": model.initialiser,
     }
     arrays = {name: to_array(leaf) for name, leaf in parameters(model).items()}
     if wrong := _mismatch(arrays, options):
@@ -85,12 +86,20 @@ def _options(file: Path, text: str) -> dict[str, Any]:
         about = None
     check_header(file, about, FORMAT, VERSION, "open reads files that save wrote")
     shape, classes, variant = (about.get(name) for name in ("image_shape", "classes", "variant"))
+    initialiser = about.get("initialiser", LeNet.initialiser)  # files from before there was a choice lack it
     counts = [*shape, classes] if isinstance(shape, list) else [None]
-    if not all(type(count) is int for count in counts) or variant not in get_args(Variant):
+    known = variant in get_args(Variant) and initialiser in get_args(Initialiser)
+    if not (known and all(type(count) is int for count in counts)):
         raise ValueError(
-            f"{file} describes no LeNet: image_shape {shape!r}, classes {classes!r}, variant {variant!r}"
+            f"{file} describes no LeNet: image_shape {shape!r}, classes {classes!r}, variant {variant!r}, "
+            f"initialiser {initialiser!r}"
         )
-    options = {"image_shape": tuple(shape), "classes": classes, "variant": variant}
+    options = {
+        "image_shape": tuple(shape),
+        "classes": classes,
+        "variant": variant,
+        "initialiser": initialiser,
+    }
     try:
         _abstract(options)
     except (ValueError, TypeError) as error:

@@ -41,7 +41,7 @@ def test_a_mark_for_every_condition_that_learned_full_where_it_holds():
     effects = effects.isel(condition=(effects.accuracy > 0.5).values & (table.labels == "true").values)
     assert labelled(figure) and effects.sizes["condition"] == 9
     rows = names(figure.axes[0].get_yticklabels())
-    assert rows[0] == "trajectory, magnitude" and rows[-1] == "layer, signed"
+    assert rows[0] == "fixed, magnitude" and rows[-1] == "layer, signed"
     for ax, layer in zip(figure.axes, ("conv1", "conv2"), strict=True):
         marks = [line for line in ax.lines if line.get_marker() == "o"]
         assert len(marks) == 8 * effects.sizes["condition"]

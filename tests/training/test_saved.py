@@ -25,10 +25,11 @@ def file(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("shape", "classes", "variant"), [((28, 28, 1), 10, "modern"), ((12, 33, 3), 2, "classic")]
+    ("shape", "classes", "variant", "initialiser"),
+    [((28, 28, 1), 10, "modern", "lecun"), ((12, 33, 3), 2, "classic", "torch")],
 )
-def test_what_is_saved_is_opened(tmp_path, shape, classes, variant):
-    model = mm.LeNet(shape, classes, variant, rngs=nnx.Rngs(classes))
+def test_what_is_saved_is_opened(tmp_path, shape, classes, variant, initialiser):
+    model = mm.LeNet(shape, classes, variant, initialiser=initialiser, rngs=nnx.Rngs(classes))
     file = mm.save(model, str(tmp_path / "a.b"))
     opened = mm.open(str(file))
     assert same_weights(model, opened) and file == tmp_path / "a.b"
@@ -52,7 +53,15 @@ def test_the_file_says_what_it_is(file):
     arrays, about = archive.read(file)
     assert list(arrays) == list(parameters(lenet())) and arrays["conv1.kernel"].shape == (5, 5, 1, 6)
     known = {"format": "minmax_jax.LeNet", "version": 1, "classes": 10, "variant": "modern"}
-    assert json.loads(about).items() >= known.items()
+    assert json.loads(about).items() >= (known | {"initialiser": "lecun"}).items()
+
+
+def test_a_file_from_before_there_was_a_choice_of_initialisers_opens(file):
+    arrays, about = archive.read(file)
+    before = {name: value for name, value in json.loads(about).items() if name != "initialiser"}
+    archive.write(file, arrays, json.dumps(before))
+    opened = mm.open(file)
+    assert same_weights(opened, lenet()) and opened.initialiser == "lecun"
 
 
 def test_parameters_go_from_one_model_to_another():
@@ -143,6 +152,7 @@ def holding(name, array):
         (described(image_shape=[28, 28]), ["describes no LeNet", "image_shape"]),
         (described(image_shape=28), ["describes no LeNet", "image_shape"]),
         (described(variant=["modern"]), ["describes no LeNet", "variant"]),
+        (described(initialiser="glorot"), ["describes no LeNet", "initialiser 'glorot'"]),
         (described(classes=9), ["dense3.bias is float32 of shape (10,), not float32 of shape (9,)"]),
         (holding("conv1.bias", None), ["lacks conv1.bias"]),
         (holding("conv3.bias", np.zeros(6, np.float32)), ["no conv3.bias"]),

@@ -33,7 +33,7 @@ def held(table: "xr.Dataset", name: str) -> list[Finding]:
     first = names[0]
     under, shown = ("under attack ", UNDER_ATTACK) if name == observation.ATTACKED else ("", SHOWN)
     found = []
-    for place in _readings(table):
+    for place in _readings(effects):
         cell = effects.sel(place | {"layer": list(CONVOLUTIONS)})
         holds = cell.holds.all("layer").values[learning]
         parts = {layer: _change(cell.sel(layer=layer, condition=first)) for layer in CONVOLUTIONS}
@@ -92,7 +92,7 @@ def hardened(plain: "xr.Dataset", attacked: "xr.Dataset") -> list[Finding]:
     effects = attack_effects(plain, attacked, MEASURE).sel(layer=list(CONVOLUTIONS))
     effects = effects.sel(condition=effects["mean"].notnull().all(("layer", "reading", "membership")))
     found = []
-    for place in _readings(plain):
+    for place in _readings(effects):
         cell = effects.sel(place)
         lower, higher = (cell.high < 0).all("layer"), (cell.low > 0).all("layer")
         shown = []
@@ -117,9 +117,9 @@ def hardened(plain: "xr.Dataset", attacked: "xr.Dataset") -> list[Finding]:
     return found
 
 
-def _readings(table: "xr.Dataset") -> Iterator[dict[str, str]]:
-    for reading in table.reading.values:
-        for membership in table.membership.values:
+def _readings(effects: "xr.Dataset") -> Iterator[dict[str, str]]:
+    for reading in effects.reading.values:
+        for membership in effects.membership.values:
             yield {"reading": str(reading), "membership": str(membership)}
 
 

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from scipy import stats
 
 from helpers.made_up import SEEDS, observation
 from minmax_jax.study.analysis.practice import agreement
@@ -15,8 +16,17 @@ def test_an_effect_by_hand():
     found = effect(np.array([[1.0, 2.0, 3.0], [5.0, 5.0, 5.0], [0.0, 0.0, 0.0]]))
     assert found.mean.tolist() == [2, 5, 0]
     assert found.size.tolist() == [2, np.inf, 0]
-    # Of 27 equal draws of three, one is all ones: its mean of 1 has probability 1/27 > 2.5 %.
-    assert found.low.tolist() == [1, 5, 0] and found.high.tolist() == [3, 5, 0]
+    half = 4.302653 / 3**0.5  # of Student's t with two degrees of freedom
+    np.testing.assert_allclose(found.low, [2 - half, 5, 0], rtol=1e-6)
+    np.testing.assert_allclose(found.high, [2 + half, 5, 0], rtol=1e-6)
+
+
+def test_the_interval_over_seeds_is_students_and_covers_as_it_says():
+    seeds = np.random.default_rng(0).normal(0.3, 2, (4000, 5))
+    found = effect(seeds)
+    expected = stats.ttest_1samp(seeds, 0, axis=1).confidence_interval(0.95)
+    np.testing.assert_allclose([found.low, found.high], expected)
+    assert ((found.low < 0.3) & (found.high > 0.3)).mean() == pytest.approx(0.95, abs=0.01)
 
 
 def test_equal_seeds_have_no_spread_and_a_missing_one_leaves_no_effect():
@@ -46,6 +56,13 @@ def test_a_fall_by_wandering_alone_does_not_count():
     table.walk_fuzziness[:, :, 1] = 0.8
     effects = minmax_effects(table)
     assert (effects.change < -0.09).all() and not effects.holds.any()
+
+
+def test_no_verdict_rests_on_each_weights_own_path():
+    table = observation(FALLS).assign_coords(reading=["layer", "trajectory"])
+    assert minmax_effects(table).reading.values.tolist() == ["layer"]
+    attacked = table.sel(condition=["b"]).assign_coords(condition=["b eps 0.3"], eps=("condition", [0.3]))
+    assert attack_effects(table, attacked).reading.values.tolist() == ["layer"]
 
 
 def test_layers_are_judged_apart():
