@@ -28,6 +28,9 @@ VARIABLES = {
     "fuzziness": Variable(
         ("convolution", "reading", "membership", "measure"), "fuzziness F of a convolution's kernel"
     ),
+    "taps": Variable(
+        ("filter",), "effective taps ||w||_1 / max |w| of each filter of conv1; NaN without weights"
+    ),
     "threshold": Variable(("filter",), "threshold -b / ||w||_1 of a filter of conv1; NaN without weights"),
     "live": Variable(("filter",), "whether any unit of a filter of conv1 has an output above 0"),
     "unstable": Variable(
@@ -61,11 +64,16 @@ def measure(model: LeNet, images: Float[np.ndarray, "n h w c"], eps: tuple[float
 def thresholds(model: LeNet) -> Arrays:
     """``theta = -b / ||w||_1`` of each filter of conv1: y > 0 where ``<w, x> / ||w||_1`` exceeds theta.
 
-    For one tap w > 0 that is where the pixel exceeds theta.
+    For one tap w > 0 that is where the pixel exceeds theta. A filter whose theta is beyond [-1, 1] is a
+    constant, on or off for all images. Beside it, the filter's effective taps.
     """
-    norm = np.abs(np.asarray(model.conv1.kernel[...])).sum((0, 1, 2))
+    sizes = np.abs(np.asarray(model.conv1.kernel[...]))
+    norm, largest = sizes.sum((0, 1, 2)), sizes.max((0, 1, 2))
     bias = np.asarray(model.conv1.bias[...])  # type: ignore[index]
-    return {"threshold": -bias / np.where(norm > 0, norm, np.nan)}
+    return {
+        "threshold": -bias / np.where(norm > 0, norm, np.nan),
+        "taps": norm / np.where(largest > 0, largest, np.nan),
+    }
 
 
 def units(model: LeNet, images: Float[np.ndarray, "n h w c"], eps: tuple[float, ...]) -> Arrays:
