@@ -418,6 +418,8 @@ def check_argument(name, argument, odd):
         del good["extremes"]
     if name in ("Dataset",):
         good |= {"name": "six", "train": usual()["data"].train, "test": usual()["data"].test}
+    if name == "frozen":
+        good |= {"optimiser": optax.sgd(0.1), "layers": ["conv1"]}
     if name == "recipe":
         good["name"] = "adversarial"
     if name in ("save", "verified", "margin_bounds"):
