@@ -1,0 +1,120 @@
+"""Figures of why the property and robustness go together: filters, accuracy under attack, unstable units."""
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+from jaxtyping import Float
+
+from minmax_jax.attacks.registry import WORST
+from minmax_jax.checks import AnyArray
+from minmax_jax.plots.panels import draw_weights
+from minmax_jax.plots.style import COLOURS, CREDIT, RADII, STYLES, Figure, new_figure
+from minmax_jax.study.analysis.verdict import effect
+from minmax_jax.units import unit_bounds, unstable_share
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+EPS = tuple(np.linspace(0, 0.5, 26).tolist())  # radii that unstable units are drawn at
+
+
+def filters(kernels: Mapping[str, Float[AnyArray, "kh kw cin cout"]]) -> Figure:
+    """First convolutions by name: each filter, scaled to its own largest weight, and all sizes in order.
+
+    Filters are shown by their first input channel. The line below is ``|w| / max |w|`` of each filter, sorted
+    from the largest: for one tap it falls to 0 at once. Raises ValueError for no kernels.
+    """
+    if not kernels:
+        raise ValueError("kernels must hold at least one, got none")
+    figure, axes = new_figure(2.4 * len(kernels), 4.4, 2 * len(kernels), rows=2)
+    pictures, lines = axes[: len(kernels)], axes[len(kernels) :]
+    for picture, below, (name, kernel) in zip(pictures, lines, kernels.items(), strict=True):
+        weights = np.asarray(kernel)
+        sizes = np.abs(weights).reshape(-1, weights.shape[-1])
+        largest = np.where(sizes.max(0) > 0, sizes.max(0), 1)
+        draw_weights(picture, _mosaic(weights[:, :, 0] / largest), 1.0)
+        picture.set_title(name)
+        for one in (np.sort(sizes / largest, axis=0)[::-1]).T:
+            below.plot(np.arange(1, len(one) + 1), one, color=COLOURS[0], alpha=0.6, linewidth=1)
+        taps = (sizes.sum(0) / largest).mean()
+        below.set(title=f"{taps:.1f} effective taps", xlabel="weights, by size", ylim=(0, 1.05))
+    lines[0].set_ylabel("|w| / max |w| of a filter")
+    return figure
+
+
+def withstood(table: "xr.Dataset", arms: "Mapping[str, str] | Sequence[str] | None" = None) -> Figure:
+    """Accuracy under the strongest attack over eps, by arm: means over seeds with 95 % t intervals.
+
+    Args:
+        table: a result with ``accuracy`` and ``clean_accuracy`` by arm and seed, such as "transplants".
+        arms: the arms to draw, or what each is called in the legend by arm; None draws all.
+
+    Raises:
+        ValueError: for an arm that the table does not hold, or none.
+    """
+    known = [str(one) for one in table.arm.values]
+    named = dict(arms) if isinstance(arms, Mapping) else {one: one for one in (arms or known)}
+    if not named or set(named) - set(known):
+        raise ValueError(f"arms must be some of {known}, got {list(named)}")
+    figure, (ax,) = new_figure(6.4, 4.2, 1)
+    eps = np.concatenate([[0.0], table.eps.values])
+    for number, (arm, name) in enumerate(named.items()):
+        cell = table.sel(arm=arm)
+        worst = cell.accuracy.sel(attack=WORST).transpose("eps", "seed").values
+        share = effect(100 * np.concatenate([cell.clean_accuracy.values[None], worst]))
+        # Beside one another, so that intervals that coincide are all seen.
+        shifted = eps + 0.002 * (number - (len(named) - 1) / 2)
+        bars = np.clip([share.mean - share.low, share.high - share.mean], 0, None)
+        style = STYLES[number // len(COLOURS) % len(STYLES)]
+        colour = COLOURS[number % len(COLOURS)]
+        look = {"color": colour, "linestyle": style, "marker": "o", "capsize": 3}
+        ax.errorbar(shifted, share.mean, bars, label=name, **look)
+    ax.set(xlabel=RADII["linf"], ylabel="accuracy (%)", ylim=(0, 104), title="accuracy under attack")
+    ax.legend(frameon=False, fontsize="small")
+    attack = " + ".join(str(one) for one in table.attack.values if one != WORST)
+    figure.supxlabel(f"{attack}; {table.sizes['seed']} seeds, 95 % t intervals", **CREDIT)
+    return figure
+
+
+def unstable(
+    layers: Mapping[str, tuple[Float[AnyArray, "kh kw cin cout"], Float[AnyArray, " cout"]]],
+    images: Float[AnyArray, "n h w cin"],
+    eps: Sequence[float] = EPS,
+) -> Figure:
+    """Share of a layer's units that a perturbation can bring across their threshold, over eps, by name.
+
+    Exact, in the box [0, 1]; means over channels, images and places. Source: design of this study, section 3,
+    statement 6.
+
+    Args:
+        layers: kernel and bias of each first convolution, "SAME" padded, by the name in the legend.
+        images: what they see, in [0, 1].
+        eps: radii, L-inf.
+
+    Raises:
+        ValueError: for no layers, and what ``unit_bounds`` raises.
+    """
+    if not layers:
+        raise ValueError("layers must hold at least one, got none")
+    figure, (ax,) = new_figure(5.6, 3.8, 1)
+    for number, (name, (kernel, bias)) in enumerate(layers.items()):
+        shares = [float(unstable_share(*unit_bounds(kernel, bias, images, radius)).mean()) for radius in eps]
+        colour, style = COLOURS[number % len(COLOURS)], STYLES[number % len(STYLES)]
+        ax.plot(eps, 100 * np.array(shares), style, color=colour, label=name)
+    title = "units that a perturbation can switch"
+    ax.set(xlabel=RADII["linf"], ylabel="share of units (%)", ylim=(0, 104), title=title)
+    ax.legend(frameon=False)
+    figure.supxlabel(f"{len(images)} images", **CREDIT)
+    return figure
+
+
+def _mosaic(pictures: Float[np.ndarray, "h w n"]) -> Float[np.ndarray, "h2 w2"]:
+    """Pictures side by side in rows of three, with gaps of NaN."""
+    height, width, count = pictures.shape
+    rows = -(-count // 3)
+    canvas = np.full((rows * (height + 1) - 1, min(count, 3) * (width + 1) - 1), np.nan)
+    for number in range(count):
+        top, left = number // 3 * (height + 1), number % 3 * (width + 1)
+        canvas[top : top + height, left : left + width] = pictures[:, :, number]
+    return canvas
