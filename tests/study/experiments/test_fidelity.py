@@ -34,7 +34,7 @@ def test_the_table_is_by_arm_and_seed(table):
     assert table.rebuilt_tuned.values.tolist() == [False, False, False, True]
     assert all(table[name].attrs["long_name"] for name in table.data_vars)
     assert (FULL.seeds, FULL.judged, FULL.images, FULL.eps) == (tuple(range(5)), 1000, 48, (0.0924, 0.1, 0.2))
-    assert FULL.checks and len(FULL.groups[PLAIN]) == 11 and len(FULL.groups) == 14
+    assert FULL.checks and len(FULL.groups[PLAIN]) == 5 and len(FULL.groups) == 14
 
 
 def test_a_tuned_network_goes_on_from_the_plain_one_and_is_judged(table):
