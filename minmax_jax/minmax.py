@@ -1,7 +1,7 @@
 """Statistics of the Min-Max property over the history of a run: do weights leave the centres?
 
 Fuzziness is one answer; here are others, and the controls that tell a tendency from chance: a random walk of
-the same steps, and a sign test.
+the same steps, displacements of the same size in random directions, and a sign test.
 """
 
 from functools import partial
@@ -134,11 +134,31 @@ def random_walk(
     What a weight went to and fro between two snapshots does not count.
     Source: this study. Identity: the first row, and the size of every change, are those of ``rows``.
     """
-    check_type("generator", generator, np.random.Generator, "give np.random.default_rng(0)")
     rows = _widened(rows)
     changes = np.diff(rows, axis=0)
-    signs = generator.choice(np.array([-1, 1], changes.dtype), changes.shape)
+    signs = _signs(generator, changes)
     return np.concatenate([rows[:1], rows[:1] + np.cumsum(changes * signs, axis=0)])
+
+
+def random_displacement(
+    rows: Float[np.ndarray, "snapshot ..."], generator: np.random.Generator
+) -> Float[np.ndarray, "snapshot ..."]:
+    """The same displacements in random directions: each weight's way from its start with one random sign.
+
+    ``w'(t) = w(0) +- (w(t) - w(0))``. The control for what being far from the start alone does to fuzziness:
+    F is concave, so that in a fixed interval any displacement lowers it on average over directions (Jensen),
+    and steps that go one way end farther out than those of ``random_walk``.
+    Source: this study (design, section 3, statement 3). Identity: the first row, and the distance of every
+    weight from it, are those of ``rows``.
+    """
+    rows = _widened(rows)
+    return rows[:1] + (rows - rows[:1]) * _signs(generator, rows[0])
+
+
+def _signs(generator: np.random.Generator, like: np.ndarray) -> np.ndarray:
+    """-1 or 1 for each number. Raises TypeError without a generator."""
+    check_type("generator", generator, np.random.Generator, "give np.random.default_rng(0)")
+    return generator.choice(np.array([-1, 1], like.dtype), like.shape)
 
 
 def _widened(rows: Float[np.ndarray, "snapshot ..."]) -> Float[np.ndarray, "snapshot ..."]:

@@ -351,7 +351,7 @@ ODD = {
 FUNCTIONS = {
     **{name: getattr(mm.minmax, name) for name in (
         "near_zero", "effective_taps", "kurtosis", "sign_test", "random_walk", "moved_away",
-        "memberships_over",
+        "memberships_over", "random_displacement",
     )},
     **{name: getattr(mm, name) for name in (
         "accuracy", "convolve", "degree", "degrees", "fit", "fuzziness", "interval", "kernels",

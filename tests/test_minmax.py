@@ -12,12 +12,14 @@ from scipy import stats
 
 from helpers.refusal import refuses, unchecked
 from helpers.small import run
+from minmax_jax.fuzziness import fuzziness
 from minmax_jax.minmax import (
     effective_taps,
     kurtosis,
     membership_course,
     moved_away,
     near_zero,
+    random_displacement,
     random_walk,
     sign_test,
     summary,
@@ -141,11 +143,38 @@ def test_a_random_walk_has_no_direction():
     assert last.var() == pytest.approx((steps**2).sum(), rel=1e-2)
 
 
+def test_displacements_by_hand_and_of_the_same_size():
+    rows = np.array([[1.0, -2.0, 0.5], [1.5, -2.0, 0.0], [3.0, -1.0, 0.0]])
+    there, back = [[1.5, -2.0, 0.0], [3.0, -1.0, 0.0]], [[0.5, -2.0, 1.0], [-1.0, -3.0, 1.0]]
+    seen = set()
+    for seed in range(60):
+        found = random_displacement(rows, np.random.default_rng(seed))
+        is_turned = found[2] != rows[2]
+        np.testing.assert_array_equal(found, np.vstack([rows[:1], np.where(is_turned, back, there)]))
+        seen.add(tuple(is_turned))
+    assert len(seen) == 8
+
+
+@given(arrays(np.float64, 6, elements=st.floats(-1, 1)), st.sampled_from(["entropy", "linear", "yager"]))
+def test_any_displacement_lowers_fuzziness_in_a_fixed_interval_on_average(weights, measure):
+    """By Jensen, as F is concave; in [-1, 1], where F_quadratic is 1 - w^2, by the mean of delta^2."""
+    delta = (1 - np.abs(weights)) * np.array([1, 1, 0.5, 0.5, 0.1, 0])
+    rows = np.repeat(np.stack([weights, weights + delta]), 4000, axis=1)
+    after = random_displacement(rows, np.random.default_rng(0))[1]
+
+    def of(values, how):
+        return float(fuzziness(values, reading="fixed", bound=1.0, measure=how))
+
+    assert of(after, measure) <= of(weights, measure) + 0.01
+    fall = of(weights, "quadratic") - of(after, "quadratic")
+    assert fall == pytest.approx((delta**2).mean(), abs=0.01)
+
+
 @unchecked()
 def test_half_precision_counts_as_the_same_weights_in_float32():
     rows = np.random.default_rng(0).normal(size=(4, 3, 3, 1, 8)).astype(jnp.bfloat16)
     wide = rows.astype(np.float32)
     np.testing.assert_array_equal(near_zero(rows, np.float16(0.1)), near_zero(wide, float(np.float16(0.1))))
-    walks = (random_walk(one, np.random.default_rng(1)) for one in (rows, wide))
-    np.testing.assert_array_equal(*walks)
+    for null in (random_walk, random_displacement):
+        np.testing.assert_array_equal(*(null(one, np.random.default_rng(1)) for one in (rows, wide)))
     np.testing.assert_array_equal(kurtosis(rows), kurtosis(wide))

@@ -17,8 +17,8 @@ def conditions(table: "xr.Dataset", measure: Measure = "entropy") -> Figure:
     """Change of fuzziness in training by reading and membership, a mark for each condition.
 
     Conditions are data sets, networks and optimisers under which networks learned; bars are 95 % intervals
-    over seeds (Student t). Full marks: fuzziness fell, and by more than in a random walk of the same steps.
-    Readings are those of ``minmax_effects``.
+    over seeds (Student t). Full marks: fuzziness fell, and by more than by random steps and displacements of
+    the same size. Readings are those of ``minmax_effects``.
     """
     effects = minmax_effects(table, measure)
     effects = effects.isel(condition=learned(table, effects))

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 SHOWN = "1_observation#Not one run, but many"
 UNDER_ATTACK = "1_observation#Trained under attack"
+CHANCE = {"walk": "random steps", "displaced": "displacements"}
 CONTROLLED = (("layer", "signed"), ("layer", "magnitude"), ("fixed", "signed"))  # readings shown of controls
 
 
@@ -32,6 +33,7 @@ def held(table: "xr.Dataset", name: str) -> list[Finding]:
         return []
     first = names[0]
     under, shown = ("under attack ", UNDER_ATTACK) if name == observation.ATTACKED else ("", SHOWN)
+    chance = " and ".join(CHANCE[null] for null in effects.nulls)
     found = []
     for place in _readings(effects):
         cell = effects.sel(place | {"layer": list(CONVOLUTIONS)})
@@ -39,7 +41,7 @@ def held(table: "xr.Dataset", name: str) -> list[Finding]:
         parts = {layer: _change(cell.sel(layer=layer, condition=first)) for layer in CONVOLUTIONS}
         found.append(
             Finding(
-                f"Training {under}lowers fuzziness, and by more than random steps of the same size",
+                f"Training {under}lowers fuzziness, and by more than {chance} of the same size",
                 ", ".join(place.values()),
                 counted(holds, "conditions", names),
                 f"F on {first}: {by_layer(parts)}",

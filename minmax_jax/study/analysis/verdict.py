@@ -1,4 +1,4 @@
-"""Verdicts on the Min-Max property: where does fuzziness fall, and by more than in a random walk?"""
+"""Verdicts on the Min-Max property: where does fuzziness fall, and by more than by chance?"""
 
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     import xarray as xr
 
 LEVEL = 0.95  # of intervals
+NULLS = ("walk", "displaced")  # what training is compared with; results from before have the walk alone
 
 
 class Effect(NamedTuple):
@@ -65,12 +66,13 @@ def effect_of(cell: "xr.Dataset") -> Effect:
 def minmax_effects(table: "xr.Dataset", measure: str = "entropy") -> "xr.Dataset":
     """How fuzziness changes in training, by condition, layer, reading and membership.
 
-    ``change`` is F at the end less F at the start, and ``excess`` that less the same of the random walk with
-    the steps of training, paired by seed; each with the ends ``low`` and ``high`` of its 95 % interval over
-    seeds and its ``size`` (see ``effect``). ``fell`` is the number of seeds in which F fell, ``p`` its sign
-    test, ``moved_away`` the mean share of weights that did, and ``accuracy`` the mean test accuracy at the
-    end; what a network shows that has not learned says nothing about learning.
-    ``holds``: F fell, and by more than in the random walk (both intervals lie below 0). The reading
+    ``change`` is F at the end less F at the start, and ``excess`` that less the same of the null that fell
+    more in the same seed: a random walk with the steps of training, or its displacements in random directions
+    (``attrs["nulls"]`` names those that the table has). Each has the ends ``low`` and ``high`` of its 95 %
+    interval over seeds and its ``size`` (see ``effect``). ``fell`` is the number of seeds in which F fell,
+    ``p`` its sign test, ``moved_away`` the mean share of weights that did, and ``accuracy`` the mean test
+    accuracy at the end; what a network shows that has not learned says nothing about learning.
+    ``holds``: F fell, and by more than in the nulls (both intervals lie below 0). The reading
     "trajectory" is left out: it uses the future, and where weights drift or not, arithmetic decides.
     """
     import xarray as xr  # heavy to import, so only where it is used
@@ -83,8 +85,9 @@ def minmax_effects(table: "xr.Dataset", measure: str = "entropy") -> "xr.Dataset
         course = table[name].sel(measure=measure)
         return (course.isel(snapshot=-1) - course.isel(snapshot=0)).transpose(*axes).values
 
-    trained = change("fuzziness")
-    found = {"change": effect(trained), "excess": effect(trained - change("walk_fuzziness"))}
+    nulls = [null for null in NULLS if f"{null}_fuzziness" in table]
+    trained, lowest = change("fuzziness"), np.minimum.reduce([change(f"{null}_fuzziness") for null in nulls])
+    found = {"change": effect(trained), "excess": effect(trained - lowest)}
     fell, rose = (trained < 0).sum(-1), (trained > 0).sum(-1)
     p = np.vectorize(sign_test, otypes=[float])(fell, rose)
     moved = table.moved_away.isel(snapshot=-1).transpose(*axes).values.mean(-1)
@@ -102,7 +105,8 @@ def minmax_effects(table: "xr.Dataset", measure: str = "entropy") -> "xr.Dataset
         "holds": (axes[:-1], holds),
     }
     labels = {name: table[name] for name in axes[:-1]}
-    return xr.Dataset(variables, labels, {"measure": measure, "seeds": table.sizes["seed"]})
+    notes = {"measure": measure, "seeds": table.sizes["seed"], "nulls": nulls}
+    return xr.Dataset(variables, labels, notes)
 
 
 def _judged(table: "xr.Dataset") -> "xr.Dataset":

@@ -9,11 +9,12 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 from flax import nnx
-from jaxtyping import Array, Float
+from jaxtyping import Float
 
 from minmax_jax.lenet import LeNet, Variant
 from minmax_jax.objective import Objective
 from minmax_jax.study.design.condition import Condition
+from minmax_jax.study.design.pixels import OnPixels, Squashed
 from minmax_jax.study.design.treatment import Treatment
 from minmax_jax.terms import L1, L2, EffectiveTaps, Fuzziness, L1MinusL2, Term, UnitFuzziness
 from minmax_jax.training import ADAM
@@ -59,7 +60,7 @@ class Made(Treatment):
         if not self.taps:
             return model
         if self.squashed:
-            return Squashed(model, self.slope, self.threshold)
+            return OnPixels(model, Squashed(self.slope, self.threshold))
         kernel = made_kernel(model.conv1.kernel.shape, self.taps, self.slope)
         model.conv1.kernel[...] = jnp.asarray(kernel)
         bias = jnp.full(kernel.shape[-1], -self.slope * self.threshold, jnp.float32)
@@ -70,17 +71,6 @@ class Made(Treatment):
         """Arguments of ``fit``: objective and optimiser."""
         is_free = self.learns or self.squashed or not self.taps
         return {"objective": Objective(), "optimiser": ADAM if is_free else frozen(ADAM, ["conv1"])}
-
-
-class Squashed(nnx.Module):
-    """A network on images whose every pixel x is ``sigmoid(slope (x - threshold))``."""
-
-    def __init__(self, network: LeNet, slope: float, threshold: float):
-        self.network, self.slope, self.threshold = network, slope, threshold
-
-    def __call__(self, images: Float[Array, "n h w c"]) -> Float[Array, "n classes"]:
-        """Logits."""
-        return self.network(jax.nn.sigmoid(self.slope * (images - self.threshold)))
 
 
 def made_kernel(shape: Sequence[int], taps: int, slope: float) -> Float[np.ndarray, "kh kw cin cout"]:

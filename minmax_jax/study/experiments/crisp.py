@@ -11,7 +11,8 @@ from minmax_jax.attacks.registry import WORST
 from minmax_jax.evaluation import accuracy
 from minmax_jax.lenet import LeNet
 from minmax_jax.robustness.masking import CHECKS
-from minmax_jax.study.design.crisp import BY_HAND, BY_LOSS, Found, Made, Squashed
+from minmax_jax.study.design.crisp import BY_HAND, BY_LOSS, Found, Made
+from minmax_jax.study.design.pixels import OnPixels
 from minmax_jax.study.engine.experiment import Arrays, Tell, fitted, telling
 from minmax_jax.study.engine.runner import check
 from minmax_jax.study.experiments import filters, measurements
@@ -76,7 +77,7 @@ class Crisp(Factorial):
         first = self.seeds.index(seed) * self.images
         attacked = part[first : first + self.images]
         other = rival(self.datasets[0], self.small) if self.checks else None
-        inner = model.network if isinstance(model, Squashed) else model
+        inner = model.network if isinstance(model, OnPixels) else model
         assert isinstance(inner, LeNet)
         return (
             filters.measure(inner, part.images[: self.looked_at], self.eps)

@@ -21,13 +21,16 @@ from minmax_jax.units import margins, unit_bounds, unstable_share
 
 BATCH = 250  # images at a time
 BY_UNIT = ("filter", "eps")
-VARIABLES = {
+WEIGHTS = {
     "near_zero": Variable(("convolution",), "share of weights within a tenth of the largest"),
     "effective_taps": Variable(("convolution",), "mean over filters of ||w||_1 / max |w|"),
     "kurtosis": Variable(("convolution",), "excess kurtosis of a kernel's weights"),
     "fuzziness": Variable(
         ("convolution", "reading", "membership", "measure"), "fuzziness F of a convolution's kernel"
     ),
+}
+VARIABLES = {
+    **WEIGHTS,
     "taps": Variable(
         ("filter",), "effective taps ||w||_1 / max |w| of each filter of conv1; NaN without weights"
     ),
@@ -50,6 +53,11 @@ KEPT = {
 
 def measure(model: LeNet, images: Float[np.ndarray, "n h w c"], eps: tuple[float, ...]) -> Arrays:
     """The arrays of ``VARIABLES`` for one network; units are those of its first convolution on ``images``."""
+    return weights(model) | thresholds(model) | units(model, images, eps)
+
+
+def weights(model: LeNet) -> Arrays:
+    """The arrays of ``WEIGHTS``: what can be said of each kernel's weights."""
     convolutions = kernels(model, CONVOLUTIONS).values()
     statistics = {"near_zero": near_zero, "effective_taps": effective_taps, "kurtosis": kurtosis}
     found: Arrays = {
@@ -58,7 +66,7 @@ def measure(model: LeNet, images: Float[np.ndarray, "n h w c"], eps: tuple[float
     }
     tables = [fuzziness_table(one, TRAINABLE_READINGS) for one in convolutions]
     found["fuzziness"] = np.stack([np.asarray(one, np.float32) for one in tables])
-    return found | thresholds(model) | units(model, images, eps)
+    return found
 
 
 def thresholds(model: LeNet) -> Arrays:

@@ -10,7 +10,7 @@ import numpy as np
 
 from minmax_jax.fuzziness import MEASURES
 from minmax_jax.intervals import MEMBERSHIPS, READINGS
-from minmax_jax.minmax import random_walk
+from minmax_jax.minmax import random_displacement, random_walk
 from minmax_jax.study.design.condition import LAYERS, REFERENCE, Condition
 from minmax_jax.study.engine.experiment import Arrays, Tell, network, telling
 from minmax_jax.study.experiments.factorial import Factorial, Layout, Plan, Variable
@@ -37,6 +37,14 @@ VARIABLES = {
         ("snapshot", *KINDS),
         "share of weights farther from the centre after such a walk, mean over walks",
     ),
+    "displaced_fuzziness": Variable(
+        ("snapshot", *KINDS, "measure"),
+        "fuzziness F after the same displacements in random directions, mean over draws",
+    ),
+    "displaced_moved_away": Variable(
+        ("snapshot", *KINDS),
+        "share of weights farther from the centre after such displacements, mean over draws",
+    ),
     "away": Variable(KINDS, "weights that ended farther from the centre"),
     "towards": Variable(KINDS, "weights that ended nearer to the centre"),
     "train_accuracy": Variable(
@@ -53,7 +61,8 @@ class Observation(Factorial):
     """How much is observed: under which conditions, for how long, and from how many seeds.
 
     Kernels are recorded at ``snapshots`` steps, and every ``every``-th of these is reported on. The reading
-    "trajectory" takes each weight's extremes over all that are recorded, in training as in the ``walks``.
+    "trajectory" takes each weight's extremes over all that are recorded, in training as in the ``walks``. Of
+    random displacements there are as many draws as walks.
     """
 
     crossed = ("conditions", "seeds")
@@ -104,10 +113,19 @@ class Observation(Factorial):
         }
 
     def statistics(self, rows: np.ndarray, generator: np.random.Generator) -> Arrays:
-        """Statistics of one layer's kernel, recorded in ``rows``, and of random walks with its steps."""
-        walks = [course(random_walk(rows, generator), self.every) for _ in range(self.walks)]
-        mean = {f"walk_{name}": np.mean([walk[name] for walk in walks], axis=0) for name in walks[0]}
-        return course(rows, self.every) | ends(rows) | spread(rows[:: self.every]) | mean
+        """Statistics of one layer's kernel, recorded in ``rows``, and of its random walks and displacements.
+
+        Walks draw from ``generator``, and displacements from a child of it: neither changes the other.
+        """
+        child = generator.spawn(1)[0]
+        found = course(rows, self.every) | ends(rows) | spread(rows[:: self.every])
+        for null, moved, random in (
+            ("walk", random_walk, generator),
+            ("displaced", random_displacement, child),
+        ):
+            draws = [course(moved(rows, random), self.every) for _ in range(self.walks)]
+            found |= {f"{null}_{name}": np.mean([one[name] for one in draws], axis=0) for name in draws[0]}
+        return found
 
     def layout(self, found: Sequence[Arrays]) -> Layout:
         """Courses of the layers, and accuracies by epoch."""

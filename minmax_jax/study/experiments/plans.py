@@ -6,6 +6,7 @@ from minmax_jax.study.experiments import (
     confirmation,
     crisp,
     dose,
+    fidelity,
     observation,
     regularisation,
     robust,
@@ -20,6 +21,7 @@ PLANS: Mapping[str, Plan] = {
     for module in (
         observation,
         theory,
+        fidelity,
         dose,
         transplants,
         crisp,

@@ -1,11 +1,8 @@
 """Transplants: do convolutions make another network robust, and what of them does it?"""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from functools import partial
-from itertools import product
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -13,17 +10,14 @@ from minmax_jax.attacks.registry import WORST
 from minmax_jax.evaluation import accuracy
 from minmax_jax.lenet import LeNet
 from minmax_jax.robustness.masking import CHECKS
-from minmax_jax.storage.resume import Store
 from minmax_jax.study.design.ablation import transplanted
 from minmax_jax.study.design.condition import REFERENCE
 from minmax_jax.study.design.transplant import ARMS, CHOSEN, FASHION_ARMS, PLAIN, WEAKLY, Donor, Transplant
-from minmax_jax.study.engine.experiment import Arrays, Experiment, Tell, Unit, fitted, telling
+from minmax_jax.study.engine.experiment import Arrays, Tell, fitted, telling
 from minmax_jax.study.experiments import filters, measurements
-from minmax_jax.study.experiments.factorial import Factorial, Layout, Plan, Variable, stored
+from minmax_jax.study.experiments.factorial import Layout, Plan, Variable, stored
+from minmax_jax.study.experiments.grouped import Grouped
 from minmax_jax.study.experiments.rival import rival
-
-if TYPE_CHECKING:
-    import xarray as xr
 
 NAME = "transplants"
 QUESTION = "Do the convolutions of a robust network make another one robust, and what of them does it?"
@@ -36,15 +30,13 @@ VARIABLES = {
 
 
 @dataclass(frozen=True, kw_only=True)
-class Transplants(Factorial):
+class Transplants(Grouped):
     """How much is tried: which arms, from which seeds, how long, and on how many validation images each.
 
     A network of seed s gets convolutions of a donor of seed 200 + s, with which it shares nothing else, not
-    even the order of the batches; every seed attacks images of its own. All arms of a donor and a seed are
-    one unit of work, which keeps the donor and each arm that is finished.
+    even the order of the batches; every seed attacks images of its own. Arms are grouped by their
+    donor, which a unit keeps.
     """
-
-    crossed = ("arms", "seeds")
 
     arms: tuple[Transplant, ...]
     dataset: str = REFERENCE.dataset
@@ -61,55 +53,13 @@ class Transplants(Factorial):
         """The name of the data set."""
         return (self.dataset,)
 
-    @property
-    def donors(self) -> Mapping[Donor, tuple[Transplant, ...]]:
-        """The arms of each donor; those with most arms first, so that no worker is left alone at the end."""
-        groups: dict[Donor, tuple[Transplant, ...]] = {}
-        for arm in self.arms:
-            groups[arm.donor] = (*groups.get(arm.donor, ()), arm)
-        return dict(sorted(groups.items(), key=lambda group: -len(group[1])))
+    def group(self, arm: Transplant) -> Donor:
+        """Whose convolutions the network gets."""
+        return arm.donor
 
     def cost(self, arm: Transplant, _: int) -> float:
         """Adversarial training takes longer, and so do attacks that find nothing."""
         return 3.0 if arm.eps else 2.0
-
-    def experiment(self, name: str, question: str) -> Experiment:
-        """The experiment, with a unit for each donor and seed."""
-        units = [
-            Unit(
-                f"{donor.name}, seed {seed}",
-                partial(self.together, donor, seed),
-                sum(self.cost(arm, seed) for arm in arms),
-            )
-            for (donor, arms), seed in product(self.donors.items(), self.seeds)
-        ]
-        return replace(super().experiment(name, question), units=units, table=self.from_units)
-
-    def together(self, donor: Donor, seed: int, folder: Path, tell: Tell) -> Arrays:
-        """The arrays of all arms of a donor and a seed, arms first; ``folder`` keeps what is finished."""
-        arms, found = self.donors[donor], []
-        store = Store(folder, {"donor": donor.name, "seed": seed}, "transplants", "arm")
-        for number, arm in enumerate(arms):
-
-            def part(share: float, number: int = number) -> bool:
-                return tell((number + share) / len(arms))
-
-            if (arrays := store.read(number)) is None:
-                arrays = self.work(arm, seed, folder, part)
-                store.write(number, arrays)
-            found.append(arrays)
-            if part(1.0):
-                raise KeyboardInterrupt
-        return {name: np.stack([one[name] for one in found]) for name in found[0]}
-
-    def from_units(self, found: Sequence[Arrays]) -> "xr.Dataset":
-        """The table of the arrays of all units."""
-        units = dict(zip(product(self.donors, self.seeds), found, strict=True))
-        rows = {arm: row for arms in self.donors.values() for row, arm in enumerate(arms)}
-        cells = product(self.arms, self.seeds)
-        return self.table(
-            [{name: one[rows[arm]] for name, one in units[arm.donor, seed].items()} for arm, seed in cells]
-        )
 
     def work(self, arm: Transplant, seed: int, folder: Path, tell: Tell) -> Arrays:
         """Train and measure one network; one that diverges is measured as it last was, ``finished`` 0."""

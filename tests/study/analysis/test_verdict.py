@@ -58,6 +58,19 @@ def test_a_fall_by_wandering_alone_does_not_count():
     assert (effects.change < -0.09).all() and not effects.holds.any()
 
 
+def test_a_fall_by_displacement_alone_does_not_count():
+    """Of the two nulls, that which fell more counts, seed by seed; older results have the walk alone."""
+    older = observation({"a": {"layer": 0.1, "fixed": 0.1}})
+    assert minmax_effects(older).nulls == ["walk"] and minmax_effects(older).holds.all()
+    table = older.assign(displaced_fuzziness=older.walk_fuzziness.copy())
+    assert minmax_effects(table).nulls == ["walk", "displaced"] and minmax_effects(table).holds.all()
+    table.displaced_fuzziness[:, :2, 1] = 0.8
+    table.walk_fuzziness[:, 2:, 1] = 0.85
+    effects = minmax_effects(table)
+    assert (effects.change < -0.09).all() and not effects.holds.any()
+    np.testing.assert_allclose(effects.excess, -0.025, atol=2e-3)
+
+
 def test_no_verdict_rests_on_each_weights_own_path():
     table = observation(FALLS).assign_coords(reading=["layer", "trajectory"])
     assert minmax_effects(table).reading.values.tolist() == ["layer"]

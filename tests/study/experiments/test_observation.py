@@ -62,13 +62,15 @@ def test_counts_agree_with_shares(table):
     np.testing.assert_allclose(share.transpose(*last.dims), last, atol=1e-6)
 
 
-def test_a_walk_begins_where_training_does(table):
-    for reading in ("layer", "filter", "fixed"):  # in "trajectory" the start depends on the whole path
-        pair = [table[name].sel(reading=reading).isel(snapshot=0) for name in ("fuzziness", "walk_fuzziness")]
-        np.testing.assert_allclose(*pair, atol=1e-6)
+@pytest.mark.parametrize("null", ["walk", "displaced"])
+def test_what_training_is_compared_with_begins_where_it_does(table, null):
     assert (table.moved_away.isel(snapshot=0) == 0.5).all()
-    assert (table.walk_moved_away.isel(snapshot=0) == 0.5).all()
-    assert not np.allclose(table.fuzziness.isel(snapshot=-1), table.walk_fuzziness.isel(snapshot=-1))
+    other = table[f"{null}_fuzziness"]
+    assert (table[f"{null}_moved_away"].isel(snapshot=0) == 0.5).all()
+    for reading in ("layer", "filter", "fixed"):  # in "trajectory" the start depends on the whole path
+        pair = [one.sel(reading=reading).isel(snapshot=0) for one in (table.fuzziness, other)]
+        np.testing.assert_allclose(*pair, atol=1e-6)
+    assert not np.allclose(table.fuzziness.isel(snapshot=-1), other.isel(snapshot=-1))
 
 
 def test_the_same_network_learns_labels_but_not_chance(table):
