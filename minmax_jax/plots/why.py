@@ -27,7 +27,7 @@ def filters(kernels: Mapping[str, Float[AnyArray, "kh kw cin cout"]]) -> Figure:
     """
     if not kernels:
         raise ValueError("kernels must hold at least one, got none")
-    figure, axes = new_figure(2.4 * len(kernels), 4.4, 2 * len(kernels), rows=2)
+    figure, axes = new_figure(2.4 * len(kernels), 4.4, len(kernels), rows=2)
     pictures, lines = axes[: len(kernels)], axes[len(kernels) :]
     for picture, below, (name, kernel) in zip(pictures, lines, kernels.items(), strict=True):
         weights = np.asarray(kernel)

@@ -6,8 +6,7 @@ import sys
 from pathlib import Path
 
 from minmax_jax.storage.names import path_option
-from minmax_jax.study.analysis.finding import markdown, plain
-from minmax_jax.study.analysis.findings import findings, write_readme
+from minmax_jax.study.analysis.findings import tables_in, text, write_readme
 from minmax_jax.study.engine.result import about, read
 from minmax_jax.study.engine.runner import run
 from minmax_jax.study.experiments.plans import PLANS
@@ -83,15 +82,15 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def report(folder: Path, write: bool = False) -> int:
-    """Print the findings of the results in ``folder``, or write them into its README; the exit status."""
+    """Print what the results in ``folder`` say, or write it into its README; the exit status."""
     try:
-        found = findings(folder)
-        if not found:
+        tables = tables_in(folder)
+        if not tables:
             raise ValueError(f"{folder} holds no results to report; `python -m minmax_jax.study` makes them")
         if write:
-            print(f"{write_readme(folder, found)}: written, {len(found)} findings")
+            print(f"{write_readme(folder, tables)}: written, of {len(tables)} results")
         else:
-            print(plain(found) if sys.stdout.isatty() else markdown(found))
+            print(text(tables, terminal=sys.stdout.isatty()))
     except (ValueError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 1

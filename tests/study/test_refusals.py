@@ -101,7 +101,7 @@ def test_a_readme_without_a_place_for_the_table_is_left_as_it_is(tmp_path):
     readme: Path = tmp_path / "README.md"
     readme.write_text("Mine.")
     with refuses("README.md must hold the lines"):
-        write_readme(tmp_path, [])
+        write_readme(tmp_path, {})
     assert readme.read_text() == "Mine."
 
 

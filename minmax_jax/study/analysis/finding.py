@@ -12,6 +12,7 @@ from minmax_jax.study.analysis.verdict import Effect
 
 MEASURE = "entropy"  # that fuzziness is judged by
 WIDTH = 100  # of a line on a terminal
+TOY = "(a toy's verdict: of a quick run)"
 
 
 class Finding(NamedTuple):

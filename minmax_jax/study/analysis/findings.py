@@ -1,14 +1,17 @@
-"""The findings of the study, read from its results, and the file beside them that holds them as a table."""
+"""The findings of the study, read from its results, and the file beside them that holds them as tables."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from minmax_jax.attacks.registry import WORST
 from minmax_jax.storage.archive import replacing
-from minmax_jax.study.analysis.finding import Finding, markdown
+from minmax_jax.study.analysis import verdicts
+from minmax_jax.study.analysis.finding import TOY, WIDTH, Finding, markdown, plain
 from minmax_jax.study.analysis.observed import controls, hardened, held
 from minmax_jax.study.analysis.penalised import explanations, penalty_effects, trained_under_attack
 from minmax_jax.study.analysis.practice import predicted
+from minmax_jax.study.analysis.why import CLAIMS, robust_arms
 from minmax_jax.study.engine.result import about, read
 from minmax_jax.study.experiments import confirmation, observation, regularisation, robust, theory
 
@@ -16,23 +19,31 @@ if TYPE_CHECKING:
     import xarray as xr
 
 README = "README.md"
-BEGIN = "<!-- The table is written by `python -m minmax_jax.study --findings --write`. -->"
-END = "<!-- End of the table. -->"
-EMPTY = f"# Findings\n\n{BEGIN}\n{END}\n"
-TOY = "(a toy's verdict: of a quick run)"
+BY = "written by `python -m minmax_jax.study --findings --write`. -->"
+BLOCKS = {  # of the README, between which comments each lies
+    "verdicts": (f"<!-- The verdicts are {BY}", "<!-- End of the verdicts. -->"),
+    "table": (f"<!-- The table is {BY}", "<!-- End of the table. -->"),
+}
+EMPTY = "# Findings\n" + "".join(f"\n{begin}\n{end}\n" for begin, end in BLOCKS.values())
 
 
-def findings(folder: Path) -> list[Finding]:
-    """All findings of the results in ``folder``; experiments without a result there are left out.
+def tables_in(folder: Path) -> "dict[str, xr.Dataset]":
+    """The results in ``folder`` by name. Raises what ``read`` raises."""
+    return {file.stem: read(file) for file in sorted(folder.glob("*.nc"))}
 
-    Verdicts of a quick run are marked as a toy's. Raises what ``read`` raises.
-    """
-    tables = {file.stem: read(file) for file in sorted(folder.glob("*.nc"))}
+
+def toys(tables: "Mapping[str, xr.Dataset]") -> set[str]:
+    """Which of the results are of quick runs."""
+    return {name for name, table in tables.items() if about(table).get("config", {}).get("small")}
+
+
+def findings(tables: "Mapping[str, xr.Dataset]") -> list[Finding]:
+    """All findings of the results, by experiment. Those of quick runs are marked as a toy's."""
     found: list[Finding] = []
-    if (plain := tables.get(observation.NAME)) is not None:
-        found += held(plain, observation.NAME) + controls(plain)
+    if (observed := tables.get(observation.NAME)) is not None:
+        found += held(observed, observation.NAME) + controls(observed)
         if (attacked := tables.get(observation.ATTACKED)) is not None:
-            found += held(attacked, observation.ATTACKED) + hardened(plain, attacked)
+            found += held(attacked, observation.ATTACKED) + hardened(observed, attacked)
     if (practice := tables.get(theory.NAME)) is not None:
         found += predicted(practice)
     if parts := [tables[name] for name in regularisation.NAMES.values() if name in tables]:
@@ -44,7 +55,10 @@ def findings(folder: Path) -> list[Finding]:
             found += penalty_effects(again, name)
     if (best := tables.get(robust.NAME)) is not None:
         found += [most_robust(best)]
-    quick = {name for name, table in tables.items() if about(table).get("config", {}).get("small")}
+    for name in CLAIMS:
+        if (arms := tables.get(name)) is not None:
+            found += robust_arms(arms, name)
+    quick = toys(tables)
     if quick.intersection(regularisation.NAMES.values()):
         quick.add(regularisation.NAME)
     return [one._replace(result=f"{one.result} {TOY}") if one.experiment in quick else one for one in found]
@@ -66,19 +80,30 @@ def most_robust(table: "xr.Dataset") -> Finding:
     )
 
 
-def write_readme(folder: Path, found: list[Finding]) -> Path:
-    """Write the table into the README of ``folder``, whose own text stays; the file.
+def text(tables: "Mapping[str, xr.Dataset]", terminal: bool) -> str:
+    """The verdicts and then the findings, for a terminal or as Markdown."""
+    short, found = verdicts.verdicts(tables), findings(tables)
+    if terminal:
+        return "\n\n".join(part for part in (verdicts.plain(short, WIDTH), plain(found)) if part)
+    return "\n\n".join([*([verdicts.markdown(short)] if short else []), markdown(found)])
 
-    Raises ValueError for a README without the two comments that the table lies between.
+
+def write_readme(folder: Path, tables: "Mapping[str, xr.Dataset]") -> Path:
+    """Write verdicts and findings into the README of ``folder``, whose own text stays; the file.
+
+    Raises ValueError for a README without the comments that they lie between.
     """
     file = folder / README
-    text = file.read_text("utf-8") if file.exists() else EMPTY
-    before, begin, rest = text.partition(BEGIN)
-    _, end, after = rest.partition(END)
-    if not (begin and end):
-        raise ValueError(
-            f"{file} must hold the lines {BEGIN!r} and {END!r}, between which the table is written"
-        )
+    written = file.read_text("utf-8") if file.exists() else EMPTY
+    blocks = {"verdicts": verdicts.markdown(verdicts.verdicts(tables)), "table": markdown(findings(tables))}
+    for name, (begin, end) in BLOCKS.items():
+        before, opened, rest = written.partition(begin)
+        _, closed, after = rest.partition(end)
+        if not (opened and closed):
+            raise ValueError(
+                f"{file} must hold the lines {begin!r} and {end!r}, between which the {name} are written"
+            )
+        written = f"{before}{begin}\n\n{blocks[name]}\n\n{end}{after}"
     with replacing(file) as temporary:
-        temporary.write_text(f"{before}{BEGIN}\n\n{markdown(found)}\n\n{END}{after}", "utf-8")
+        temporary.write_text(written, "utf-8")
     return file

@@ -79,8 +79,11 @@ class Crisp(Factorial):
         other = rival(self.datasets[0], self.small) if self.checks else None
         inner = model.network if isinstance(model, OnPixels) else model
         assert isinstance(inner, LeNet)
+        units = filters.measure(inner, part.images[: self.looked_at], self.eps)
+        if inner is not model:  # eps is a radius for pixels, and its units see others
+            units |= {name: np.full_like(units[name], np.nan) for name in ("unstable", "unstable_boxed")}
         return (
-            filters.measure(inner, part.images[: self.looked_at], self.eps)
+            units
             | filters.kept(inner)
             | {
                 "clean_accuracy": np.array(accuracy(model, part), np.float32),

@@ -9,7 +9,7 @@ import xarray as xr
 from helpers.made_up import PLAIN, SEEDS, observation, penalties
 from minmax_jax.study.analysis import penalised
 from minmax_jax.study.analysis.finding import Finding, counted, direction, markdown, number, plain, points
-from minmax_jax.study.analysis.findings import findings, most_robust
+from minmax_jax.study.analysis.findings import findings, most_robust, tables_in
 from minmax_jax.study.analysis.observed import hardened, held
 from minmax_jax.study.analysis.practice import predicted
 from minmax_jax.study.analysis.verdict import Effect
@@ -162,10 +162,10 @@ def test_the_most_robust_is_judged_by_the_worst_attack():
 
 
 def test_missing_results_are_left_out_and_quick_ones_are_a_toys(tmp_path, table):
-    assert findings(tmp_path) == []
+    assert findings({}) == []
     write(tmp_path / "observation.nc", observation(PLAIN), {"config": {"small": False}})
     write(tmp_path / "regularisation_weak.nc", table, {"config": {"small": True}})
-    by = {one.experiment: one.result for one in findings(tmp_path)}
+    by = {one.experiment: one.result for one in findings(tables_in(tmp_path))}
     assert set(by) == {"observation", "regularisation"}
     assert by["regularisation"].endswith(" (a toy's verdict: of a quick run)")
     assert "toy" not in by["observation"]

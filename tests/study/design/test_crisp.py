@@ -6,7 +6,8 @@ import optax
 import pytest
 
 from helpers.small import lenet, train
-from minmax_jax.study.design.crisp import BY_HAND, BY_LOSS, UNITS, Made, Squashed, by_layer, made_kernel
+from minmax_jax.study.design.crisp import BY_HAND, BY_LOSS, UNITS, Made, by_layer, made_kernel
+from minmax_jax.study.design.pixels import OnPixels, Squashed
 from minmax_jax.units import margins
 
 
@@ -33,7 +34,7 @@ def test_a_made_unit_compares_a_pixel_with_its_threshold():
 
 def test_squashed_pixels_are_nearly_binary():
     inner = lenet()
-    model = Squashed(inner, 80.0, 0.5)
+    model = OnPixels(inner, Squashed(80.0, 0.5))
     images = jnp.array([0.1, 0.9]).reshape(2, 1, 1, 1) * jnp.ones((1, 28, 28, 1))
     np.testing.assert_allclose(model(images), inner(jnp.round(images)), atol=1e-4)
 

@@ -1,0 +1,100 @@
+"""Findings and verdicts on why, on made-up tables whose answer is known."""
+
+import json
+
+import numpy as np
+import pytest
+import xarray as xr
+
+from helpers.made_up import observation
+from minmax_jax.study.analysis import verdicts
+from minmax_jax.study.analysis.verdict import effect
+from minmax_jax.study.analysis.why import baseline, kept, percent, robust_arms
+
+SEEDS = np.arange(5)
+
+
+def table(arms, small=False):
+    """Accuracy at eps 0.1 by arm, and a fifth of it at 0.2; seeds differ by a point to either side."""
+    spread = np.linspace(-0.01, 0.01, 5)
+    shares = np.array(list(arms.values()))[:, None] + spread
+    accuracy = np.stack([shares, shares / 5], -1)[:, :, None].repeat(2, 2)
+    return xr.Dataset(
+        {
+            "accuracy": (("arm", "seed", "attack", "eps"), accuracy),
+            "clean_accuracy": (("arm", "seed"), np.full(shares.shape, 0.98)),
+        },
+        {"arm": list(arms), "seed": SEEDS, "attack": ["pgd", "worst"], "eps": [0.1, 0.2]},
+        {"about": json.dumps({"config": {"small": small}})},
+    )
+
+
+CRISP = table(
+    {"classic, none": 0.1, "modern, none": 0.3, "classic, units 100": 0.9, "modern, l1 - l2 1": 0.3}
+)
+
+
+def test_arms_are_compared_with_the_plain_network_of_their_variant():
+    names = [baseline(CRISP, str(arm)) for arm in CRISP.arm.values]
+    assert names == ["classic, none", "modern, none", "classic, none", "modern, none"]
+    assert baseline(table({"none": 0.1, "plain, both": 0.2}), "plain, both") == "none"
+    found = {one.reading: one for one in robust_arms(CRISP, "crisp_by_loss")}
+    assert found["classic, none"].result == "the baseline"
+    best = found["classic, units 100"]
+    assert (
+        best.result == "more robust" and "90 % [89, 91] at eps 0.1, 18 % [18, 18] at eps 0.2" in best.effect
+    )
+    assert "+80.0 [+80.0, +80.0] points" in best.effect and best.attack == "pgd" and best.seeds == 5
+    assert found["modern, l1 - l2 1"].result == "no clear effect"
+
+
+def test_shares_stay_in_the_interval():
+    assert percent(effect(np.array([0.9, 1.0, 1.0, 1.0]))) == "98 % [90, 100]"
+    assert float(kept(CRISP, "classic, none", 0.1).mean) == pytest.approx(0.1)
+
+
+def test_a_verdict_needs_its_results_and_its_arms_and_a_quick_one_is_a_toys():
+    assert verdicts.verdicts({}) == []
+    tables = {"crisp_by_loss": CRISP}
+    (row,) = verdicts.verdicts(tables)
+    assert "30 % [29, 31] withstand eps 0.1, without it 30 % [29, 31]" in row.amount
+    assert verdicts.verdicts({"crisp_by_loss": CRISP.isel(arm=[0])}) == []
+    (toy,) = verdicts.verdicts({"crisp_by_loss": CRISP.assign_attrs(table({"a": 0.1}, small=True).attrs)})
+    assert toy.amount.endswith("(a toy's verdict: of a quick run)")
+
+
+def test_transplants_are_judged_by_arrangement_and_thresholds():
+    both = "adversarial 0.3, both"
+    arms = {
+        "none": 0.3,
+        both: 0.9,
+        f"{both}, snapped": 0.8,
+        f"{both}, permuted": 0.2,
+        f"{both}, no bias": 0.25,
+    }
+    (row,) = verdicts.verdicts({"transplants": table(arms)})
+    assert (
+        "thresholds" in row.here
+        and "90 % [89, 91] of the images withstand" in row.amount
+        and "permuted 20 % [19, 21]" in row.amount
+    )
+    other = arms | {f"{both}, permuted": 0.9}
+    (row,) = verdicts.verdicts({"transplants": table(other)})
+    assert row.here == verdicts.MIXED
+
+
+def test_where_weights_move_is_counted_over_conditions():
+    falls = {
+        "mnist modern adam": {"layer": -0.1, "fixed": 0.2},
+        "mnist modern sgd": {"layer": -0.1, "fixed": 0.3},
+    }
+    made = observation(falls).assign_attrs(table({"a": 0.1}).attrs)
+    (row,) = verdicts.verdicts({"observation": made})
+    assert "in 2 of 2 conditions in the first interval, in 0 in the second" in row.amount
+
+
+def test_rows_are_a_markdown_table_or_lines():
+    rows = verdicts.verdicts({"crisp_by_loss": CRISP})
+    assert verdicts.markdown(rows).splitlines()[2].count(" | ") == 2
+    lines = verdicts.plain(rows, 60).splitlines()
+    assert max(map(len, lines)) <= 60 and lines[-1].startswith("  ")
