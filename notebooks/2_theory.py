@@ -18,7 +18,7 @@
 # # 2. Theory: why would weights leave the centre, and what follows?
 #
 # The paper explains the Min-Max property by a *simplified formulation of convolution* and the *fuzziness* of
-# its parameters. Here you take the argument apart, in five statements.
+# its parameters. Here you take the argument apart, in six statements.
 #
 # **What you'll do.** See a convolution as a matrix, slide the taps of a kernel, follow the gradient flow of
 # fuzziness, and read off what trained weights did.
@@ -255,6 +255,43 @@ factor.squeeze("arm", drop=True).to_dataframe().round(2)
 
 # %% [markdown]
 # They shrink, most in the first layer. So does fuzziness by magnitude in the layer's interval (notebook 3).
+#
+# ## Crisp filters make crisp units
+#
+# **Statement 6.** A unit $\sigma(\langle w, x\rangle + b)$ has its threshold where $y = \langle w, x\rangle +
+# b = 0$. No perturbation of radius $\varepsilon$ takes it to the other side while $|y| > \varepsilon
+# \|w\|_1$: its *margin* $|y| / \|w\|_1$, in units of the pixels, says how far every pixel would have to
+# move. The scale of $w$ does not matter. For a filter of one tap with the threshold $\theta$ it is $|x -
+# \theta|$, which in a picture of dark and bright pixels is large nearly everywhere; for many taps it is the
+# distance of a weighted mean of pixels, which is often small.
+#
+# So a filter is best at telling dark from bright, whatever the noise, if it has one tap and a threshold
+# between the two. Call $\mu = \mathrm{sigmoid}(y / (\tau \|w\|_1))$ the membership of a unit in its upper
+# side. Its fuzziness, less the fuzziness of its mean, is minus the information that the side still carries
+# under noise of scale $\tau$ in every pixel: `mm.terms.UnitFuzziness`. Here are first convolutions of the
+# study, as trained plainly, with that term in the loss (notebook 3), and one tap made by hand:
+
+# %%
+study = mm.study.read("results/crisp_by_loss.nc").isel(seed=0)
+layers = {
+    name: (study.kernel_conv1.sel(arm=arm).values, study.bias_conv1.sel(arm=arm).values)
+    for name, arm in {"plain": "classic, none", "the term": "classic, units 100"}.items()
+}
+tap = np.zeros((5, 5, 1, 1), np.float32)
+tap[2, 2] = 20.0
+layers["one tap, by hand"] = tap, np.array([-10.0], np.float32)
+mm.plots.filters({name: kernel for name, (kernel, _) in layers.items()})
+
+# %% [markdown]
+# The term has found single taps from random weights. How many of their units can a perturbation switch?
+
+# %%
+images = mm.load("mnist").test.images[:200]
+mm.plots.unstable(layers, images)
+
+# %% [markdown]
+# Plainly trained filters have their thresholds near zero, where all dark pixels are: nearly every unit can
+# be switched by a tenth of the pixels' range. By hand, and as found, only those on the edges of a digit.
 #
 # ## In practice
 #

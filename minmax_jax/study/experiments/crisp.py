@@ -16,6 +16,7 @@ from minmax_jax.study.design.pixels import OnPixels
 from minmax_jax.study.engine.experiment import Arrays, Tell, fitted, telling
 from minmax_jax.study.engine.runner import check
 from minmax_jax.study.experiments import filters, measurements
+from minmax_jax.study.experiments.confirmation import SACRIFICE
 from minmax_jax.study.experiments.factorial import Factorial, Layout, Plan, Variable, stored
 from minmax_jax.study.experiments.rival import rival
 
@@ -28,7 +29,6 @@ QUESTIONS = {
     LOSS: "Does a term of the loss find such a convolution from random weights, without attacks?",
     CONFIRMED: "How robust is what that term finds, on test images, from other seeds?",
 }
-LEAST = 0.98  # clean accuracy on validation images that the confirmed network has to have
 VARIABLES = {
     **filters.VARIABLES,
     **filters.KEPT,
@@ -103,20 +103,26 @@ class Crisp(Factorial):
 
 
 def best(table: "xr.Dataset") -> str:
-    """The name of the most robust network of ``crisp_by_loss`` at eps 0.1, then at all radii.
+    """The name of the most robust network of ``crisp_by_loss`` at eps 0.1, of equals at all radii.
 
-    By the means over seeds, of the arms that finished training from every seed with a clean accuracy of at
-    least 98 %; of all, where there are none.
+    By the means over seeds, of the arms that finished training from every seed, and whose clean accuracy is
+    at most half a point below that of the plain network of their variant.
     """
-    worst = table.accuracy.sel(attack=WORST).mean("seed")
-    fit = table.finished.all("seed") & (table.clean_accuracy.mean("seed") >= LEAST)
-    names = table.arm.values[fit.values] if fit.any() else table.arm.values
+    worst, clean = (one.mean("seed") for one in (table.accuracy.sel(attack=WORST), table.clean_accuracy))
+    finished = table.finished.all("seed")
 
     def rank(name: str) -> tuple[float, float]:
         row = worst.sel(arm=name)
         return float(row.isel(eps=0)), float(row.mean())
 
-    return str(max(names, key=rank))
+    names = [
+        arm.name
+        for arm in BY_LOSS
+        if arm.name in table.arm.values
+        and finished.sel(arm=arm.name)
+        and clean.sel(arm=arm.name) >= clean.sel(arm=Found(variant=arm.variant).name) - SACRIFICE
+    ]
+    return max(names, key=rank)
 
 
 def _complete(setting: Crisp, folder: Path, quick: bool) -> Crisp:
@@ -144,7 +150,8 @@ def _quick(setting: Crisp) -> Crisp:
 FULL = {
     HAND: Crisp(arms=BY_HAND),
     LOSS: Crisp(arms=BY_LOSS),
-    CONFIRMED: Crisp(arms=(), part="test", seeds=tuple(range(100, 105)), images=200),
+    # Longer: after 5 epochs the slopes of the thresholds still grow, and so does clean accuracy.
+    CONFIRMED: Crisp(arms=(), part="test", seeds=tuple(range(100, 105)), epochs=20, images=200),
 }
 PLANS = {HAND: Plan(HAND, QUESTIONS[HAND], FULL[HAND], _quick(FULL[HAND]))}
 PLANS |= {LOSS: Plan(LOSS, QUESTIONS[LOSS], FULL[LOSS], _quick(FULL[LOSS]))}
