@@ -47,7 +47,7 @@ def withstood(table: "xr.Dataset", arms: "Mapping[str, str] | Sequence[str] | No
     """Accuracy under the strongest attack over eps, by arm: means over seeds with 95 % t intervals.
 
     Args:
-        table: a result with ``accuracy`` and ``clean_accuracy`` by arm and seed, such as "transplants".
+        table: a result with ``accuracy`` and ``clean_accuracy`` by arm and seed, such as "crisp_by_loss".
         arms: the arms to draw, or what each is called in the legend by arm; None draws all.
 
     Raises:

@@ -12,7 +12,7 @@ from minmax_jax.study.analysis.why import kept, percent
 from minmax_jax.study.design.condition import CONVOLUTIONS
 from minmax_jax.study.design.crisp import Found
 from minmax_jax.study.engine.result import about
-from minmax_jax.study.experiments import confirmation, crisp, observation, robust, transplants
+from minmax_jax.study.experiments import confirmation, crisp, observation, robust
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -186,7 +186,7 @@ def _most_robust(table: "xr.Dataset") -> Verdict:
 ROWS: tuple[tuple[tuple[str, ...], Callable[..., Verdict]], ...] = (
     ((observation.NAME,), _moves),
     ((observation.NAME, observation.ATTACKED), _magnitude),
-    ((transplants.NAME,), _cause),
+    (("transplants_ablations",), _cause),
     ((confirmation.NAME,), _fuzziness_term),
     ((crisp.LOSS,), _group_term),
     ((crisp.CONFIRMED,), _units_term),

@@ -5,14 +5,16 @@ from typing import TYPE_CHECKING
 from minmax_jax.attacks.registry import WORST
 from minmax_jax.study.analysis.finding import Finding, direction, points
 from minmax_jax.study.analysis.verdict import Effect, effect
-from minmax_jax.study.experiments import crisp, transplants
+from minmax_jax.study.experiments import crisp
 
 if TYPE_CHECKING:
     import xarray as xr
 
 CLAIMS = {
-    transplants.NAME: "Convolutions of another network, frozen, make one robust whose rest learns plainly",
-    f"{transplants.NAME}_fashion_mnist": "The same on Fashion-MNIST",
+    "transplants_ablations": "Convolutions of another network make one robust whose rest is trained plainly",
+    "transplants_donors": "The same, by other donors",
+    "transplants_necessity": "Adversarial training is as robust without what it makes of convolutions",
+    "transplants_fashion_mnist": "The same as the first, on Fashion-MNIST",
     crisp.HAND: "A first convolution of few taps and a threshold, made by hand, makes a network robust",
     crisp.LOSS: "A term of the loss makes a network robust without attacks, from random weights",
     crisp.CONFIRMED: "The same, from other seeds, on test images",

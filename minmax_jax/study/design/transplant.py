@@ -144,22 +144,29 @@ def whole(donors: Iterable[Donor]) -> tuple[Transplant, ...]:
     )
 
 
-ADVERSARIAL = Transplant(eps=STRONGLY.eps)  # what the necessity arms are compared with
-ARMS = (
-    Transplant(),
-    *whole((FRESH, PLAIN, WEAKLY, STRONGLY, BY_TRADES)),
-    *(
-        Transplant(STRONGLY, layers, ablation)
-        for layers in ("both", "conv1")
-        for ablation in ABLATIONS
-        if ablation != "none"
+ADVERSARIAL = Transplant(eps=STRONGLY.eps)  # what the arms of "necessity" are compared with
+PARTS: Mapping[str, tuple[Transplant, ...]] = {
+    # what of the convolutions of a strongly robust network does it
+    "ablations": (
+        Transplant(),
+        *whole((STRONGLY,)),
+        *(
+            Transplant(STRONGLY, layers, ablation)
+            for layers in ("both", "conv1")
+            for ablation in ABLATIONS
+            if ablation != "none"
+        ),
     ),
-    # necessity: what adversarial training reaches without what its convolutions usually become
-    ADVERSARIAL,
-    Transplant(PLAIN, "both", eps=STRONGLY.eps),
-    replace(ADVERSARIAL, forbidden="zeros"),
-    replace(ADVERSARIAL, forbidden="biases"),
-)
+    # whose convolutions do
+    "donors": (Transplant(), *whole((FRESH, PLAIN, WEAKLY, BY_TRADES))),
+    # what adversarial training reaches without what its convolutions usually become
+    "necessity": (
+        ADVERSARIAL,
+        Transplant(PLAIN, "both", eps=STRONGLY.eps),
+        replace(ADVERSARIAL, forbidden="zeros"),
+        replace(ADVERSARIAL, forbidden="biases"),
+    ),
+}
 FASHION_ARMS = (
     Transplant(),
     *whole((FRESH, PLAIN, WEAKLY)),

@@ -1,6 +1,6 @@
 """Transplants: do convolutions make another network robust, and what of them does it?"""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -12,7 +12,7 @@ from minmax_jax.lenet import LeNet
 from minmax_jax.robustness.masking import CHECKS
 from minmax_jax.study.design.ablation import transplanted
 from minmax_jax.study.design.condition import REFERENCE
-from minmax_jax.study.design.transplant import ARMS, CHOSEN, FASHION_ARMS, PLAIN, WEAKLY, Donor, Transplant
+from minmax_jax.study.design.transplant import CHOSEN, FASHION_ARMS, PARTS, PLAIN, WEAKLY, Donor, Transplant
 from minmax_jax.study.engine.experiment import Arrays, Tell, fitted, telling
 from minmax_jax.study.experiments import filters, measurements
 from minmax_jax.study.experiments.factorial import Layout, Plan, Variable, stored
@@ -20,7 +20,6 @@ from minmax_jax.study.experiments.grouped import Grouped
 from minmax_jax.study.experiments.rival import rival
 
 NAME = "transplants"
-QUESTION = "Do the convolutions of a robust network make another one robust, and what of them does it?"
 DONORS = 200  # seed of the first donor, apart from those that are reported
 VARIABLES = {
     **filters.VARIABLES,
@@ -123,21 +122,31 @@ def _quick(setting: Transplants, arms: tuple[Transplant, ...]) -> Transplants:
     )
 
 
-FULL = Transplants(arms=ARMS)
 FASHION = Transplants(arms=FASHION_ARMS, dataset="fashion_mnist", eps=(0.05, 0.1))
-FEW = (
-    Transplant(),
-    Transplant(WEAKLY, "all"),
-    Transplant(WEAKLY, "both"),
-    Transplant(WEAKLY, "conv1", "permuted"),
-    Transplant(PLAIN, "both", eps=0.3),
-    Transplant(eps=0.3, forbidden="zeros"),
-    Transplant(eps=0.3, forbidden="biases"),
-)
-PLANS = {
-    name: Plan(name, QUESTION, full, _quick(full, few))
-    for name, full, few in (
-        (NAME, FULL, FEW),
-        (f"{NAME}_fashion_mnist", FASHION, FEW[:3]),
-    )
+FEW: Mapping[str, tuple[Transplant, ...]] = {
+    "ablations": (
+        Transplant(),
+        Transplant(WEAKLY, "all"),
+        Transplant(WEAKLY, "both"),
+        Transplant(WEAKLY, "conv1", "permuted"),
+    ),
+    "donors": (Transplant(), Transplant(PLAIN, "both")),
+    "necessity": (
+        Transplant(PLAIN, "both", eps=0.3),
+        Transplant(eps=0.3, forbidden="zeros"),
+        Transplant(eps=0.3, forbidden="biases"),
+    ),
 }
+QUESTIONS: Mapping[str, str] = {
+    "ablations": "Do a robust network's convolutions make another one robust, and what of them does it?",
+    "donors": "Whose convolutions make another network robust?",
+    "necessity": "How robust does adversarial training make a network without what it makes of convolutions?",
+}
+PLANS = {
+    f"{NAME}_{part}": Plan(
+        f"{NAME}_{part}", QUESTIONS[part], Transplants(arms=arms), _quick(Transplants(arms=arms), FEW[part])
+    )
+    for part, arms in PARTS.items()
+}
+FASHIONABLE = f"{NAME}_fashion_mnist"
+PLANS |= {FASHIONABLE: Plan(FASHIONABLE, QUESTIONS["ablations"], FASHION, _quick(FASHION, FEW["ablations"]))}

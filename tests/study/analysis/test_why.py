@@ -72,14 +72,14 @@ def test_transplants_are_judged_by_arrangement_and_thresholds():
         f"{both}, permuted": 0.2,
         f"{both}, no bias": 0.25,
     }
-    (row,) = verdicts.verdicts({"transplants": table(arms)})
+    (row,) = verdicts.verdicts({"transplants_ablations": table(arms)})
     assert (
         "thresholds" in row.here
         and "90 % [89, 91] of the images withstand" in row.amount
         and "permuted 20 % [19, 21]" in row.amount
     )
     other = arms | {f"{both}, permuted": 0.9}
-    (row,) = verdicts.verdicts({"transplants": table(other)})
+    (row,) = verdicts.verdicts({"transplants_ablations": table(other)})
     assert row.here == verdicts.MIXED
 
 

@@ -13,9 +13,9 @@ from minmax_jax.defences import TRADES, Adversarial
 from minmax_jax.minmax import near_zero
 from minmax_jax.study.design.ablation import ABLATIONS
 from minmax_jax.study.design.transplant import (
-    ARMS,
     FASHION_ARMS,
     FLOOR,
+    PARTS,
     PLAIN,
     Donor,
     Transplant,
@@ -38,10 +38,10 @@ def test_small_weights_move_to_the_nearest_that_is_allowed(kernel, step):
 
 
 def test_arms_are_named_apart_and_every_ablation_is_tried():
-    for arms in (ARMS, FASHION_ARMS):
-        assert len({arm.name for arm in arms}) == len(arms) and arms[0].name == "none"
-    assert len(ARMS) == 36 and len(FASHION_ARMS) == 14
-    names = {arm.name for arm in ARMS}
+    for arms in (*PARTS.values(), FASHION_ARMS):
+        assert len({arm.name for arm in arms}) == len(arms) and arms[0].name.startswith("none")
+    assert [len(arms) for arms in PARTS.values()] == [17, 16, 4] and len(FASHION_ARMS) == 14
+    names = {arm.name for arm in PARTS["ablations"]}
     assert {
         f"adversarial 0.3, {layers}, {one}"
         for layers in ("both", "conv1")

@@ -17,15 +17,18 @@ from minmax_jax.study.experiments.measurements import in_turn
 from minmax_jax.study.experiments.plans import PLANS
 
 pytestmark = pytest.mark.slow
-QUICK = PLANS["transplants"].quick
+QUICK = PLANS["transplants_ablations"].quick
 SOME = replace(QUICK, arms=(Transplant(), Transplant(WEAKLY, "all"), Transplant(WEAKLY, "both")), seeds=(1,))
 
 
 @pytest.fixture(scope="module")
 def table(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("results")
-    planned = PLANS["transplants"].experiment(folder, quick=True)
-    assert len(planned.units) == 3 * 2  # no donor, "adversarial 0.1" and "plain"
+    return made("transplants_ablations", tmp_path_factory.mktemp("results"))  # no donor, "adversarial 0.1"
+
+
+def made(name, folder):
+    planned = PLANS[name].experiment(folder, quick=True)
+    assert len(planned.units) == 2 * 2  # donors and seeds
     return read(run(planned, folder, "a test", progress=False)[0])
 
 
@@ -34,7 +37,7 @@ def test_the_table_is_by_arm_and_seed(table):
     assert table.arm.values.tolist() == [arm.name for arm in QUICK.arms]
     assert table.accuracy.sel(arm="adversarial 0.1, conv1, permuted", eps=0.2).dims == ("seed", "attack")
     assert all(table[name].attrs["long_name"] for name in table.data_vars)
-    full = PLANS["transplants"].full
+    full = PLANS["transplants_ablations"].full
     assert full.checks and full.epochs == 3 and len(full.seeds) == 5 and full.images == 48
     assert PLANS["transplants_fashion_mnist"].full.datasets == ("fashion_mnist",)
 
@@ -53,6 +56,10 @@ def test_a_network_has_the_donors_convolutions_and_learns_the_rest(table):
         )
     pair = (table.sel(arm=f"adversarial 0.1, {layers}") for layers in ("all", "both"))
     np.testing.assert_array_equal(*(one.unstable for one in pair))
+
+
+def test_what_is_forbidden_is_not_there(tmp_path):
+    table = made("transplants_necessity", tmp_path)
     assert (table.near_zero.sel(arm="none, eps 0.3, no zeros", convolution="conv1") == 0).all()
     assert (table.threshold.sel(arm="none, eps 0.3, no biases") == 0).all()
 
