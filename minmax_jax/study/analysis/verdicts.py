@@ -72,12 +72,12 @@ def _moves(table: "xr.Dataset") -> Verdict:
     fixed, low, high = counted("fixed", "signed")
     own, *_ = counted("layer", "signed")
     count = effects.sizes["condition"]
-    said = "Yes, in the interval in which they were drawn; in the one that a layer spans at each moment, no"
+    said = "Yes, in the interval in which they were drawn; not in the one that they span"
     return Verdict(
-        "In training, weights leave the centres of their intervals",
+        "Weights leave the centres of their intervals",
         said if 2 * fixed > count and 2 * own < count else MIXED,
-        f"{low:.0f} to {high:.0f} % of the weights move away; signed fuzziness falls clearly in {fixed} of "
-        f"{count} conditions in the first interval, in {own} in the second",
+        f"{low:.0f} to {high:.0f} % move away; signed fuzziness falls in {fixed} of {count} conditions, in the "
+        f"second interval in {own}",
     )
 
 
@@ -90,12 +90,12 @@ def _magnitude(plain_: "xr.Dataset", attacked: "xr.Dataset") -> Verdict:
 
     start, end = share(plain_, REFERENCE, 0), share(plain_, REFERENCE)
     weakly, strongly = (share(attacked, f"{REFERENCE} eps {eps}") for eps in ("0.1", "0.3"))
-    said = "Not in plain training; in the first convolution under strong adversarial training, almost fully"
+    said = "In the first convolution, under strong adversarial training"
     return Verdict(
-        "Most magnitudes approach zero, a few become large (the follow-up)",
+        "Most magnitudes approach zero (the follow-up)",
         said if end.high < 0.5 and strongly.low > 0.8 else MIXED,
-        f"of conv1's weights within a tenth of the largest: {percent(start)} at the start, {percent(end)} "
-        f"after plain training, {percent(weakly)} with attacks at eps 0.1, {percent(strongly)} at 0.3",
+        f"within a tenth of the largest: {percent(start)} at the start, {percent(end)} trained plainly, "
+        f"{percent(weakly)} with attacks at eps 0.1, {percent(strongly)} at 0.3",
     )
 
 
@@ -113,17 +113,16 @@ def _cause(table: "xr.Dataset") -> Verdict:
         return (one - none) / (whole - none)
 
     said = (
-        "Its convolutions do make another network robust; by where their weights are and by their "
-        "thresholds, not by how the weights are distributed"
+        "Its convolutions make another network robust; by where their weights are and by their "
+        "thresholds, not by how weights are distributed"
     )
     gains = kept(table, DONOR, 0.1).low > kept(table, "none", 0.1).high
     return Verdict(
         "A network with the property is more robust",
         said if gains and part("snapped") > 0.5 > max(part("permuted"), part("no bias")) else MIXED,
-        f"with the convolutions of a network trained at eps 0.3, frozen, and the rest trained plainly, "
-        f"{at(DONOR)} of the images withstand eps 0.1, without {at('none')}; snapped to 0 and +-max "
-        f"{at(f'{DONOR}, snapped')}, weights permuted {at(f'{DONOR}, permuted')}, without biases "
-        f"{at(f'{DONOR}, no bias')}",
+        f"withstand eps 0.1: with the convolutions of a network trained at 0.3 {at(DONOR)}, without "
+        f"{at('none')}; snapped to 0 and +-max {at(f'{DONOR}, snapped')}, permuted "
+        f"{at(f'{DONOR}, permuted')}, without biases {at(f'{DONOR}, no bias')}",
     )
 
 
@@ -136,11 +135,11 @@ def _fuzziness_term(table: "xr.Dataset") -> Verdict:
         return effect((worst.sel(arm=arm) - worst.sel(arm="none")).values)
 
     less, small = gain("fuzziness"), gain("l2")
-    said = "No; a penalty on squared weights does, and so does a weak term for more fuzziness, which is one"
+    said = "No; an L2 penalty does, and a weak term for *more* fuzziness is one"
     return Verdict(
-        "Less fuzziness of weights, as a term of the loss, makes a network more robust",
+        "Less fuzziness of weights, in the loss, makes a network more robust",
         said if less.low <= 0 < small.low else MIXED,
-        f"accuracy under attack at eps 0.1: {points(less)}; L2 {points(small)}",
+        f"at eps 0.1 {points(less)}; L2 {points(small)}",
     )
 
 
@@ -149,9 +148,9 @@ def _group_term(table: "xr.Dataset") -> Verdict:
     arm, base = Found("l1 - l2", 1.0, variant="modern").name, Found(variant="modern").name
     clean = effect(table.clean_accuracy.sel(arm=arm).values)
     return Verdict(
-        "`L1 - L2` of the first convolution in the loss makes a network robust (the group's code)",
+        "`L1 - L2` of the first convolution does (their code)",
         "Not against strong attacks" if float(kept(table, arm, 0.1).high) < 0.5 else MIXED,
-        f"{percent(kept(table, arm, 0.1))} withstand eps 0.1, without it {percent(kept(table, base, 0.1))}; "
+        f"withstand eps 0.1: {percent(kept(table, arm, 0.1))}, without it {percent(kept(table, base, 0.1))}; "
         f"clean {percent(clean, 1)}",
     )
 
@@ -160,15 +159,15 @@ def _units_term(table: "xr.Dataset") -> Verdict:
     """What the term on the fuzziness of units does, on test images."""
     arm, base = str(table.arm.values[-1]), str(table.arm.values[0])
     clean = effect(table.clean_accuracy.sel(arm=arm).values)
-    parts = [f"{percent(kept(table, arm, eps))} withstand eps {eps:g}" for eps in (0.1, 0.2, 0.3)]
+    parts = [f"eps {eps:g} {percent(kept(table, arm, eps))}" for eps in (0.1, 0.2, 0.3)]
     said = (
-        "As low fuzziness of the first convolution's *units*, at kept information: filters become single "
-        "taps with thresholds, and the network robust, without adversarial training"
+        "As low fuzziness of the first convolution's *units*: from random weights, without attacks, come "
+        "single taps with thresholds, and a robust network"
     )
     return Verdict(
         "So the property can go into the loss",
         said if kept(table, arm, 0.1).low > kept(table, base, 0.1).high else MIXED,
-        f"{', '.join(parts)} ({percent(kept(table, base, 0.1))} at 0.1 without the term); clean "
+        f"withstand {', '.join(parts)} (without the term {percent(kept(table, base, 0.1))} at 0.1); clean "
         f"{percent(clean, 1)}",
     )
 
@@ -178,8 +177,8 @@ def _most_robust(table: "xr.Dataset") -> Verdict:
     cell = effect(table.accuracy.sel(attack=WORST).isel(eps=-1).values)
     return Verdict(
         "(How robust can a LeNet-5 be?)",
-        "By TRADES, nine images in ten withstand eps 0.3",
-        f"{percent(cell, 1)}; clean {percent(effect(table.clean_accuracy.values), 1)}",
+        "This much, by TRADES",
+        f"withstand eps 0.3 {percent(cell, 1)}; clean {percent(effect(table.clean_accuracy.values), 1)}",
     )
 
 

@@ -57,7 +57,7 @@ def test_a_verdict_needs_its_results_and_its_arms_and_a_quick_one_is_a_toys():
     assert verdicts.verdicts({}) == []
     tables = {"crisp_by_loss": CRISP}
     (row,) = verdicts.verdicts(tables)
-    assert "30 % [29, 31] withstand eps 0.1, without it 30 % [29, 31]" in row.amount
+    assert "withstand eps 0.1: 30 % [29, 31], without it 30 % [29, 31]" in row.amount
     assert verdicts.verdicts({"crisp_by_loss": CRISP.isel(arm=[0])}) == []
     (toy,) = verdicts.verdicts({"crisp_by_loss": CRISP.assign_attrs(table({"a": 0.1}, small=True).attrs)})
     assert toy.amount.endswith("(a toy's verdict: of a quick run)")
@@ -75,7 +75,7 @@ def test_transplants_are_judged_by_arrangement_and_thresholds():
     (row,) = verdicts.verdicts({"transplants_ablations": table(arms)})
     assert (
         "thresholds" in row.here
-        and "90 % [89, 91] of the images withstand" in row.amount
+        and "trained at 0.3 90 % [89, 91], without 30 %" in row.amount
         and "permuted 20 % [19, 21]" in row.amount
     )
     other = arms | {f"{both}, permuted": 0.9}
@@ -90,7 +90,7 @@ def test_where_weights_move_is_counted_over_conditions():
     }
     made = observation(falls).assign_attrs(table({"a": 0.1}).attrs)
     (row,) = verdicts.verdicts({"observation": made})
-    assert "in 2 of 2 conditions in the first interval, in 0 in the second" in row.amount
+    assert "in 2 of 2 conditions, in the second interval in 0" in row.amount
 
 
 def test_rows_are_a_markdown_table_or_lines():
