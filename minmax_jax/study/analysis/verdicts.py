@@ -76,8 +76,8 @@ def _moves(table: "xr.Dataset") -> Verdict:
     return Verdict(
         "Weights leave the centres of their intervals",
         said if 2 * fixed > count and 2 * own < count else MIXED,
-        f"{low:.0f} to {high:.0f} % move away; signed fuzziness falls in {fixed} of {count} conditions, in the "
-        f"second interval in {own}",
+        f"{low:.0f} to {high:.0f} % move away; signed fuzziness falls in {fixed} of {count} conditions, "
+        f"in the second interval in {own}",
     )
 
 
