@@ -167,8 +167,8 @@ class UnitFuzziness(_OfLayers):
     crisp, so that a perturbation does not bring them to their thresholds; the second keeps them from being
     all on one side. It is minus the information, in bits, that a unit's side keeps under noise of scale tau
     in every pixel, and ``temperature`` in the unit. tau falls from ``start`` geometrically during the first
-    ``anneal`` of training: with little noise from the start, some filters keep two taps and more. Without a temperature the scale of w is free; with it, weights grow until the threshold is
-    steep.
+    ``anneal`` of training: with little noise from the start, some filters keep two taps and more. Without a
+    temperature the scale of w is free; with it, weights grow until the threshold is steep.
     Source: this study (design, section 3, statement 6). Identity: -1 for crisp units half of which are up.
 
     Args:

@@ -57,7 +57,8 @@ def test_a_verdict_needs_its_results_and_its_arms_and_a_quick_one_is_a_toys():
     assert verdicts.verdicts({}) == []
     tables = {"crisp_by_loss": CRISP}
     (row,) = verdicts.verdicts(tables)
-    assert "withstand eps 0.1: 30 % [29, 31], without it 30 % [29, 31]" in row.amount
+    assert "withstand eps 0.1: 30 % [29, 31], without it 30 % [29, 31]; 0.2: 6 %" in row.amount
+    assert row.here == verdicts.MIXED
     assert verdicts.verdicts({"crisp_by_loss": CRISP.isel(arm=[0])}) == []
     (toy,) = verdicts.verdicts({"crisp_by_loss": CRISP.assign_attrs(table({"a": 0.1}, small=True).attrs)})
     assert toy.amount.endswith("(a toy's verdict: of a quick run)")
