@@ -57,7 +57,7 @@ def withstood(table: "xr.Dataset", arms: "Mapping[str, str] | Sequence[str] | No
     named = dict(arms) if isinstance(arms, Mapping) else {one: one for one in (arms or known)}
     if not named or set(named) - set(known):
         raise ValueError(f"arms must be some of {known}, got {list(named)}")
-    figure, (ax,) = new_figure(6.4, 4.2, 1)
+    figure, (ax,) = new_figure(8.2, 4.2, 1)
     eps = np.concatenate([[0.0], table.eps.values])
     for number, (arm, name) in enumerate(named.items()):
         cell = table.sel(arm=arm)
@@ -71,7 +71,7 @@ def withstood(table: "xr.Dataset", arms: "Mapping[str, str] | Sequence[str] | No
         look = {"color": colour, "linestyle": style, "marker": "o", "capsize": 3}
         ax.errorbar(shifted, share.mean, bars, label=name, **look)
     ax.set(xlabel=RADII["linf"], ylabel="accuracy (%)", ylim=(0, 104), title="accuracy under attack")
-    ax.legend(frameon=False, fontsize="small")
+    ax.legend(frameon=False, loc="center left", bbox_to_anchor=(1.0, 0.5))
     attack = " + ".join(str(one) for one in table.attack.values if one != WORST)
     figure.supxlabel(f"{attack}; {table.sizes['seed']} seeds, 95 % t intervals", **CREDIT)
     return figure

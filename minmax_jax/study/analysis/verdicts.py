@@ -163,8 +163,8 @@ def _units_term(table: "xr.Dataset") -> Verdict:
     clean = effect(table.clean_accuracy.sel(arm=arm).values)
     parts = [f"eps {eps:g} {percent(kept(table, arm, eps))}" for eps in (0.1, 0.2, 0.3)]
     said = (
-        "As low fuzziness of the first convolution's *units*: from random weights, without attacks, come "
-        "single taps with thresholds, and a robust network"
+        "As low fuzziness of the first convolution's *units*, with tanh: from random weights, without "
+        "attacks, come single taps with thresholds, and a robust network"
     )
     return Verdict(
         "So the property can go into the loss",
