@@ -265,11 +265,11 @@ factor.squeeze("arm", drop=True).to_dataframe().round(2)
 # \theta|$, which in a picture of dark and bright pixels is large nearly everywhere; for many taps it is the
 # distance of a weighted mean of pixels, which is often small.
 #
-# So a filter is best at telling dark from bright, whatever the noise, if it has one tap and a threshold
-# between the two. Call $\mu = \mathrm{sigmoid}(y / (\tau \|w\|_1))$ the membership of a unit in its upper
-# side. Its fuzziness, less the fuzziness of its mean, is minus the information that the side still carries
-# under noise of scale $\tau$ in every pixel: `mm.terms.UnitFuzziness`. Here are first convolutions of the
-# study, as trained plainly, with that term in the loss (notebook 3), and one tap made by hand:
+# So one tap with a threshold between them is best at telling dark from bright. Call $\mu =
+# \mathrm{sigmoid}(y / (\tau \|w\|_1))$ the membership of a unit in its upper side. Its fuzziness, less the
+# fuzziness of its mean, is minus the information that the side still carries under noise of scale $\tau$ in
+# every pixel: `mm.terms.UnitFuzziness`. Here are first convolutions of the study, as trained plainly, with
+# that term in the loss (notebook 3), and one tap made by hand:
 
 # %%
 study = mm.study.read("results/crisp_by_loss.nc").isel(seed=0)
@@ -280,14 +280,19 @@ layers = {
 tap = np.zeros((5, 5, 1, 1), np.float32)
 tap[2, 2] = 20.0
 layers["one tap, by hand"] = tap, np.array([-10.0], np.float32)
-mm.plots.filters({name: kernel for name, (kernel, _) in layers.items()})
+mm.plots.filters(
+    {name: kernel for name, (kernel, _) in layers.items()},
+)
 
 # %% [markdown]
 # The term has found single taps from random weights. How many of their units can a perturbation switch?
 
 # %%
 images = mm.load("mnist").test.images[:200]
-mm.plots.unstable(layers, images)
+mm.plots.unstable(
+    layers,
+    images,
+)
 
 # %% [markdown]
 # Plainly trained filters have their thresholds near zero, where all dark pixels are: nearly every unit can

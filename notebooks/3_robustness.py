@@ -125,8 +125,7 @@ mm.plots.trade_off(
 )
 
 # %% [markdown]
-# The dots above the stars are terms towards the centre, by signed membership: weak ones gain much at little
-# cost, as penalties on the size of weights do.
+# The dots above the stars are weak terms towards the centre, by signed membership.
 #
 # ## Cause or companion?
 #
@@ -150,8 +149,7 @@ mm.study.correlates(table, eps=0.1).to_series().round(2)
 
 # %% [markdown]
 # It does, and so do the largest gain and the sensitivity to pixels (which, together with the margin, is
-# nearly robustness itself). It is not the L1 norm alone, though: under `fuzziness 30 fixed magnitude` the
-# norm is a third smaller, yet only 4 % of images withstand.
+# nearly robustness itself).
 #
 # ## The size of weights alone
 #
@@ -279,12 +277,11 @@ percent.to_dataframe().accuracy.unstack().round(1)
 #
 # ## A term that finds crisp units
 #
-# Statement 6 of notebook 2 says what low fuzziness of weights needs beside it: a threshold between dark and
-# bright, and an activation that saturates. So the study put the fuzziness of the first convolution's
-# *units* into the loss, less that of their mean:
-# `mm.Objective(terms=[mm.terms.UnitFuzziness(100, temperature=0.3)])`. The classic LeNet has a tanh, which
-# saturates; the modern one has ReLU. Training starts from random weights and sees no attack. Five seeds, five
-# epochs, validation images:
+# By statement 6 of notebook 2, low fuzziness of weights needs thresholds between dark and bright beside it,
+# and an activation that saturates. So the study put the fuzziness of the first convolution's *units* into
+# the loss, less that of their mean: `mm.Objective(terms=[mm.terms.UnitFuzziness(100, temperature=0.3)])`. The
+# classic LeNet has a tanh, which saturates, the modern one ReLU. Training starts from random weights and
+# sees no attack. Five seeds, five epochs, validation images:
 
 # %%
 found = mm.study.read("results/crisp_by_loss.nc")
@@ -296,19 +293,21 @@ shown = {
     "classic, none": "tanh, plain",
     "modern, units 100": "ReLU, the term",
 }
-mm.plots.withstood(found, shown)
+mm.plots.withstood(
+    found,
+    shown,
+)
 
 # %% [markdown]
 # **With tanh, the term makes the network robust without adversarial training:** 97 % withstand eps 0.1
-# instead of 17, 85 % eps 0.2, and 67 % eps 0.3, at 0.2 points of clean accuracy. All filters, from all
-# seeds, have become single taps with a threshold at 0.48: the Min-Max property by magnitude, in full.
+# instead of 17, 85 % eps 0.2, and 67 % eps 0.3, at 0.2 points of clean accuracy. Its filters have become
+# single taps with a threshold at 0.48: the Min-Max property by magnitude, in full.
 #
-# **The property alone does not protect.** With ReLU the same term finds the same filters, with the same
-# thresholds, and the network is no more robust than a plain one: its units are as stable, but those that
-# are not grow without bound. The term of the paper's group, `L1 - L2` of the first convolution, takes as
-# many weights to zero. With ReLU it gains 35 points at eps 0.1 for one point of clean accuracy, and hardly
-# any at 0.2; with tanh, nothing. In numbers, with effective taps and the share of units that eps 0.1 can
-# switch:
+# **The property alone does not protect.** With ReLU the term finds the same filters, and the network is no
+# more robust than a plain one: its units are as stable, but those that are not grow without bound. The term
+# of the paper's group, `L1 - L2` of the first convolution, takes as many weights to zero. With ReLU it gains
+# 35 points at eps 0.1 for one point of clean accuracy, and hardly any at 0.2; with tanh, nothing. In numbers,
+# with effective taps and the share of units that eps 0.1 can switch:
 
 # %%
 worst = 100 * found.accuracy.sel(attack="worst").mean("seed").astype(float)
@@ -320,11 +319,9 @@ numbers["switched"] = (100 * switched.astype(float)).round(0)
 numbers
 
 # %% [markdown]
-# Few taps need not be asked for (`taps 0`), and a slope comes of the temperature; a first convolution that
-# learns as slowly as the rest (`rate 0.001`) gets neither in five epochs.
-#
-# Is that masking? Square needs no gradients, and AutoAttack includes it. How many of the images does it break
-# that PGD leaves, at eps 0.1, by seed?
+# Few taps need not be asked for (`taps 0`); a first convolution that learns as slowly as the rest (`rate
+# 0.001`) gets neither taps nor slopes in five epochs. Is it masking? Here is the share of images, by seed,
+# that PGD leaves at eps 0.1 and Square, which needs no gradients, breaks:
 
 # %%
 square = 100 * found.masking.sel(check="black_box").astype(float)
@@ -333,22 +330,24 @@ square.sel(arm=list(shown)).to_series().unstack().round(0)
 # %% [markdown]
 # None, for the term with tanh. `L1 - L2` masks gradients: PGD alone would overrate it by up to 19 points.
 #
-# The choice was made on these images. So the best was trained again, from other seeds and for 20 epochs,
-# and attacked on test images, once:
+# The best was trained again, from other seeds and for 20 epochs, and attacked on test images, once:
 
 # %%
 again = mm.study.read("results/crisp_confirmed.nc")
-mm.plots.withstood(again, {"classic, units 100, taps 0": "the term", "classic, none": "plain"})
+mm.plots.withstood(
+    again,
+    {
+        "classic, units 100, taps 0": "the term",
+        "classic, none": "plain",
+    },
+)
 
 # %% [markdown]
 # Of 1,000 test images 95 % withstand eps 0.1, 86 % eps 0.2 and 62 % eps 0.3, with 98.3 % right without an
-# attack; plainly trained for as long, 11 % withstand 0.1 and none the others. At eps 0.3, 77 % withstand PGD
-# alone: steep thresholds do hide something from gradients, which the strong attacks find.
-#
-# What the network has learned is to binarise its input, which is known to protect on MNIST, whose pixels
-# are nearly binary, and hardly elsewhere (Ding et al. 2019, Chen et al. 2018). Bakiskan et al. (2020)
-# quantise the outputs of learned filters by thresholds that scale with their L1 norms. How far the term
-# carries to images that are not binary has not been measured here yet.
+# attack. (PGD alone would leave 77 % at 0.3: steep thresholds do hide something from gradients.) The network
+# has learned to binarise its input, which protects on MNIST, whose pixels are nearly binary, and hardly
+# elsewhere (Ding et al. 2019, Chen et al. 2018; see also Bakiskan et al. 2020). How far the term carries to
+# other images has not been measured yet.
 #
 # ## Many networks at once
 #
@@ -396,7 +395,7 @@ search = mm.study.read("results/robust_search.nc")
 (100 * search.to_dataframe().astype(float)).round(1)
 
 # %% [markdown]
-# Nine images in ten withstand it, by TRADES with a radius somewhat above 0.3 or a larger beta; no term helps.
+# Nine images in ten withstand it, by TRADES; no term on weights helps.
 # The winner was trained anew for 30 epochs, from three seeds. The share of 1,000 test images that withstands
 # PGD and AutoAttack, in percent by radius:
 
@@ -418,9 +417,10 @@ print(f"clean {clean:.1%}, {float(report.accuracy.sel(attack='pgd').squeeze()):.
 # %% [markdown]
 # ## In practice
 #
-# Do not ask for less fuzziness: a weak term for more, or a penalty on squared weights, gives some robustness,
-# and adversarial training gives more. Report the strongest attack that you tried, over several seeds, with
-# intervals, and look for masking before you believe a gain.
+# Do not ask for less fuzziness of weights. A penalty on squared weights gives some robustness; low fuzziness
+# of saturating units gives more, where images are nearly binary; adversarial training gives most. Report the
+# strongest attack that you tried, over several seeds, with intervals, and look for masking before you believe
+# a gain.
 #
 # ## Exercises
 #

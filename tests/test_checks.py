@@ -291,7 +291,7 @@ TYPES = [
     (lambda: Objective(layers="conv1"), "layers must be a sequence of names, got 'conv1'"),
     (lambda: Objective(defence=3), "defence must be one such as mm.defences.Adversarial(eps=0.3)"),
     (lambda: Objective(defence=mm.defences.IBP), "defence must be one such as"),
-    (train_without_a_course, "course must be a Course for an objective with a defence, got None"),
+    (train_without_a_course, "course must be a Course for an objective with a defence or terms, got None"),
     (lambda: split_model(3), "model must be a callable, from images to logits, got a int"),
     (lambda: mm.accuracy(lenet(), digits()), "data must be a minmax_jax.data.split.Split, got a Dataset"),
 ]
