@@ -21,8 +21,8 @@ CLAIMS = {
 }
 SHOWN = {
     crisp.HAND: "3_robustness#Crisp convolutions by hand",
-    crisp.LOSS: "3_robustness#A term that finds them",
-    crisp.CONFIRMED: "3_robustness#A term that finds them",
+    crisp.LOSS: "3_robustness#A term that finds crisp units",
+    crisp.CONFIRMED: "3_robustness#A term that finds crisp units",
 }
 TRANSPLANTED = "3_robustness#Whose convolutions?"
 

@@ -85,5 +85,6 @@ def test_an_interrupted_unit_resumes_after_its_last_arm_to_the_same_bits(tmp_pat
 
 def test_units_with_most_arms_come_first():
     assert [donor.name for donor in SOME.groups] == ["adversarial 0.1", "none"]
-    donors = list(transplants.FULL.groups)
-    assert donors[0].name == "adversarial 0.3" and len(donors) == 6
+    donors = {name: list(plan.full.groups) for name, plan in transplants.PLANS.items()}
+    assert [one.name for one in donors["transplants_ablations"]] == ["adversarial 0.3", "none"]
+    assert len(donors["transplants_donors"]) == 5
