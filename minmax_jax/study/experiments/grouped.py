@@ -81,7 +81,7 @@ class Grouped(Factorial):
         cells = product(self.arms, self.seeds)
         return self.table(
             [
-                {name: one[rows[arm]] for name, one in units[self.group(arm), seed].items()}
+                {name: np.asarray(one[rows[arm]]) for name, one in units[self.group(arm), seed].items()}
                 for arm, seed in cells
             ]
         )
