@@ -10,6 +10,7 @@ from minmax_jax.attacks.registry import WORST
 from minmax_jax.checks import AnyArray
 from minmax_jax.plots.panels import draw_weights
 from minmax_jax.plots.style import COLOURS, CREDIT, RADII, STYLES, Figure, new_figure
+from minmax_jax.study.analysis.finding import attacks_of
 from minmax_jax.study.analysis.verdict import effect
 from minmax_jax.units import unit_bounds, unstable_share
 
@@ -72,8 +73,7 @@ def withstood(table: "xr.Dataset", arms: "Mapping[str, str] | Sequence[str] | No
         ax.errorbar(shifted, share.mean, bars, label=name, **look)
     ax.set(xlabel=RADII["linf"], ylabel="accuracy (%)", ylim=(0, 104), title="accuracy under attack")
     ax.legend(frameon=False, loc="center left", bbox_to_anchor=(1.0, 0.5))
-    attack = " + ".join(str(one) for one in table.attack.values if one != WORST)
-    figure.supxlabel(f"{attack}; {table.sizes['seed']} seeds, 95 % t intervals", **CREDIT)
+    figure.supxlabel(f"{attacks_of(table)}; {table.sizes['seed']} seeds, 95 % t intervals", **CREDIT)
     return figure
 
 

@@ -3,12 +3,17 @@
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import groupby
 from textwrap import wrap
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 from jaxtyping import Bool
 
+from minmax_jax.attacks.registry import WORST
 from minmax_jax.study.analysis.verdict import Effect
+from minmax_jax.study.engine.result import about
+
+if TYPE_CHECKING:
+    import xarray as xr
 
 MEASURE = "entropy"  # that fuzziness is judged by
 WIDTH = 100  # of a line on a terminal
@@ -29,6 +34,16 @@ class Finding(NamedTuple):
     seeds: int
     experiment: str
     shown: str
+
+
+def is_toy(table: "xr.Dataset") -> bool:
+    """Whether a result is that of a quick run."""
+    return bool(about(table).get("config", {}).get("small"))
+
+
+def attacks_of(table: "xr.Dataset") -> str:
+    """The attacks of a result in words: "pgd + autoattack"."""
+    return " + ".join(str(one) for one in table.attack.values if one != WORST)
 
 
 def markdown(found: Iterable[Finding]) -> str:

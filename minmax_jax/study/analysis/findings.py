@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING
 from minmax_jax.attacks.registry import WORST
 from minmax_jax.storage.archive import replacing
 from minmax_jax.study.analysis import verdicts
-from minmax_jax.study.analysis.finding import TOY, WIDTH, Finding, markdown, plain
+from minmax_jax.study.analysis.finding import TOY, WIDTH, Finding, attacks_of, is_toy, markdown, plain
 from minmax_jax.study.analysis.observed import controls, hardened, held
 from minmax_jax.study.analysis.penalised import explanations, penalty_effects, trained_under_attack
 from minmax_jax.study.analysis.practice import predicted
 from minmax_jax.study.analysis.why import CLAIMS, robust_arms
-from minmax_jax.study.engine.result import about, read
+from minmax_jax.study.engine.result import read
 from minmax_jax.study.experiments import confirmation, observation, regularisation, robust, theory
 
 if TYPE_CHECKING:
@@ -30,11 +30,6 @@ EMPTY = "# Findings\n" + "".join(f"\n{begin}\n{end}\n" for begin, end in BLOCKS.
 def tables_in(folder: Path) -> "dict[str, xr.Dataset]":
     """The results in ``folder`` by name. Raises what ``read`` raises."""
     return {file.stem: read(file) for file in sorted(folder.glob("*.nc"))}
-
-
-def toys(tables: "Mapping[str, xr.Dataset]") -> set[str]:
-    """Which of the results are of quick runs."""
-    return {name for name, table in tables.items() if about(table).get("config", {}).get("small")}
 
 
 def findings(tables: "Mapping[str, xr.Dataset]") -> list[Finding]:
@@ -58,7 +53,7 @@ def findings(tables: "Mapping[str, xr.Dataset]") -> list[Finding]:
     for name in CLAIMS:
         if (arms := tables.get(name)) is not None:
             found += robust_arms(arms, name)
-    quick = toys(tables)
+    quick = {name for name, table in tables.items() if is_toy(table)}
     if quick.intersection(regularisation.NAMES.values()):
         quick.add(regularisation.NAME)
     return [one._replace(result=f"{one.result} {TOY}") if one.experiment in quick else one for one in found]
@@ -67,13 +62,12 @@ def findings(tables: "Mapping[str, xr.Dataset]") -> list[Finding]:
 def most_robust(table: "xr.Dataset") -> Finding:
     """The accuracy of the most robust LeNet-5 under the strongest attack, at the largest radius."""
     cell = table.accuracy.sel(attack=WORST).isel(eps=-1).values
-    attack = " + ".join(str(one) for one in table.attack.values if one != WORST)
     return Finding(
         f"A LeNet-5 of 61,706 parameters withstands eps {float(table.eps[-1]):g}",
         "L-inf",
         f"{cell.mean():.1%}",
         f"{cell.min():.1%} to {cell.max():.1%}; clean {float(table.clean_accuracy.mean()):.1%}",
-        attack,
+        attacks_of(table),
         table.sizes["seed"],
         robust.NAME,
         "3_robustness#The most robust LeNet-5",

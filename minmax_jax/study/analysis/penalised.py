@@ -4,7 +4,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from minmax_jax.attacks.registry import WORST
 from minmax_jax.intervals import MEMBERSHIPS
 from minmax_jax.study.analysis.cause import (
     adversarial_training_effect,
@@ -16,7 +15,15 @@ from minmax_jax.study.analysis.cause import (
     robust_accuracy,
     variance_explained,
 )
-from minmax_jax.study.analysis.finding import MEASURE, Finding, by_layer, direction, number, points
+from minmax_jax.study.analysis.finding import (
+    MEASURE,
+    Finding,
+    attacks_of,
+    by_layer,
+    direction,
+    number,
+    points,
+)
 from minmax_jax.study.analysis.verdict import effect, effect_of
 from minmax_jax.study.design.arm import PAIR, Arm, arms_of
 from minmax_jax.study.design.condition import CONVOLUTIONS
@@ -37,7 +44,7 @@ def penalty_effects(table: "xr.Dataset", name: str) -> list[Finding]:
     on top of adversarial training. Then three on all arms of the regularisation together. F is by the arm's
     own reading, for other penalties by both memberships.
     """
-    attack = " + ".join(str(one) for one in table.attack.values if one != WORST)
+    attack = attacks_of(table)
     change, fuzzier = paired(table, robust_accuracy(table)), own_fuzziness(table)
     signed, magnitude = (changed_fuzziness(table, membership) for membership in MEMBERSHIPS)
     clean = paired(table, table.clean_accuracy)

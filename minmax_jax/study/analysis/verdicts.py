@@ -6,12 +6,11 @@ from textwrap import wrap
 from typing import TYPE_CHECKING, NamedTuple
 
 from minmax_jax.attacks.registry import WORST
-from minmax_jax.study.analysis.finding import TOY, points
+from minmax_jax.study.analysis.finding import TOY, is_toy, points
 from minmax_jax.study.analysis.verdict import Effect, effect, learned, minmax_effects
 from minmax_jax.study.analysis.why import kept, percent
 from minmax_jax.study.design.condition import CONVOLUTIONS
 from minmax_jax.study.design.crisp import Found
-from minmax_jax.study.engine.result import about
 from minmax_jax.study.experiments import confirmation, crisp, observation, robust
 
 if TYPE_CHECKING:
@@ -39,7 +38,7 @@ def verdicts(tables: Tables) -> list[Verdict]:
             continue
         with suppress(KeyError):  # a quick run has few arms, and not those that a row is about
             one = row(*(tables[name] for name in names))
-            toy = any(about(tables[name]).get("config", {}).get("small") for name in names)
+            toy = any(is_toy(tables[name]) for name in names)
             found.append(one._replace(amount=f"{one.amount} {TOY}") if toy else one)
     return found
 

@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING
 
 from minmax_jax.attacks.registry import WORST
-from minmax_jax.study.analysis.finding import Finding, direction, points
+from minmax_jax.study.analysis.finding import Finding, attacks_of, direction, points
 from minmax_jax.study.analysis.verdict import Effect, effect
 from minmax_jax.study.experiments import crisp
 
@@ -48,7 +48,7 @@ def robust_arms(table: "xr.Dataset", name: str) -> list[Finding]:
     """
     radii = [float(one) for one in table.eps.values]
     worst = table.accuracy.sel(attack=WORST)
-    attack = " + ".join(str(one) for one in table.attack.values if one != WORST)
+    attack = attacks_of(table)
     found = []
     for arm in (str(one) for one in table.arm.values):
         base = baseline(table, arm)

@@ -11,14 +11,16 @@ import optax
 from flax import nnx
 from jaxtyping import Float
 
+from minmax_jax.jobs.once import once
 from minmax_jax.lenet import LeNet, Variant
+from minmax_jax.models.parameters import are_inside
 from minmax_jax.objective import Objective
 from minmax_jax.study.design.condition import Condition
 from minmax_jax.study.design.pixels import OnPixels, Squashed
+from minmax_jax.study.design.transplant import FROZEN
 from minmax_jax.study.design.treatment import Treatment
 from minmax_jax.terms import L1, L2, EffectiveTaps, Fuzziness, L1MinusL2, Term, UnitFuzziness
 from minmax_jax.training import ADAM
-from minmax_jax.training.optimisers import frozen
 
 # Where the filters of a made convolution look: at the centre of the window and beside it, as (row, column).
 CENTRES = ((2, 2), (2, 3), (3, 2), (1, 2), (2, 1), (3, 3))
@@ -70,7 +72,7 @@ class Made(Treatment):
     def training(self, steps: int = 0) -> dict[str, Any]:
         """Arguments of ``fit``: objective and optimiser."""
         is_free = self.learns or self.squashed or not self.taps
-        return {"objective": Objective(), "optimiser": ADAM if is_free else frozen(ADAM, ["conv1"])}
+        return {"objective": Objective(), "optimiser": ADAM if is_free else FROZEN["conv1"]}
 
 
 def made_kernel(shape: Sequence[int], taps: int, slope: float) -> Float[np.ndarray, "kh kw cin cout"]:
@@ -148,16 +150,15 @@ class Found(Treatment):
         return {"objective": Objective(terms=self.terms), "optimiser": optimiser}
 
 
+@once  # one object for equal rates, so that all seeds share a compilation
 def by_layer(rate: float) -> optax.GradientTransformation:
     """Adam at ``rate`` for the first convolution, and at 1e-3 for the rest."""
 
     def names(params: Any) -> Any:
-        return jax.tree_util.tree_map_with_path(
-            lambda path, _: "first" if any(getattr(key, "key", None) == "conv1" for key in path) else "rest",
-            params,
-        )
+        chosen = are_inside(params, ["conv1"])
+        return jax.tree.unflatten(jax.tree.structure(params), ["first" if one else "rest" for one in chosen])
 
-    return optax.partition({"first": optax.adam(rate), "rest": optax.adam(1e-3)}, names)
+    return optax.partition({"first": optax.adam(rate), "rest": ADAM}, names)
 
 
 PLAIN: tuple[Variant, ...] = ("classic", "modern")

@@ -22,9 +22,9 @@ from minmax_jax.jobs.once import once
 from minmax_jax.lenet import LeNet
 from minmax_jax.models.logits import logits_of
 from minmax_jax.objective import Measured, Objective, cross_entropy
-from minmax_jax.study.design.condition import CONVOLUTIONS
 from minmax_jax.study.design.data import study_data
 from minmax_jax.study.design.pixels import OnPixels, Standardised
+from minmax_jax.study.design.transplant import CHOSEN
 from minmax_jax.study.design.treatment import Treatment
 from minmax_jax.terms import L1MinusL2
 
@@ -34,7 +34,6 @@ DECAY = 0.95  # of Adam's learning rate, an epoch
 EPS = 0.0924  # 0.3 of a deviation of 0.3081, in pixel units
 
 Layers = Literal["none", "conv1", "conv2", "both"]
-CHOSEN = {"none": (), "conv1": ("conv1",), "conv2": ("conv2",), "both": CONVOLUTIONS}
 
 
 @once  # one object for equal runs, so that they share a compilation

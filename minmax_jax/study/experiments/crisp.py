@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 
 from minmax_jax.attacks.registry import WORST
-from minmax_jax.evaluation import accuracy
 from minmax_jax.lenet import LeNet
 from minmax_jax.robustness.masking import CHECKS
 from minmax_jax.study.design.crisp import BY_HAND, BY_LOSS, Found, Made
@@ -82,16 +81,8 @@ class Crisp(Factorial):
         units = filters.measure(inner, part.images[: self.looked_at], self.eps)
         if inner is not model:  # eps is a radius for pixels, and its units see others
             units |= {name: np.full_like(units[name], np.nan) for name in ("unstable", "unstable_boxed")}
-        return (
-            units
-            | filters.kept(inner)
-            | {
-                "clean_accuracy": np.array(accuracy(model, part), np.float32),
-                "accuracy": measurements.in_turn(model, attacked, self.eps, self.attacks, seed),
-                "masking": measurements.checks(model, attacked, seed, other),
-                "finished": np.array(finished),
-            }
-        )
+        found = measurements.strongly(model, part, attacked, self.eps, self.attacks, seed, other)
+        return units | filters.kept(inner) | found | {"finished": np.array(finished)}
 
     def layout(self, found: Sequence[Arrays]) -> Layout:
         """What the convolutions are, and accuracies."""

@@ -16,7 +16,7 @@ from minmax_jax.attacks.fgsm import fgsm
 from minmax_jax.attacks.pgd import pgd
 from minmax_jax.attacks.registry import WORST, NamedAttack
 from minmax_jax.data import Split
-from minmax_jax.evaluation import accuracy, map_batches, merge_model, split_model
+from minmax_jax.evaluation import map_batches, merge_model, split_model
 from minmax_jax.robustness.masking import CHECKS
 from minmax_jax.robustness.target import prepare
 from minmax_jax.study.design.fidelity import ARMS, BATCH_SIZE, DATASET, EPS, FGSM, PLAIN, Rebuilt, unclipped
@@ -87,13 +87,9 @@ class Fidelity(Grouped):
         judged = part[first : first + self.judged]
         attacked = judged[: self.images]
         other = rival(DATASET, self.small) if self.checks else None
-        return filters.weights(model.network) | {
-            "clean_accuracy": np.array(accuracy(model, part), np.float32),
-            "judged": judge(model, judged, seed),
-            "accuracy": measurements.in_turn(model, attacked, self.eps, self.attacks, seed),
-            "masking": measurements.checks(model, attacked, seed, other),
-            "finished": np.array(finished),
-        }
+        found = measurements.strongly(model, part, attacked, self.eps, self.attacks, seed, other)
+        found |= filters.weights(model.network) | {"judged": judge(model, judged, seed)}
+        return found | {"finished": np.array(finished)}
 
     def trained(self, arm: Rebuilt, seed: int, folder: Path, tell: Tell) -> tuple[OnPixels, bool]:
         """A trained network, whose run ``folder`` keeps, and whether all training came to its end."""

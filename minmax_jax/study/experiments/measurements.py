@@ -120,6 +120,23 @@ def in_turn(
     return np.array([*found, found[-1]], np.float32)
 
 
+def strongly(
+    model: nnx.Module,
+    part: Split,
+    attacked: Split,
+    eps: Sequence[float],
+    attacks: Sequence[str],
+    seed: int,
+    rival: LeNet | None,
+) -> Arrays:
+    """Accuracy on all images of a part, and on some under strong attacks in turn, with the masking checks."""
+    return {
+        "clean_accuracy": np.array(accuracy(model, part), np.float32),
+        "accuracy": in_turn(model, attacked, eps, attacks, seed),
+        "masking": checks(model, attacked, seed, rival),
+    }
+
+
 def checks(
     model: nnx.Module, attacked: Split, seed: int, rival: LeNet | None
 ) -> Float[np.ndarray, " checks"]:

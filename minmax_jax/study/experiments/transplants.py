@@ -7,7 +7,6 @@ from pathlib import Path
 import numpy as np
 
 from minmax_jax.attacks.registry import WORST
-from minmax_jax.evaluation import accuracy
 from minmax_jax.lenet import LeNet
 from minmax_jax.robustness.masking import CHECKS
 from minmax_jax.study.design.ablation import transplanted
@@ -74,12 +73,9 @@ class Transplants(Grouped):
         first = self.seeds.index(seed) * self.images
         attacked = part[first : first + self.images]
         other = rival(self.dataset, self.small) if self.checks else None
-        return filters.measure(model, part.images[: self.looked_at], self.eps) | {
-            "clean_accuracy": np.array(accuracy(model, part), np.float32),
-            "accuracy": measurements.in_turn(model, attacked, self.eps, self.attacks, seed),
-            "masking": measurements.checks(model, attacked, seed, other),
-            "finished": np.array(finished),
-        }
+        found = measurements.strongly(model, part, attacked, self.eps, self.attacks, seed, other)
+        found |= filters.measure(model, part.images[: self.looked_at], self.eps)
+        return found | {"finished": np.array(finished)}
 
     def donor(self, donor: Donor, seed: int, folder: Path, tell: Tell) -> tuple[LeNet, bool]:
         """The donor of a seed, which ``folder`` keeps, and whether its training came to its end."""
