@@ -44,7 +44,7 @@ def test_a_mark_for_every_condition_that_learned_full_where_it_holds():
     assert rows[0] == "fixed, magnitude" and rows[-1] == "layer, signed"
     for ax, layer in zip(figure.axes, ("conv1", "conv2"), strict=True):
         marks = [line for line in ax.lines if line.get_marker() == "o"]
-        assert len(marks) == 8 * effects.sizes["condition"]
+        assert len(marks) == 6 * effects.sizes["condition"]
         full = sum(line.get_markerfacecolor() != "white" for line in marks)
         assert full == int(effects.sel(layer=layer).holds.sum())
 
