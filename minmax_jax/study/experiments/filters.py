@@ -98,11 +98,11 @@ def units(model: LeNet, images: Float[np.ndarray, "n h w c"], eps: tuple[float, 
     }
 
 
-def kept(model: LeNet) -> Arrays:
-    """The arrays of ``KEPT``: kernels and biases, to draw and to take up again."""
+def kept(model: LeNet, layers: tuple[str, ...] = CONVOLUTIONS) -> Arrays:
+    """The arrays of ``KEPT``, of some layers: kernels and biases, to draw and to take up again."""
     return {
         f"{part}_{layer}": np.asarray(getattr(getattr(model, layer), part)[...], np.float32)
-        for layer in CONVOLUTIONS
+        for layer in layers
         for part in ("kernel", "bias")
     }
 

@@ -22,6 +22,7 @@ NAME = "transplants"
 DONORS = 200  # seed of the first donor, apart from those that are reported
 VARIABLES = {
     **filters.VARIABLES,
+    **{name: filters.KEPT[name] for name in ("kernel_conv1", "bias_conv1")},
     **{name: measurements.VARIABLES[name] for name in ("clean_accuracy", "accuracy", "masking")},
     "finished": Variable((), "whether training, the donor's too, came to its end, without diverging"),
 }
@@ -75,6 +76,7 @@ class Transplants(Grouped):
         other = rival(self.dataset, self.small) if self.checks else None
         found = measurements.strongly(model, part, attacked, self.eps, self.attacks, seed, other)
         found |= filters.measure(model, part.images[: self.looked_at], self.eps)
+        found |= filters.kept(model, ("conv1",))
         return found | {"finished": np.array(finished)}
 
     def donor(self, donor: Donor, seed: int, folder: Path, tell: Tell) -> tuple[LeNet, bool]:
