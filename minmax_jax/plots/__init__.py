@@ -3,7 +3,9 @@
 It uses the study and all that the study uses. The modules ``*_view`` hold the figures of explorers.
 """
 
+from minmax_jax.plots.dose import dose as dose
 from minmax_jax.plots.observation import conditions as conditions
+from minmax_jax.plots.overview import overview as overview
 from minmax_jax.plots.penalties import arms as arms
 from minmax_jax.plots.penalties import cause as cause
 from minmax_jax.plots.penalties import certified as certified

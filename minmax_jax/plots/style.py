@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 # Okabe and Ito's palette, distinguishable with any colour vision; line styles repeat what colours say.
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 STYLES = ("-", "--", "-.", ":")
+MARKERS = "osD^vPX"
 CREDIT: dict[str, Any] = {"x": 0.99, "ha": "right", "fontsize": "x-small", "color": "0.4"}
 RADII = {
     "linf": "eps (L-inf radius, pixel values in [0, 1])",

@@ -1,15 +1,16 @@
 """Figures of why the property and robustness go together: filters, accuracy under attack, unstable units."""
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from jaxtyping import Float
+from matplotlib.axes import Axes
 
 from minmax_jax.attacks.registry import WORST
 from minmax_jax.checks import AnyArray
-from minmax_jax.plots.panels import draw_weights
-from minmax_jax.plots.style import COLOURS, CREDIT, RADII, STYLES, Figure, new_figure
+from minmax_jax.plots.panels import draw_weights, mosaic
+from minmax_jax.plots.style import COLOURS, CREDIT, MARKERS, RADII, STYLES, Figure, new_figure
 from minmax_jax.study.analysis.finding import attacks_of
 from minmax_jax.study.analysis.verdict import effect
 from minmax_jax.units import unit_bounds, unstable_share
@@ -17,6 +18,7 @@ from minmax_jax.units import unit_bounds, unstable_share
 if TYPE_CHECKING:
     import xarray as xr
 
+SIZES = "|w| / max |w| of a filter"
 EPS = tuple(np.linspace(0, 0.5, 26).tolist())  # radii that unstable units are drawn at
 
 
@@ -31,17 +33,22 @@ def filters(kernels: Mapping[str, Float[AnyArray, "kh kw cin cout"]]) -> Figure:
     figure, axes = new_figure(2.4 * len(kernels), 4.4, len(kernels), rows=2)
     pictures, lines = axes[: len(kernels)], axes[len(kernels) :]
     for picture, below, (name, kernel) in zip(pictures, lines, kernels.items(), strict=True):
-        weights = np.asarray(kernel)
-        sizes = np.abs(weights).reshape(-1, weights.shape[-1])
-        largest = np.where(sizes.max(0) > 0, sizes.max(0), 1)
-        draw_weights(picture, _mosaic(weights[:, :, 0] / largest), 1.0)
+        draw_filters(picture, below, kernel)
         picture.set_title(name)
-        for one in (np.sort(sizes / largest, axis=0)[::-1]).T:
-            below.plot(np.arange(1, len(one) + 1), one, color=COLOURS[0], alpha=0.6, linewidth=1)
-        taps = (sizes.sum(0) / largest).mean()
-        below.set(title=f"{taps:.1f} effective taps", xlabel="weights, by size", ylim=(0, 1.05))
-    lines[0].set_ylabel("|w| / max |w| of a filter")
+    lines[0].set_ylabel(SIZES)
     return figure
+
+
+def draw_filters(picture: Axes, below: Axes, kernel: Float[AnyArray, "kh kw cin cout"]) -> None:
+    """A kernel's filters, each scaled to its own largest weight, and below the sizes of its weights."""
+    weights = np.asarray(kernel)
+    sizes = np.abs(weights).reshape(-1, weights.shape[-1])
+    largest = np.where(sizes.max(0) > 0, sizes.max(0), 1)
+    draw_weights(picture, mosaic(weights[:, :, :1] / largest), 1.0)
+    for one in (np.sort(sizes / largest, axis=0)[::-1]).T:
+        below.plot(np.arange(1, len(one) + 1), one, color=COLOURS[0], alpha=0.6, linewidth=1)
+    taps = (sizes.sum(0) / largest).mean()
+    below.set(title=f"{taps:.1f} effective taps", xlabel="weights, by size", ylim=(0, 1.05))
 
 
 def withstood(table: "xr.Dataset", arms: "Mapping[str, str] | Sequence[str] | None" = None) -> Figure:
@@ -59,22 +66,27 @@ def withstood(table: "xr.Dataset", arms: "Mapping[str, str] | Sequence[str] | No
     if not named or set(named) - set(known):
         raise ValueError(f"arms must be some of {known}, got {list(named)}")
     figure, (ax,) = new_figure(8.2, 4.2, 1)
-    eps = np.concatenate([[0.0], table.eps.values])
-    for number, (arm, name) in enumerate(named.items()):
-        cell = table.sel(arm=arm)
-        worst = cell.accuracy.sel(attack=WORST).transpose("eps", "seed").values
-        share = effect(100 * np.concatenate([cell.clean_accuracy.values[None], worst]))
-        # Beside one another, so that intervals that coincide are all seen.
-        shifted = eps + 0.002 * (number - (len(named) - 1) / 2)
-        bars = np.clip([share.mean - share.low, share.high - share.mean], 0, None)
-        style = STYLES[number // len(COLOURS) % len(STYLES)]
-        colour = COLOURS[number % len(COLOURS)]
-        look = {"color": colour, "linestyle": style, "marker": "o", "capsize": 3}
-        ax.errorbar(shifted, share.mean, bars, label=name, **look)
-    ax.set(xlabel=RADII["linf"], ylabel="accuracy (%)", ylim=(0, 104), title="accuracy under attack")
+    draw_withstood(ax, {name: table.sel(arm=arm) for arm, name in named.items()})
+    ax.set_title("accuracy under attack")
     ax.legend(frameon=False, loc="center left", bbox_to_anchor=(1.0, 0.5))
     figure.supxlabel(f"{attacks_of(table)}; {table.sizes['seed']} seeds, 95 % t intervals", **CREDIT)
     return figure
+
+
+def draw_withstood(ax: Axes, cells: "Mapping[str, xr.Dataset]") -> None:
+    """Accuracy under the strongest attack over eps, of each cell with an interval over its seeds."""
+    for number, (name, cell) in enumerate(cells.items()):
+        eps = np.concatenate([[0.0], cell.eps.values])
+        worst = cell.accuracy.sel(attack=WORST).transpose("eps", "seed").values
+        share = effect(100 * np.concatenate([cell.clean_accuracy.values[None], worst]))
+        # Beside one another, so that intervals that coincide are all seen.
+        shifted = eps + 0.002 * (number - (len(cells) - 1) / 2)
+        bars = np.clip([share.mean - share.low, share.high - share.mean], 0, None)
+        style = STYLES[number // len(COLOURS) % len(STYLES)]
+        colour, marker = COLOURS[number % len(COLOURS)], MARKERS[number % len(MARKERS)]
+        look: dict[str, Any] = {"color": colour, "linestyle": style, "marker": marker, "capsize": 3}
+        ax.errorbar(shifted, share.mean, bars, label=name, **look)
+    ax.set(xlabel=RADII["linf"], ylabel="accuracy (%)", ylim=(-2, 104))
 
 
 def unstable(
@@ -107,14 +119,3 @@ def unstable(
     ax.legend(frameon=False)
     figure.supxlabel(f"{len(images)} images", **CREDIT)
     return figure
-
-
-def _mosaic(pictures: Float[np.ndarray, "h w n"]) -> Float[np.ndarray, "h2 w2"]:
-    """Pictures side by side in rows of three, with gaps of NaN."""
-    height, width, count = pictures.shape
-    rows = -(-count // 3)
-    canvas = np.full((rows * (height + 1) - 1, min(count, 3) * (width + 1) - 1), np.nan)
-    for number in range(count):
-        top, left = number // 3 * (height + 1), number % 3 * (width + 1)
-        canvas[top : top + height, left : left + width] = pictures[:, :, number]
-    return canvas

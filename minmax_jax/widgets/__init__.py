@@ -3,6 +3,7 @@
 It uses plots, the study, robustness, attacks, training, data and the core.
 """
 
+from minmax_jax.widgets.arms import ArmExplorer as ArmExplorer
 from minmax_jax.widgets.attack import AttackExplorer as AttackExplorer
 from minmax_jax.widgets.field import DrawingField as DrawingField
 from minmax_jax.widgets.figure import FigureImage as FigureImage

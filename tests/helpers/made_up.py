@@ -1,12 +1,13 @@
 """Made-up results of the study, shaped as the real ones are."""
 
+import json
 from dataclasses import replace
 
 import numpy as np
 import xarray as xr
 
 from minmax_jax.study.design.arm import Arm
-from minmax_jax.study.experiments import regularisation
+from minmax_jax.study.experiments import dose, regularisation
 
 PLAIN = {
     "mnist modern adam": {"layer": -0.1, "fixed": 0.1},
@@ -79,3 +80,26 @@ def observation(falls: dict[str, dict[str, float]], eps: float = 0.0) -> xr.Data
             "measure": ["entropy"],
         },
     )
+
+
+def doses(seeds=3):
+    """Networks by a rule: with the radius of training, shares near zero and under attack rise evenly."""
+    setting = replace(
+        dose.PLANS["dose_mnist"].full, doses=(0.0, 0.15, 0.3), seeds=tuple(range(seeds)), images=8
+    )
+    variables, labels = setting.layout([])
+    sizes = {"row": 5, "column": 5, "channel": 1, "filter": 6, "filter_conv2": 16}
+    sizes |= {name: len(axis[1] if isinstance(axis, tuple) else axis) for name, axis in labels.items()}
+    found = []
+    for _ in setting.variants:
+        for radius in setting.doses:
+            for seed in range(seeds):
+                random = np.random.default_rng(seed)
+                one = {name: random.random([sizes[d] for d in v.dims]) for name, v in variables.items()}
+                one["near_zero"] = np.array([3 * radius, 0.2]) + 0.001 * seed
+                one["accuracy"] = np.full(one["accuracy"].shape, 3 * radius - 0.001 * seed).clip(0, 1)
+                one["unstable_boxed"] = np.full(one["unstable_boxed"].shape, 0.9 - 2 * radius + 0.001 * seed)
+                one["live"] = np.arange(6) < 5
+                one["clean_accuracy"] = np.array(0.98)
+                found.append(one | {"finished": np.array(True)})
+    return setting.table(found).assign_attrs(about=json.dumps({"config": {"small": False}}))

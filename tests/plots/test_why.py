@@ -6,8 +6,10 @@ import pytest
 import xarray as xr
 
 from helpers.drawn import labelled
+from helpers.made_up import doses
 from helpers.refusal import refuses
 from minmax_jax import plots
+from minmax_jax.plots.arm_view import ArmView
 
 SHARES = {"none": [0.3, 0.0], "crisp": [0.9, 0.8]}
 
@@ -56,7 +58,41 @@ def test_unstable_units_are_those_near_their_threshold():
     np.testing.assert_allclose(figure.axes[0].lines[0].get_ydata(), [0, 25, 50, 100])
 
 
-def test_odd_input_is_refused(table):
+def test_the_dose_is_drawn_as_it_is():
+    made = doses()
+    figure = plots.dose(made, "classic")
+    assert labelled(figure)
+    by_label = {ax.get_ylabel(): ax for ax in figure.axes}
+    near = by_label["near zero (% of weights)"]
+    np.testing.assert_allclose(near.containers[0].lines[0].get_ydata(), [0.1, 45.1, 90.1], atol=1e-4)
+    assert near.get_title() == "conv1 at 0.3: 90 % [90, 90] near zero"
+    under = by_label["accuracy under attack (%)"]
+    assert [bars.get_label() for bars in under.containers] == ["0.1", "0.2", "0.3"]
+    dots = by_label["-b / ||w||₁"].lines[0].get_ydata()
+    assert len(dots) == 3 * 3 * 6 and np.isnan(dots).sum() == 9  # dead filters have no threshold to see
+
+
+def test_a_view_of_an_arm_tells_its_numbers(table):
+    weights = np.zeros((5, 5, 1, 6))
+    weights[2, 2] = 1
+    cell = table.sel(arm="crisp").assign(kernel_conv1=(("row", "column", "channel", "filter"), weights))
+    cell = cell.assign(kernel_conv1=cell.kernel_conv1.expand_dims(seed=cell.seed))
+    view = ArmView({"plain": table.sel(arm="none")}, seed=1)
+    for _ in range(2):  # changed in place
+        figure = view.show(cell, "taps 1")
+        assert labelled(figure)
+        filters, sizes, accuracies = figure.axes
+        assert sizes.get_title() == "1.0 effective taps" and filters.images
+        assert accuracies.get_title() == "90 % [88, 92] withstand eps 0.1"
+        assert [bars.get_label() for bars in accuracies.containers] == ["plain", "this"]
+    assert view.caption.startswith("taps 1: 1.0 effective taps a filter; withstand 90 % [88, 92] eps 0.1, 80")
+
+
+def test_odd_input_is_refused(table, tmp_path):
+    with refuses("variant must be one of ['modern', 'classic'], got 'large'"):
+        plots.dose(doses(), "large")
+    with refuses("does not hold dose_mnist.nc", error=FileNotFoundError):
+        plots.overview(tmp_path)
     with refuses("kernels must hold at least one"):
         plots.filters({})
     with refuses("layers must hold at least one"):

@@ -7,13 +7,14 @@ from typing import TYPE_CHECKING
 from minmax_jax.attacks.registry import WORST
 from minmax_jax.storage.archive import replacing
 from minmax_jax.study.analysis import verdicts
+from minmax_jax.study.analysis.dosed import dosed
 from minmax_jax.study.analysis.finding import TOY, WIDTH, Finding, attacks_of, is_toy, markdown, plain
 from minmax_jax.study.analysis.observed import controls, hardened, held
 from minmax_jax.study.analysis.penalised import explanations, penalty_effects, trained_under_attack
 from minmax_jax.study.analysis.practice import predicted
 from minmax_jax.study.analysis.why import CLAIMS, robust_arms
 from minmax_jax.study.engine.result import read
-from minmax_jax.study.experiments import confirmation, observation, regularisation, robust, theory
+from minmax_jax.study.experiments import confirmation, dose, observation, regularisation, robust, theory
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -39,6 +40,9 @@ def findings(tables: "Mapping[str, xr.Dataset]") -> list[Finding]:
         found += held(observed, observation.NAME) + controls(observed)
         if (attacked := tables.get(observation.ATTACKED)) is not None:
             found += held(attacked, observation.ATTACKED) + hardened(observed, attacked)
+    for name in dose.NAMES.values():
+        if (table := tables.get(name)) is not None:
+            found += dosed(table, name)
     if (practice := tables.get(theory.NAME)) is not None:
         found += predicted(practice)
     if parts := [tables[name] for name in regularisation.NAMES.values() if name in tables]:

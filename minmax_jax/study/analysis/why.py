@@ -5,12 +5,13 @@ from typing import TYPE_CHECKING
 from minmax_jax.attacks.registry import WORST
 from minmax_jax.study.analysis.finding import Finding, attacks_of, direction, points
 from minmax_jax.study.analysis.verdict import Effect, effect
-from minmax_jax.study.experiments import crisp
+from minmax_jax.study.experiments import crisp, fidelity
 
 if TYPE_CHECKING:
     import xarray as xr
 
 CLAIMS = {
+    fidelity.NAME: "The group's ways of training give a robust network",
     "transplants_ablations": "Convolutions of another network make one robust whose rest is trained plainly",
     "transplants_donors": "The same, by other donors",
     "transplants_necessity": "Adversarial training is as robust without what it makes of convolutions",
@@ -20,6 +21,7 @@ CLAIMS = {
     crisp.CONFIRMED: "The same, from other seeds, on test images",
 }
 SHOWN = {
+    fidelity.NAME: "3_robustness#The group's own numbers",
     crisp.HAND: "3_robustness#Crisp convolutions by hand",
     crisp.LOSS: "3_robustness#A term that finds crisp units",
     crisp.CONFIRMED: "3_robustness#A term that finds crisp units",
