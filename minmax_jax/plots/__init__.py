@@ -8,10 +8,8 @@ from minmax_jax.plots.observation import conditions as conditions
 from minmax_jax.plots.overview import overview as overview
 from minmax_jax.plots.penalties import arms as arms
 from minmax_jax.plots.penalties import cause as cause
-from minmax_jax.plots.penalties import certified as certified
 from minmax_jax.plots.penalties import network as network
 from minmax_jax.plots.penalties import strength_curves as strength_curves
-from minmax_jax.plots.penalties import trade_off as trade_off
 from minmax_jax.plots.robustness import robustness as robustness
 from minmax_jax.plots.robustness import strengths as strengths
 from minmax_jax.plots.run import fuzziness as fuzziness

@@ -16,7 +16,7 @@ from minmax_jax.study.analysis.cause import (
     robust_accuracy,
 )
 from minmax_jax.study.analysis.verdict import Effect, effect
-from minmax_jax.study.design.arm import ATTACKED, PAIR, Penalty, arms_of, curve
+from minmax_jax.study.design.arm import Penalty, arms_of, curve
 from minmax_jax.study.experiments.measurements import CLAIMED
 
 if TYPE_CHECKING:
@@ -90,25 +90,6 @@ def arms(table: "xr.Dataset", eps: float = CLAIMED) -> Figure:
     return figure
 
 
-def trade_off(table: "xr.Dataset", eps: float = CLAIMED) -> Figure:
-    """Worst-case accuracy at ``eps`` over clean accuracy, for each arm without adversarial training."""
-    figure, (ax,) = new_figure(5.6, 3.8, 1)
-    plain = [arm for arm in arms_of(table) if not arm.eps]
-    for penalty, (marker, colour) in LOOKS.items():
-        names = [arm.name for arm in plain if arm.penalty == penalty]
-        if names:
-            row = table.sel(arm=names)
-            clean, worst = 100 * row.clean_accuracy.mean("seed"), 100 * robust_accuracy(row, eps).mean("seed")
-            size = 11 if penalty == "none" else 6
-            ax.plot(clean, worst, marker, color=colour, markersize=size, alpha=0.8, label=penalty)
-    ax.set(xlabel="clean accuracy (%)", ylabel=f"accuracy in the worst case,\neps {eps:g} (%)")
-    ax.set_title("what penalties cost and give")
-    ax.legend(title="penalty", frameon=False)
-    text = f"a mark an arm, mean of {table.sizes['seed']} seeds, those that diverged among them"
-    figure.supxlabel(text, **CREDIT)
-    return figure
-
-
 def cause(table: "xr.Dataset", eps: float = CLAIMED) -> Figure:
     """Change of worst-case accuracy at ``eps`` over change of fuzziness, a mark for each arm, with intervals.
 
@@ -141,33 +122,6 @@ def _scatter(ax: Axes, table: "xr.Dataset", across: Effect, change: "xr.Dataset"
     if len(across.mean) > 2:
         together = rank_correlation(across.mean, change["mean"].values)
         ax.set_title(f"rank correlation over {len(across.mean)} arms: {together:+.2f}")
-
-
-def certified(table: "xr.Dataset") -> Figure:
-    """Certified accuracy by radius, mean over seeds: without a penalty, and with fuzziness pushed.
-
-    Left after plain training (pushed by 30 to either side), right on top of adversarial training (by 10).
-    """
-    arms = arms_of(table)
-    sides = {
-        "plain training": [one for one in curve(arms) if abs(one.strength) == PAIR[1]],
-        "adversarial training": [
-            one for one in arms if one.eps and one.penalty == "fuzziness" and one.strength in ATTACKED
-        ],
-    }
-    figure, axes = new_figure(9.6, 3.8, 2, sharey=True)
-    for ax, (title, pushed) in zip(axes, sides.items(), strict=True):
-        bases = [one for one in arms if one == one.base and bool(one.eps) == title.startswith("adv")]
-        for i, arm in enumerate(bases + pushed):
-            course = 100 * table.verified.sel(arm=arm.name).mean("seed")
-            name = f"{arm.strength:g} {arm.membership}" if arm in pushed else arm.name
-            ax.plot(table.radius, course, "os^Dv"[i % 5] + STYLES[i % 4], color=COLOURS[i % 7], label=name)
-        ax.set(xlabel="certified radius (L-inf, pixel values in [0, 1])", xscale="log", ylim=(-2, 104))
-        ax.set_title(title)
-        if bases + pushed:
-            ax.legend(title="strength λ", frameon=False, fontsize="small")
-    axes[0].set_ylabel("certified accuracy (%)")
-    return figure
 
 
 def _errorbar(ax: Axes, places: Sequence[float], rows: "xr.Dataset", i: int, label: str) -> None:

@@ -8,10 +8,8 @@ from warnings import warn
 
 from minmax_jax.study.analysis.cause import adversarial_training_effect as adversarial_training_effect
 from minmax_jax.study.analysis.cause import changed_fuzziness as changed_fuzziness
-from minmax_jax.study.analysis.cause import correlates as correlates
 from minmax_jax.study.analysis.cause import paired_effect as paired_effect
 from minmax_jax.study.analysis.practice import agreement as agreement
-from minmax_jax.study.analysis.verdict import attack_effects as attack_effects
 from minmax_jax.study.analysis.verdict import minmax_effects as minmax_effects
 from minmax_jax.study.engine.result import about as about
 from minmax_jax.study.engine.result import read as read
@@ -19,7 +17,7 @@ from minmax_jax.study.experiments.measurements import alarms as alarms
 from minmax_jax.study.experiments.regularisation import regularised as regularised
 from minmax_jax.study.experiments.robust import robust_lenet as robust_lenet
 
-RENAMED = {"companions": "correlates", "hardening": "adversarial_training_effect"}  # for one version
+RENAMED = {"hardening": "adversarial_training_effect"}  # for one version
 
 
 def __getattr__(name: str) -> Any:

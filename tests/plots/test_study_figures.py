@@ -7,10 +7,9 @@ import pytest
 import xarray as xr
 
 from helpers.drawn import labelled
-from helpers.made_up import ARMS, penalties
+from helpers.made_up import penalties
 from minmax_jax import plots
 from minmax_jax.study import minmax_effects, read
-from minmax_jax.study.design.arm import Arm
 
 pytestmark = pytest.mark.versions
 
@@ -108,27 +107,6 @@ def test_arms_are_listed_by_strength_and_counted_by_their_intervals(table):
     assert names(plots.arms(table).axes[0].get_yticklabels())[-1] == "fuzziness -30 layer signed entropy"
 
 
-def test_the_trade_off_leaves_adversarial_training_out(table):
-    figure = plots.trade_off(table)
-    (ax,) = figure.axes
-    assert labelled(figure)
-    found = {line.get_label(): line.get_xdata() for line in ax.lines}
-    np.testing.assert_allclose(found["none"], [98], atol=1e-4)
-    np.testing.assert_allclose(sorted(found["fuzziness"]), [95] * 4, atol=1e-4)
-
-
 def test_where_fuzziness_and_robustness_fall_together_they_correlate(table):
     figure = plots.cause(table)
     assert labelled(figure) and [ax.get_title()[-7:] for ax in figure.axes] == [": +1.00"] * 2
-
-
-def test_certificates_are_of_plain_and_of_adversarial_training():
-    table = penalties((*ARMS, Arm("fuzziness", -1.0, eps=0.1), Arm("l2", 3e-3, eps=0.1)))
-    figure = plots.certified(table)
-    left, right = figure.axes
-    assert labelled(figure)
-    kinds = ["none", "-30 signed", "30 signed", "-30 magnitude", "30 magnitude"]
-    assert names(left.get_legend().get_texts()) == kinds
-    assert names(right.get_legend().get_texts()) == ["none eps 0.1", "10 signed"]
-    course = 100 * table.verified.sel(arm="none eps 0.1").mean("seed")
-    np.testing.assert_array_equal(right.lines[0].get_ydata(), course)

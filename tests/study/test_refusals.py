@@ -9,14 +9,13 @@ import minmax_jax as mm
 from helpers.made_up import PLAIN, observation, penalties
 from helpers.refusal import refuses
 from minmax_jax.study.__main__ import parse
-from minmax_jax.study.analysis.cause import robust_accuracy, variance_explained
+from minmax_jax.study.analysis.cause import robust_accuracy
 from minmax_jax.study.analysis.findings import write_readme
 from minmax_jax.study.analysis.verdict import effect
 from minmax_jax.study.design.arm import Arm
 from minmax_jax.study.engine.result import write
 from minmax_jax.study.experiments.plans import PLANS
 
-ATTACKED = observation({"mnist modern adam eps 0.1": {"layer": 0.0, "fixed": 0.0}}, eps=0.1)
 BASES = penalties((Arm(), Arm(eps=0.1)))
 
 
@@ -40,17 +39,11 @@ def test_bad_options_are_named(options, words, capsys):
     ("call", "words"),
     [
         (lambda: effect(np.ones((3, 1))), ["values must be of at least two seeds, got 1"]),
-        (lambda: mm.study.minmax_effects(ATTACKED, "linear"), ["measure must be one of", "got 'linear'"]),
         (
-            lambda: mm.study.attack_effects(observation(PLAIN).isel(condition=[1, 2]), ATTACKED),
-            ["plain must have the conditions of attacked", "it lacks ['mnist modern adam']"],
-        ),
-        (
-            lambda: mm.study.attack_effects(observation(PLAIN), ATTACKED.assign_coords(seed=range(7, 11))),
-            ["attacked must have the seeds of plain, [0, 1, 2, 3], got [7, 8, 9, 10]"],
+            lambda: mm.study.minmax_effects(observation(PLAIN), "linear"),
+            ["measure must be one of", "got 'linear'"],
         ),
         (lambda: robust_accuracy(BASES, 0.7), ["eps must be one of [", "], got 0.7"]),
-        (lambda: mm.study.correlates(penalties(), eps=0.7), ["eps must be one of [", "], got 0.7"]),
         *(
             (
                 lambda one=one: mm.study.adversarial_training_effect(one, one.l1),
@@ -60,10 +53,6 @@ def test_bad_options_are_named(options, words, capsys):
                 ],
             )
             for one in (BASES.isel(arm=[0]), BASES.isel(arm=[1]))
-        ),
-        (
-            lambda: variance_explained(np.ones(3), {"x": np.ones(3), "y": np.ones(3)}),
-            ["outcome must have at least 4 rows for 2 causes, got 3"],
         ),
         (lambda: mm.study.robust_lenet(BASES, 7), ["seed must be one of [0, 1, 2], got 7"]),
     ],
@@ -105,9 +94,7 @@ def test_a_readme_without_a_place_for_the_table_is_left_as_it_is(tmp_path):
     assert readme.read_text() == "Mine."
 
 
-@pytest.mark.parametrize(
-    ("old", "new"), [("companions", "correlates"), ("hardening", "adversarial_training_effect")]
-)
+@pytest.mark.parametrize(("old", "new"), [("hardening", "adversarial_training_effect")])
 def test_a_renamed_function_is_found_by_its_old_name_with_a_warning(old, new):
     with pytest.warns(DeprecationWarning, match=f"mm.study.{old} is now mm.study.{new}"):
         assert getattr(mm.study, old) is getattr(mm.study, new)

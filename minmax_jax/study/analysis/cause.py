@@ -1,13 +1,11 @@
 """Cause and effect: what each penalty changes, paired by seed, and what explains the change in robustness."""
 
-from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
-from jaxtyping import Float
 
 from minmax_jax.attacks.registry import WORST
-from minmax_jax.intervals import MEMBERSHIPS, Membership
+from minmax_jax.intervals import Membership
 from minmax_jax.study.analysis.verdict import effects_of
 from minmax_jax.study.design.arm import Arm, arms_of
 from minmax_jax.study.design.condition import CONVOLUTIONS
@@ -97,58 +95,11 @@ def own_fuzziness(table: "xr.Dataset") -> "xr.DataArray":
     return change.sel(own).drop_vars(list(own))
 
 
-def correlates(table: "xr.Dataset", eps: float = 0.1) -> "xr.DataArray":
-    """Spearman's correlation, over arms, of changes in worst-case accuracy with changes in other quantities.
-
-    By ``thing``, at the radius ``eps``: fuzziness by both memberships, the norms and the largest gain of the
-    convolutions, and empirical sensitivity. All are means over seeds of paired differences, for positive
-    quantities of logarithms. Source: this study. Raises ValueError for a radius that was not attacked.
-    """
-    import xarray as xr  # heavy to import, so only where it is used
-
-    layers = {"layer": list(CONVOLUTIONS)}
-    sizes = {
-        "L1 norm of convolutions": table.l1.sel(layers).sum("layer"),
-        "squared L2 norm of convolutions": table.l2.sel(layers).sum("layer"),
-        "largest gain of a convolution": table.gain.max("convolution"),
-        "sensitivity of the margin to pixels": table.sensitivity,
-    }
-    things = {f"fuzziness F, {one}": changed_fuzziness(table, one) for one in MEMBERSHIPS}
-    things |= {name: paired(table, np.log(values)) for name, values in sizes.items()}
-    change = paired(table, robust_accuracy(table, eps)).mean("seed").values
-    found = [rank_correlation(values.mean("seed").values, change) for values in things.values()]
-    return xr.DataArray(found, {"thing": list(things)}, ("thing",), "rank correlation")
-
-
 def _changes(table: "xr.Dataset") -> "xr.DataArray":
     import xarray as xr  # heavy to import, so only where it is used
 
     weights = xr.DataArray(SIZES, {"convolution": list(CONVOLUTIONS)}, ("convolution",))
     return paired(table, table.fuzziness.weighted(weights).mean("convolution"))
-
-
-def variance_explained(
-    outcome: Float[np.ndarray, " n"], causes: Mapping[str, Float[np.ndarray, " n"]]
-) -> dict[str, float]:
-    """Share of the variance of ``outcome`` that a linear model of each cause explains, and one of them all.
-
-    R^2 of least squares with a constant: for each cause alone under its name, for "all", and for each cause
-    what it adds to all others, as "<cause> added". In [0, 1]. Raises ValueError for fewer rows than unknowns.
-    Identity: alone, the square of Pearson's correlation.
-    """
-    names = list(causes)
-    if len(outcome) < len(names) + 2:
-        raise ValueError(
-            f"outcome must have at least {len(names) + 2} rows for {len(names)} causes, got {len(outcome)}"
-        )
-
-    def share(chosen: Sequence[str]) -> float:
-        columns = np.stack([np.ones_like(outcome), *(causes[name] for name in chosen)], axis=1)
-        fitted = columns @ np.linalg.lstsq(columns, outcome, rcond=None)[0]
-        return float(1 - np.square(outcome - fitted).sum() / np.square(outcome - outcome.mean()).sum())
-
-    found = {name: share([name]) for name in names} | {"all": share(names)}
-    return found | {f"{one} added": found["all"] - share([n for n in names if n != one]) for one in names}
 
 
 def rank_correlation(first: np.ndarray, second: np.ndarray) -> float:

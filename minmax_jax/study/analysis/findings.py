@@ -9,8 +9,8 @@ from minmax_jax.storage.archive import replacing
 from minmax_jax.study.analysis import verdicts
 from minmax_jax.study.analysis.dosed import dosed
 from minmax_jax.study.analysis.finding import TOY, WIDTH, Finding, attacks_of, is_toy, markdown, plain
-from minmax_jax.study.analysis.observed import controls, hardened, held
-from minmax_jax.study.analysis.penalised import explanations, penalty_effects, trained_under_attack
+from minmax_jax.study.analysis.observed import controls, held
+from minmax_jax.study.analysis.penalised import penalty_effects, trained_under_attack
 from minmax_jax.study.analysis.practice import predicted
 from minmax_jax.study.analysis.why import CLAIMS, robust_arms
 from minmax_jax.study.engine.result import read
@@ -37,9 +37,7 @@ def findings(tables: "Mapping[str, xr.Dataset]") -> list[Finding]:
     """All findings of the results, by experiment. Those of quick runs are marked as a toy's."""
     found: list[Finding] = []
     if (observed := tables.get(observation.NAME)) is not None:
-        found += held(observed, observation.NAME) + controls(observed)
-        if (attacked := tables.get(observation.ATTACKED)) is not None:
-            found += held(attacked, observation.ATTACKED) + hardened(observed, attacked)
+        found += held(observed) + controls(observed)
     for name in dose.NAMES.values():
         if (table := tables.get(name)) is not None:
             found += dosed(table, name)
@@ -47,7 +45,7 @@ def findings(tables: "Mapping[str, xr.Dataset]") -> list[Finding]:
         found += predicted(practice)
     if parts := [tables[name] for name in regularisation.NAMES.values() if name in tables]:
         table = regularisation.together(parts)
-        found += penalty_effects(table, regularisation.NAME) + explanations(table, regularisation.NAME)
+        found += penalty_effects(table, regularisation.NAME)
         found += trained_under_attack(table, regularisation.NAME)
     for name in confirmation.CHOSEN_FROM:
         if (again := tables.get(name)) is not None:

@@ -13,7 +13,6 @@ from minmax_jax.study.analysis.cause import (
     paired,
     rank_correlation,
     robust_accuracy,
-    variance_explained,
 )
 from minmax_jax.study.analysis.finding import (
     MEASURE,
@@ -85,57 +84,6 @@ def penalty_effects(table: "xr.Dataset", name: str) -> list[Finding]:
                     CAUSE,
                 )
             )
-    return found
-
-
-def explanations(table: "xr.Dataset", name: str) -> list[Finding]:
-    """What the changes of robustness and of sensitivity go with, over all arms and seeds.
-
-    Robustness at eps 0.1 with: fuzziness by layer and either membership, the L1 norm of convolutions, their
-    share of weights near zero, and the margin over its gradient (the radius at which a linear network would
-    break). Empirical sensitivity, the L1 norm of that gradient, with the worst cases of both convolutions
-    (statement 4). All as paired differences, norms and ratios as differences of logarithms.
-    """
-    convolutions = {"layer": list(CONVOLUTIONS)}
-    with np.errstate(divide="ignore", invalid="ignore"):  # a network that diverged can have a margin below 0
-        causes = {
-            "signed fuzziness": changed_fuzziness(table, "signed"),
-            "fuzziness by magnitude": changed_fuzziness(table, "magnitude"),
-            "L1 norm": paired(table, np.log(table.l1.sel(convolutions).sum("layer"))),
-            "share near zero": paired(table, table.near_zero.sel(convolutions).mean("layer")),
-            "margin over gradient": paired(table, np.log(table.margin / table.sensitivity)),
-        }
-        gains = {
-            f"gain of {layer}": paired(table, np.log(table.gain.sel(convolution=layer)))
-            for layer in CONVOLUTIONS
-        }
-        outcomes = [
-            ("Changes of robustness go with", robust_accuracy(table), causes),
-            ("Changes of empirical sensitivity go with", np.log(table.sensitivity), gains),
-        ]
-    found = []
-    for claim, outcome, by in outcomes:
-        change = paired(table, outcome)
-        rows = {one: values.transpose(*change.dims).values.ravel() for one, values in by.items()}
-        known = np.isfinite(change.values.ravel())
-        for values in rows.values():
-            known &= np.isfinite(values)
-        if known.sum() < len(rows) + 2:
-            continue
-        shares = variance_explained(change.values.ravel()[known], {one: v[known] for one, v in rows.items()})
-        listed = ", ".join(f"{one} {shares[one]:.0%} (adds {shares[f'{one} added']:.0%})" for one in by)
-        found.append(
-            Finding(
-                claim,
-                "linear in paired differences",
-                f"{shares['all']:.0%} of variance explained",
-                listed,
-                "see the rows above",
-                table.sizes["seed"],
-                name,
-                CAUSE,
-            )
-        )
     return found
 
 

@@ -117,34 +117,3 @@ def _judged(table: "xr.Dataset") -> "xr.Dataset":
 def learned(table: "xr.Dataset", effects: "xr.Dataset") -> Bool[np.ndarray, " condition"]:
     """In which conditions all networks learned: from true labels, to an accuracy above one half."""
     return (table.labels == "true").values & (effects.accuracy > 0.5).values
-
-
-def attack_effects(plain: "xr.Dataset", attacked: "xr.Dataset", measure: str = "entropy") -> "xr.Dataset":
-    """What training under attack does to fuzziness, compared with plain training from the same start.
-
-    F at the end of each condition of ``attacked`` less that of its twin in ``plain``, paired by seed: mean,
-    low, high and size (see ``effect``) by condition, layer, reading (without "trajectory", as above) and
-    membership, NaN where a network diverged. Raises ValueError for a condition whose twin is missing, or for
-    tables of other seeds, layers, readings or memberships.
-    """
-    one_of("measure", measure, tuple(plain.measure.values.tolist()))
-    eps = attacked.eps.values.tolist()
-    names = attacked.condition.values.tolist()
-    twins = [name.replace(f" eps {radius:g}", "") for name, radius in zip(names, eps, strict=True)]
-    if missing := set(twins) - set(plain.condition.values.tolist()):
-        raise ValueError(
-            f"plain must have the conditions of attacked, without their eps; it lacks {sorted(missing)}"
-        )
-    axes = ("condition", "layer", "reading", "membership", "seed")
-    plain, attacked = _judged(plain), _judged(attacked)
-    last, before = (
-        one.fuzziness.isel(snapshot=-1).sel(measure=measure, condition=chosen).assign_coords(condition=names)
-        for one, chosen in ((attacked, names), (plain, twins))
-    )
-    for axis in axes[1:]:
-        if set(last[axis].values.tolist()) != set(before[axis].values.tolist()):
-            raise ValueError(
-                f"attacked must have the {axis}s of plain, {before[axis].values.tolist()}, "
-                f"got {last[axis].values.tolist()}"
-            )
-    return effects_of((last - before).transpose(*axes))  # by their labels

@@ -11,7 +11,7 @@ from minmax_jax.study.analysis.verdict import Effect, effect, learned, minmax_ef
 from minmax_jax.study.analysis.why import kept, percent
 from minmax_jax.study.design.condition import CONVOLUTIONS
 from minmax_jax.study.design.crisp import Found
-from minmax_jax.study.experiments import confirmation, crisp, observation, robust
+from minmax_jax.study.experiments import confirmation, crisp, dose, observation, robust
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -80,15 +80,12 @@ def _moves(table: "xr.Dataset") -> Verdict:
     )
 
 
-def _magnitude(plain_: "xr.Dataset", attacked: "xr.Dataset") -> Verdict:
+def _magnitude(observed: "xr.Dataset", doses: "xr.Dataset") -> Verdict:
     """Whether most magnitudes come near zero."""
-
-    def share(table: "xr.Dataset", condition: str, snapshot: int = -1) -> Effect:
-        cell = table.near_zero.sel(condition=condition, layer="conv1").isel(snapshot=snapshot)
-        return effect(cell.values)
-
-    start, end = share(plain_, REFERENCE, 0), share(plain_, REFERENCE)
-    weakly, strongly = (share(attacked, f"{REFERENCE} eps {eps}") for eps in ("0.1", "0.3"))
+    course = observed.near_zero.sel(condition=REFERENCE, layer="conv1")
+    start, end = (effect(course.isel(snapshot=at).values) for at in (0, -1))
+    trained = doses.near_zero.sel(variant="modern", convolution="conv1")
+    weakly, strongly = (effect(trained.sel(dose=eps, method="nearest").values) for eps in (0.1, 0.3))
     said = "In the first convolution, under strong adversarial training"
     return Verdict(
         "Most magnitudes approach zero (the follow-up)",
@@ -185,7 +182,7 @@ def _most_robust(table: "xr.Dataset") -> Verdict:
 
 ROWS: tuple[tuple[tuple[str, ...], Callable[..., Verdict]], ...] = (
     ((observation.NAME,), _moves),
-    ((observation.NAME, observation.ATTACKED), _magnitude),
+    ((observation.NAME, dose.NAMES["mnist"]), _magnitude),
     (("transplants_ablations",), _cause),
     ((confirmation.NAME,), _fuzziness_term),
     ((crisp.LOSS,), _group_term),

@@ -123,13 +123,6 @@ PARTS: Mapping[str, tuple[Arm, ...]] = {
         Arm(eps=0.1),
         *(Arm("fuzziness", s, membership=m, eps=0.1) for m in MEMBERSHIPS for s in ATTACKED),
     ),
-    # added last, as the terms of "defended" are all strong: those that gained most at little cost without it
-    "defended_weak": (
-        Arm(eps=0.1),
-        *(Arm("fuzziness", s, eps=0.1) for s in WEAK[:3]),
-        Arm("l2", 3e-3, eps=0.1),
-        Arm("l1", 1e-3, eps=0.1),
-    ),
 }
 
 

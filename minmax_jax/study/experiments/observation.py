@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -18,7 +17,6 @@ from minmax_jax.study.experiments.statistics import course, ends, spread
 from minmax_jax.training import Diverged, fit
 
 NAME = "observation"
-ATTACKED = "observation_attacked"
 QUESTION = "Do weights move to the ends of their intervals while a network learns?"
 KINDS = ("layer", "reading", "membership")
 
@@ -79,10 +77,6 @@ class Observation(Factorial):
         """The names of the data sets of all conditions."""
         return list(dict.fromkeys(one.dataset for one in self.conditions))
 
-    def cost(self, condition: Condition, _: int) -> float:
-        """Adversarial training takes some five times as long."""
-        return 5.0 if condition.eps else 1.0
-
     def work(self, condition: Condition, seed: int, folder: Path, tell: Tell) -> Arrays:
         """Train one network and take the statistics of its layers; only ``finished`` if it diverged."""
         try:
@@ -140,7 +134,7 @@ class Observation(Factorial):
         }
 
 
-def plain_conditions() -> tuple[Condition, ...]:
+def conditions() -> tuple[Condition, ...]:
     """The full factorial of data, network and optimiser, and two controls that vary the reference."""
     factorial = [
         Condition(dataset, variant, optimiser)
@@ -151,32 +145,12 @@ def plain_conditions() -> tuple[Condition, ...]:
     return (*factorial, replace(REFERENCE, labels="random"), replace(REFERENCE, optimiser="adamw"))
 
 
-def attacked_conditions() -> tuple[Condition, ...]:
-    """Adversarial training at eps 0.1 and 0.3 of the reference, and at 0.1 with each factor changed alone.
-
-    The full factorial of it would take as long as the rest of the study.
-    """
-    changes: list[dict[str, Any]] = [
-        *({}, {"eps": 0.3}, {"dataset": "fashion_mnist"}, {"variant": "classic"}, {"optimiser": "sgd"}),
-    ]
-    return tuple(replace(REFERENCE, **{"eps": 0.1, **change}) for change in changes)
-
-
 SHORT = partial(Observation, seeds=(0, 1), epochs=1, snapshots=5, every=2, walks=2, small=True)
 PLANS = {
-    plan.name: plan
-    for plan in (
-        Plan(
-            NAME,
-            QUESTION,
-            Observation(conditions=plain_conditions()),
-            SHORT(conditions=(REFERENCE, replace(REFERENCE, labels="random"))),
-        ),
-        Plan(
-            ATTACKED,
-            QUESTION,
-            Observation(conditions=attacked_conditions()),
-            SHORT(conditions=(replace(REFERENCE, eps=0.1),)),
-        ),
+    NAME: Plan(
+        NAME,
+        QUESTION,
+        Observation(conditions=conditions()),
+        SHORT(conditions=(REFERENCE, replace(REFERENCE, labels="random"))),
     )
 }

@@ -121,7 +121,6 @@ QUESTIONS: Mapping[str, str] = {
     "norms": "Do penalties on the norm of the weights do the same?",
     "weak": "Does a weak term towards more fuzziness make a network more robust, at no cost?",
     "defended": "Does a fuzziness term add to adversarial training?",
-    "defended_weak": "Does a weak one, or a penalty on norms, add to adversarial training?",
 }
 FEW: Mapping[str, tuple[Arm, ...]] = {
     "strengths": (Arm(), Arm("fuzziness", 30.0)),
@@ -129,7 +128,6 @@ FEW: Mapping[str, tuple[Arm, ...]] = {
     "norms": (Arm(), Arm("l1", 1e-3)),
     "weak": (Arm(), Arm("fuzziness", -1.0)),
     "defended": (Arm(eps=0.1), Arm("fuzziness", 10.0, eps=0.1)),
-    "defended_weak": (Arm(eps=0.1), Arm("l2", 3e-3, eps=0.1)),
 }
 FULL = Regularisation(arms=())
 QUICK = replace(FULL, seeds=(0, 1), epochs=1, images=8, attacks=("fgsm",), checks=False, small=True)

@@ -3,12 +3,8 @@
 import numpy as np
 import pytest
 import xarray as xr
-from hypothesis import given
-from hypothesis import strategies as st
-from scipy import stats
 
 from helpers.made_up import penalties
-from minmax_jax.study import correlates
 from minmax_jax.study.analysis import cause
 from minmax_jax.study.design.arm import Arm
 
@@ -69,33 +65,6 @@ def test_fuzziness_is_by_one_membership_or_by_the_arms_own_reading(table):
     np.testing.assert_allclose(found, [by[2] - by[0], by[3] - by[1]])
     by = means(reading="fixed", membership="magnitude")
     np.testing.assert_allclose(cause.own_fuzziness(table).sel(arm=ARMS[3].name), by[3] - by[1])
-
-
-def test_what_goes_with_robustness_is_ranked():
-    table = penalties()  # a strength takes from accuracy and from fuzziness alike
-    for name in ("l1", "l2", "gain", "sensitivity"):
-        table[name] = table[name].isel(arm=0, drop=True) * np.exp(-cause.robust_accuracy(table))
-    found = correlates(table)
-    np.testing.assert_allclose(found, [1, 1, -1, -1, -1, -1])
-    assert found.thing.values[1] == "fuzziness F, magnitude"
-
-
-@given(st.integers(0, 99))
-def test_variance_explained_by_one_is_the_squared_correlation(seed):
-    x, y, z = np.random.default_rng(seed).normal(size=(3, 30))
-    found = cause.variance_explained(z, {"x": x, "y": y})
-    assert found["x"] == pytest.approx(stats.pearsonr(x, z).statistic ** 2)
-    assert found["all"] >= max(found["x"], found["y"]) - 1e-12
-
-
-def test_causes_at_right_angles_add_what_they_explain_alone():
-    x = np.array([1.0, 1.0, -1.0, -1.0, 0.0, 0.0])
-    y = np.array([1.0, -1.0, 1.0, -1.0, 0.0, 0.0])
-    found = cause.variance_explained(2 * x + y, {"x": x, "y": y})
-    assert found["x added"] == pytest.approx(found["x"]) and found["x"] == pytest.approx(0.8)
-    assert found["y added"] == pytest.approx(0.2)
-    found = cause.variance_explained(3 * x[:4] - 1, {"x": x[:4], "y": y[:4]})  # no more rows than needed
-    assert found["x"] == pytest.approx(1) and found["y added"] == pytest.approx(0, abs=1e-9)
 
 
 def test_rank_correlation():

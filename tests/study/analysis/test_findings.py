@@ -10,13 +10,11 @@ from helpers.made_up import PLAIN, SEEDS, observation, penalties
 from minmax_jax.study.analysis import penalised
 from minmax_jax.study.analysis.finding import Finding, counted, direction, markdown, number, plain, points
 from minmax_jax.study.analysis.findings import findings, most_robust, tables_in
-from minmax_jax.study.analysis.observed import hardened, held
+from minmax_jax.study.analysis.observed import held
 from minmax_jax.study.analysis.practice import predicted
 from minmax_jax.study.analysis.verdict import Effect
 from minmax_jax.study.design.arm import Arm
 from minmax_jax.study.engine.result import write
-
-UNDER_ATTACK = "mnist modern adam eps 0.1"
 
 
 def made(low: float, high: float) -> Effect:
@@ -62,31 +60,16 @@ def test_findings_are_a_markdown_table_or_text_of_a_terminals_width():
 
 
 def test_a_reading_is_counted_over_conditions_that_learn():
-    layer, _, fixed, _ = held(observation(PLAIN), "observation")
+    layer, _, fixed, _ = held(observation(PLAIN))
     assert (layer.reading, layer.result) == ("layer, signed", "does not hold")
     assert fixed.result == "holds in 1 of 2 conditions (only: mnist modern adam)"
     first = re.match(r"F on mnist modern adam: conv1 (\S+) ", fixed.effect)
     assert float(first[1]) == pytest.approx(-0.1, abs=2e-3) and fixed.seeds == SEEDS
     table = observation(PLAIN)
     table.test_accuracy[1] = 0.1  # one that did not learn
-    assert held(table, "observation")[2].result == "holds in all 1 conditions"
+    assert held(table)[2].result == "holds in all 1 conditions"
     table.fuzziness[0, 1] = table.test_accuracy[0, 1] = np.nan  # one that diverged
-    assert held(table, "observation") == []
-
-
-@pytest.mark.parametrize(("fall", "counts"), [(0.2, (1, 0)), (-0.4, (0, 1)), (None, (0, 0))])
-def test_adversarial_training_is_compared_with_plain_training(fall, counts):
-    plainly = observation(PLAIN)
-    attacked = observation({UNDER_ATTACK: {"layer": fall or 0, "fixed": fall or 0}}, eps=0.1)
-    if fall is None:
-        attacked.fuzziness.values[:] = plainly.fuzziness.values[:1]
-    found = hardened(plainly, attacked)[0]
-    assert found.result == f"lower in {counts[0]}, higher in {counts[1]} of 1 conditions"
-    first = re.match(r"F on mnist modern adam at eps 0.1 conv1 (\S+) \[", found.effect)
-    # Plainly trained, F rose by 0.1 in the layer's interval.
-    assert float(first[1]) == pytest.approx(-0.1 - fall if fall else 0, abs=2e-3)
-    plainly.fuzziness[0, 1] = np.nan  # one that diverged
-    assert hardened(plainly, attacked)[0].result == "lower in 0, higher in 0 of 0 conditions"
+    assert held(table) == []
 
 
 @pytest.fixture
@@ -118,15 +101,6 @@ def test_a_pair_and_the_best_are_shown_and_all_arms_are_ranked(table):
     assert all(one.result == "not supported" and "over all 4 arms" in one.claim for one in ranks)
     assert len(penalised.penalty_effects(table, "confirmation")) == 4, "all of a confirmation"
     assert penalised.trained_under_attack(table, "regularisation") == []
-
-
-def test_sensitivity_is_explained_by_what_it_was_made_of(table):
-    """Its logarithm is 2 log gain of conv1 + log gain of conv2; one of a margin below 0 is left out."""
-    table.margin[1, 0] = -1.0
-    robustness, sensitivity = penalised.explanations(table, "regularisation")
-    assert sensitivity.result == "100% of variance explained"
-    assert "signed fuzziness" in robustness.effect and "margin over gradient" in robustness.effect
-    assert penalised.explanations(table.isel(seed=[0], arm=[0, 1]), "regularisation") == [], "too few rows"
 
 
 def test_theory_is_read_off_the_weights_and_unknown_where_all_diverged():
