@@ -9,6 +9,7 @@ from warnings import warn
 from minmax_jax.study.analysis.cause import adversarial_training_effect as adversarial_training_effect
 from minmax_jax.study.analysis.cause import changed_fuzziness as changed_fuzziness
 from minmax_jax.study.analysis.cause import paired_effect as paired_effect
+from minmax_jax.study.analysis.findings import verdict_table as verdict_table
 from minmax_jax.study.analysis.practice import agreement as agreement
 from minmax_jax.study.analysis.verdict import minmax_effects as minmax_effects
 from minmax_jax.study.engine.result import about as about

@@ -65,6 +65,8 @@ def test_bad_input_is_refused_with_a_reason(call, words):
 def test_what_a_folder_lacks_is_named(tmp_path):
     with pytest.raises(FileNotFoundError, match="holds none of regularisation_strengths"):
         mm.study.regularised(tmp_path)
+    with refuses("folder must hold results, got"):
+        mm.study.verdict_table(tmp_path)
     with pytest.raises(FileNotFoundError, match=r"regularisation_strengths\.nc does not exist"):
         PLANS["confirmation"].experiment(tmp_path)
     (tmp_path / "regularisation_strengths.nc").touch()

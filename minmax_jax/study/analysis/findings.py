@@ -1,11 +1,13 @@
 """The findings of the study, read from its results, and the file beside them that holds them as tables."""
 
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from minmax_jax.attacks.registry import WORST
 from minmax_jax.storage.archive import replacing
+from minmax_jax.storage.names import as_path
 from minmax_jax.study.analysis import verdicts
 from minmax_jax.study.analysis.dosed import dosed
 from minmax_jax.study.analysis.finding import TOY, WIDTH, Finding, attacks_of, is_toy, markdown, plain
@@ -31,6 +33,18 @@ EMPTY = "# Findings\n" + "".join(f"\n{begin}\n{end}\n" for begin, end in BLOCKS.
 def tables_in(folder: Path) -> "dict[str, xr.Dataset]":
     """The results in ``folder`` by name. Raises what ``read`` raises."""
     return {file.stem: read(file) for file in sorted(folder.glob("*.nc"))}
+
+
+def verdict_table(folder: str | os.PathLike[str]) -> verdicts.VerdictTable:
+    """What the paper says, what the results in ``folder`` say, and how much, in at most nine rows.
+
+    Raises what ``read`` raises, and ValueError for a folder without results.
+    """
+    place = as_path("folder", folder, "folder")
+    tables = tables_in(place)
+    if not tables:
+        raise ValueError(f"folder must hold results, got {place}; `python -m minmax_jax.study` makes them")
+    return verdicts.VerdictTable(verdicts.verdicts(tables))
 
 
 def findings(tables: "Mapping[str, xr.Dataset]") -> list[Finding]:

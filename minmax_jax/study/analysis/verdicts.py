@@ -1,12 +1,13 @@
 """The study in a few rows: what the paper says, what was found here, and how much."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from textwrap import wrap
 from typing import TYPE_CHECKING, NamedTuple
 
 from minmax_jax.attacks.registry import WORST
-from minmax_jax.study.analysis.finding import TOY, is_toy, points
+from minmax_jax.study.analysis.finding import TOY, WIDTH, is_toy, points
 from minmax_jax.study.analysis.verdict import Effect, effect, learned, minmax_effects
 from minmax_jax.study.analysis.why import kept, percent
 from minmax_jax.study.design.condition import CONVOLUTIONS
@@ -28,6 +29,19 @@ class Verdict(NamedTuple):
     paper: str
     here: str
     amount: str
+
+
+@dataclass(frozen=True)
+class VerdictTable:
+    """Verdicts that a notebook shows as a table, and ``print`` as text."""
+
+    rows: Sequence[Verdict]
+
+    def __str__(self) -> str:
+        return plain(self.rows, WIDTH)
+
+    def _repr_markdown_(self) -> str:
+        return markdown(self.rows)
 
 
 def verdicts(tables: Tables) -> list[Verdict]:

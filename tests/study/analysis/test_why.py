@@ -97,5 +97,7 @@ def test_where_weights_move_is_counted_over_conditions():
 def test_rows_are_a_markdown_table_or_lines():
     rows = verdicts.verdicts({"crisp_by_loss": CRISP})
     assert verdicts.markdown(rows).splitlines()[2].count(" | ") == 2
+    table = verdicts.VerdictTable(rows)
+    assert table._repr_markdown_() == verdicts.markdown(rows) and str(table) == verdicts.plain(rows, 100)
     lines = verdicts.plain(rows, 60).splitlines()
     assert max(map(len, lines)) <= 60 and lines[-1].startswith("  ")
