@@ -39,10 +39,12 @@ def test_a_mark_for_every_condition_that_learned_full_where_it_holds():
     effects = minmax_effects(table)
     effects = effects.isel(condition=(effects.accuracy > 0.5).values & (table.labels == "true").values)
     assert labelled(figure) and effects.sizes["condition"] == 9
+    legend = names(figure.legends[0].get_texts())
+    assert legend[:2] == ["mnist modern", "mnist classic"] and legend[-3:] == ["adam", "sgd", "adamw"]
     rows = names(figure.axes[0].get_yticklabels())
     assert rows[0] == "fixed, magnitude" and rows[-1] == "layer, signed"
     for ax, layer in zip(figure.axes, ("conv1", "conv2"), strict=True):
-        marks = [line for line in ax.lines if line.get_marker() == "o"]
+        marks = [line for line in ax.lines if line.get_marker() in "os^D"]
         assert len(marks) == 6 * effects.sizes["condition"]
         full = sum(line.get_markerfacecolor() != "white" for line in marks)
         assert full == int(effects.sel(layer=layer).holds.sum())

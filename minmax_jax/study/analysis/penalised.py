@@ -145,5 +145,4 @@ def _section(arm: Arm, name: str) -> str:
         return "3_robustness#Confirmed on other images"
     if arm.eps:
         return DEFENDED
-    alone = arm.penalty != "fuzziness"
-    return f"3_robustness#{'The size of weights alone' if alone else 'Every arm, with its interval'}"
+    return "3_robustness#Less fuzziness of weights" if arm.penalty == "fuzziness" else CAUSE
