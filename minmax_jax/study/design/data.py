@@ -1,5 +1,6 @@
 """The data of the study: every data set is split into a training, a validation and a test part."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -30,6 +31,12 @@ class StudyData:
         train = self.data.train
         labels = np.random.default_rng(seed).permutation(train.labels)
         return Dataset(self.data.name, Split(train.images, labels), self.data.test, self.data.class_names)
+
+
+def images_of(part: Split, seed: int, seeds: Sequence[int], count: int) -> Split:
+    """So many images of a part for one of the seeds: others for each."""
+    first = seeds.index(seed) * count
+    return part[first : first + count]
 
 
 @once

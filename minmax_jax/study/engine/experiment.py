@@ -73,10 +73,13 @@ def network(run: Run) -> Any:
     return run.model
 
 
-def fitted(model: Network, data: Dataset, **training: Any) -> tuple[Network, bool]:
-    """The network that ``fit`` trains, and whether that came to its end; a diverged one is as it last was."""
+def fitted(model: Network, data: Dataset, tell: Tell, share: float, **training: Any) -> tuple[Network, bool]:
+    """The network that ``fit`` trains, and whether that came to its end; a diverged one is as it last was.
+
+    Training is so large a ``share`` of the unit.
+    """
     try:
-        run = fit(model, data, **training)
+        run = fit(model, data, snapshots=2, progress=telling(tell, share), **training)
     except Diverged as error:
         run = error.run
     return network(run), run.outcome == "finished"

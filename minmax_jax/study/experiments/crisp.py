@@ -11,8 +11,9 @@ from minmax_jax.attacks.registry import WORST
 from minmax_jax.lenet import LeNet
 from minmax_jax.robustness.masking import CHECKS
 from minmax_jax.study.design.crisp import BY_HAND, BY_LOSS, Found, Made
+from minmax_jax.study.design.data import images_of
 from minmax_jax.study.design.pixels import OnPixels
-from minmax_jax.study.engine.experiment import Arrays, Tell, fitted, telling
+from minmax_jax.study.engine.experiment import Arrays, Tell, fitted
 from minmax_jax.study.engine.runner import check
 from minmax_jax.study.experiments import filters, measurements
 from minmax_jax.study.experiments.confirmation import SACRIFICE
@@ -66,15 +67,14 @@ class Crisp(Factorial):
         model, finished = fitted(
             arm.model(seed, self.small),
             self.data.data,
+            tell,
+            0.4,
             epochs=self.epochs,
             seed=seed,
-            snapshots=2,
-            progress=telling(tell, 0.4),
             **arm.training(),
         )
         part = self.data.validation if self.part == "validation" else self.data.data.test
-        first = self.seeds.index(seed) * self.images
-        attacked = part[first : first + self.images]
+        attacked = images_of(part, seed, self.seeds, self.images)
         other = rival(self.datasets[0], self.small) if self.checks else None
         inner = model.network if isinstance(model, OnPixels) else model
         assert isinstance(inner, LeNet)

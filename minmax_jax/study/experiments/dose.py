@@ -11,7 +11,8 @@ from minmax_jax.evaluation import accuracy
 from minmax_jax.lenet import Variant
 from minmax_jax.robustness.masking import CHECKS
 from minmax_jax.study.design.condition import Condition
-from minmax_jax.study.engine.experiment import Arrays, Tell, fitted, telling
+from minmax_jax.study.design.data import images_of
+from minmax_jax.study.engine.experiment import Arrays, Tell, fitted
 from minmax_jax.study.experiments import filters, measurements
 from minmax_jax.study.experiments.factorial import Factorial, Layout, Plan, Variable, stored
 from minmax_jax.study.experiments.rival import rival
@@ -64,15 +65,14 @@ class Dose(Factorial):
         model, finished = fitted(
             condition.model(seed, self.small),
             self.data.data,
+            tell,
+            0.5,
             epochs=self.epochs,
             seed=seed,
-            snapshots=2,
-            progress=telling(tell, 0.5),
             **condition.training(),
         )
         part = self.data.validation
-        first = self.seeds.index(seed) * self.images
-        attacked = part[first : first + self.images]
+        attacked = images_of(part, seed, self.seeds, self.images)
         found = filters.measure(model, part.images[: self.looked_at], self.eps) | filters.kept(model)
         found["clean_accuracy"] = np.array(accuracy(model, part), np.float32)
         found["accuracy"] = measurements.in_turn(model, attacked, self.eps, self.attacks, seed)

@@ -19,9 +19,10 @@ from minmax_jax.data import Split
 from minmax_jax.evaluation import map_batches, merge_model, split_model
 from minmax_jax.robustness.masking import CHECKS
 from minmax_jax.robustness.target import prepare
+from minmax_jax.study.design.data import images_of
 from minmax_jax.study.design.fidelity import ARMS, BATCH_SIZE, DATASET, EPS, FGSM, PLAIN, Rebuilt, unclipped
 from minmax_jax.study.design.pixels import OnPixels
-from minmax_jax.study.engine.experiment import Arrays, Tell, fitted, telling
+from minmax_jax.study.engine.experiment import Arrays, Tell, fitted
 from minmax_jax.study.experiments import filters, measurements
 from minmax_jax.study.experiments.factorial import Layout, Plan, Variable, stored
 from minmax_jax.study.experiments.grouped import Grouped
@@ -83,8 +84,7 @@ class Fidelity(Grouped):
         """Train and measure one network; one that diverges is measured as it last was, ``finished`` 0."""
         model, finished = self.trained(arm, seed, folder, tell)
         part = self.data.validation
-        first = self.seeds.index(seed) * self.judged
-        judged = part[first : first + self.judged]
+        judged = images_of(part, seed, self.seeds, self.judged)
         attacked = judged[: self.images]
         other = rival(DATASET, self.small) if self.checks else None
         found = measurements.strongly(model, part, attacked, self.eps, self.attacks, seed, other)
@@ -100,11 +100,11 @@ class Fidelity(Grouped):
         model, came_to_its_end = fitted(
             start,
             data,
+            tell,
+            0.6,
             epochs=arm.passes,
             batch_size=BATCH_SIZE,
             seed=seed + (TUNING if arm.tuned else 0),
-            snapshots=2,
-            progress=telling(tell, 0.6),
             checkpoint=folder / arm.name,
             **arm.training(arm.passes * (len(data.train) // BATCH_SIZE)),
         )

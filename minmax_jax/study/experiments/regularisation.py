@@ -11,7 +11,8 @@ import numpy as np
 from minmax_jax.storage.names import as_path
 from minmax_jax.study.design.arm import PARTS, Arm
 from minmax_jax.study.design.condition import REFERENCE
-from minmax_jax.study.engine.experiment import Arrays, Tell, fitted, telling
+from minmax_jax.study.design.data import images_of
+from minmax_jax.study.engine.experiment import Arrays, Tell, fitted
 from minmax_jax.study.engine.result import about, read
 from minmax_jax.study.experiments import example, measurements
 from minmax_jax.study.experiments.factorial import Factorial, Layout, Plan, Variable, stored
@@ -61,15 +62,14 @@ class Regularisation(Factorial):
         model, finished = fitted(
             REFERENCE.model(seed, self.small),
             self.data.data,
+            tell,
+            0.4,
             epochs=self.epochs,
             seed=seed,
-            snapshots=2,
-            progress=telling(tell, 0.4),
             **arm.training(),
         )
         part = self.data.validation if self.part == "validation" else self.data.data.test
-        first = self.seeds.index(seed) * self.images
-        attacked = part[first : first + self.images]
+        attacked = images_of(part, seed, self.seeds, self.images)
         other = rival(REFERENCE.dataset, self.small) if self.checks else None
         found = measurements.measure(model, part, attacked, seed, self.attacks, other)
         found |= example.example(model, attacked, self.eps, seed)

@@ -11,8 +11,9 @@ from minmax_jax.lenet import LeNet
 from minmax_jax.robustness.masking import CHECKS
 from minmax_jax.study.design.ablation import transplanted
 from minmax_jax.study.design.condition import REFERENCE
+from minmax_jax.study.design.data import images_of
 from minmax_jax.study.design.transplant import CHOSEN, FASHION_ARMS, PARTS, PLAIN, WEAKLY, Donor, Transplant
-from minmax_jax.study.engine.experiment import Arrays, Tell, fitted, telling
+from minmax_jax.study.engine.experiment import Arrays, Tell, fitted
 from minmax_jax.study.experiments import filters, measurements
 from minmax_jax.study.experiments.factorial import Layout, Plan, Variable, stored
 from minmax_jax.study.experiments.grouped import Grouped
@@ -71,8 +72,7 @@ class Transplants(Grouped):
             model, came_to_its_end = self.trained(start, arm, seed, tell)
             finished = finished and came_to_its_end
         part = self.data.validation
-        first = self.seeds.index(seed) * self.images
-        attacked = part[first : first + self.images]
+        attacked = images_of(part, seed, self.seeds, self.images)
         other = rival(self.dataset, self.small) if self.checks else None
         found = measurements.strongly(model, part, attacked, self.eps, self.attacks, seed, other)
         found |= filters.measure(model, part.images[: self.looked_at], self.eps)
@@ -97,10 +97,10 @@ class Transplants(Grouped):
         return fitted(
             start,
             self.data.data,
+            tell,
+            0.4,
             epochs=self.epochs,
             seed=seed,
-            snapshots=2,
-            progress=telling(tell, 0.4),
             checkpoint=folder,
             **by.training(),
         )
