@@ -25,5 +25,6 @@ from minmax_jax.plots.theory import tile as tile
 from minmax_jax.plots.theory_in_practice import drift as drift
 from minmax_jax.plots.theory_in_practice import explained as explained
 from minmax_jax.plots.why import filters as filters
+from minmax_jax.plots.why import limits as limits
 from minmax_jax.plots.why import unstable as unstable
 from minmax_jax.plots.why import withstood as withstood

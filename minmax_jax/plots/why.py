@@ -89,6 +89,32 @@ def draw_withstood(ax: Axes, cells: "Mapping[str, xr.Dataset]") -> None:
     ax.set(xlabel=RADII["linf"], ylabel="accuracy (%)", ylim=(-2, 104))
 
 
+def limits(tables: "Mapping[str, xr.Dataset]") -> Figure:
+    """Robustness over the share of units that the same eps can switch: a mark for each arm and radius.
+
+    Means over seeds: of the live units of the first convolution, and of images that withstand the strongest
+    attack. Source: design of this study, section 3, statement 6: what no unit of the first layer can be
+    brought across, no later one sees; between its threshold and saturation a unit still moves.
+
+    ``tables`` are results with ``unstable_boxed``, ``live`` and ``accuracy`` by what the legend calls them.
+    Raises ValueError for none.
+    """
+    if not tables:
+        raise ValueError("tables must hold at least one, got none")
+    figure, (ax,) = new_figure(6.4, 4.2, 1)
+    for number, (name, table) in enumerate(tables.items()):
+        switched = table.unstable_boxed.where(table.live).mean(("filter", "seed"))
+        worst = table.accuracy.sel(attack=WORST).mean("seed")
+        rows = (100 * one.transpose("arm", "eps").values for one in (switched, worst))
+        x, y = (one.ravel() for one in rows)
+        ax.plot(x, y, MARKERS[number], color=COLOURS[number], label=name, alpha=0.8)
+    ax.set(xlabel="units of conv1 that eps can switch (%)", ylabel="withstand eps (%)", ylim=(-2, 104))
+    ax.set_title("robustness ends where pixels lie at the thresholds")
+    ax.legend(frameon=False)
+    figure.supxlabel("a mark for each arm and eps; means over seeds", **CREDIT)
+    return figure
+
+
 def unstable(
     layers: Mapping[str, tuple[Float[AnyArray, "kh kw cin cout"], Float[AnyArray, " cout"]]],
     images: Float[AnyArray, "n h w cin"],

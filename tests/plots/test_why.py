@@ -72,6 +72,19 @@ def test_the_dose_is_drawn_as_it_is():
     assert len(dots) == 3 * 3 * 6 and np.isnan(dots).sum() == 9  # dead filters have no threshold to see
 
 
+def test_limits_are_of_live_units_alone(table):
+    switched = np.zeros((2, 3, 6, 2))
+    switched[1, :, :3] = [0.1, 0.4]
+    switched[:, :, 3:] = 1.0
+    live = np.arange(6) < 3
+    axes = ("arm", "seed", "filter", "eps")
+    made = table.assign(unstable_boxed=(axes, switched), live=(axes[:3], np.tile(live, (2, 3, 1))))
+    figure = plots.limits({"here": made})
+    assert labelled(figure)
+    (marks,) = figure.axes[0].lines
+    np.testing.assert_allclose(marks.get_xydata(), [[0, 30], [0, 0], [10, 90], [40, 80]], atol=1e-5)
+
+
 def test_a_view_of_an_arm_tells_its_numbers(table):
     weights = np.zeros((5, 5, 1, 6))
     weights[2, 2] = 1
@@ -89,6 +102,8 @@ def test_a_view_of_an_arm_tells_its_numbers(table):
 
 
 def test_odd_input_is_refused(table, tmp_path):
+    with refuses("tables must hold at least one"):
+        plots.limits({})
     with refuses("variant must be one of ['modern', 'classic'], got 'large'"):
         plots.dose(doses(), "large")
     with refuses("does not hold dose_mnist.nc", error=FileNotFoundError):

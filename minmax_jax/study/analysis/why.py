@@ -19,12 +19,18 @@ CLAIMS = {
     crisp.HAND: "A first convolution of few taps and a threshold, made by hand, makes a network robust",
     crisp.LOSS: "A term of the loss makes a network robust without attacks, from random weights",
     crisp.CONFIRMED: "The same, from other seeds, on test images",
+    crisp.FASHION[crisp.HAND]: "A first convolution made by hand makes a network robust on Fashion-MNIST",
+    crisp.FASHION[crisp.LOSS]: "The term makes a network robust on Fashion-MNIST",
 }
+LIMITS = "3_robustness#Where it ends"
 SHOWN = {
     fidelity.NAME: "3_robustness#The group's own numbers",
     crisp.HAND: "3_robustness#Crisp convolutions by hand",
     crisp.LOSS: "3_robustness#A term that finds crisp units",
     crisp.CONFIRMED: "3_robustness#A term that finds crisp units",
+    crisp.FASHION[crisp.HAND]: LIMITS,
+    crisp.FASHION[crisp.LOSS]: LIMITS,
+    "transplants_fashion_mnist": LIMITS,
 }
 TRANSPLANTED = "3_robustness#Whose convolutions?"
 

@@ -10,7 +10,8 @@ import numpy as np
 from minmax_jax.attacks.registry import WORST
 from minmax_jax.lenet import LeNet
 from minmax_jax.robustness.masking import CHECKS
-from minmax_jax.study.design.crisp import BY_HAND, BY_LOSS, Found, Made
+from minmax_jax.study.design.condition import REFERENCE
+from minmax_jax.study.design.crisp import BY_HAND, BY_LOSS, HAND_LIMITS, LOSS_LIMITS, Found, Made
 from minmax_jax.study.design.data import images_of
 from minmax_jax.study.design.pixels import OnPixels
 from minmax_jax.study.engine.experiment import Arrays, Tell, fitted
@@ -24,10 +25,13 @@ if TYPE_CHECKING:
     import xarray as xr
 
 HAND, LOSS, CONFIRMED = "crisp_by_hand", "crisp_by_loss", "crisp_confirmed"
+FASHION = {one: f"{one}_fashion_mnist" for one in (HAND, LOSS)}
 QUESTIONS = {
     HAND: "Is a network robust whose first convolution has few taps and thresholds between dark and bright?",
     LOSS: "Does a term of the loss find such a convolution from random weights, without attacks?",
     CONFIRMED: "How robust is what that term finds, on test images, from other seeds?",
+    FASHION[HAND]: "How far does a convolution made by hand carry where pixels are not nearly binary?",
+    FASHION[LOSS]: "How far does the term carry where pixels are not nearly binary?",
 }
 VARIABLES = {
     **filters.VARIABLES,
@@ -57,6 +61,11 @@ class Crisp(Factorial):
     eps: tuple[float, ...] = (0.1, 0.2, 0.3)
     checks: bool = stored("checks for masking", True)
     chosen_by: str | None = stored("chosen by", None)  # the checksum of a result
+
+    @property
+    def datasets(self) -> Sequence[str]:
+        """The name of the data set that all arms learn."""
+        return list(dict.fromkeys(arm.dataset for arm in self.arms)) or [REFERENCE.dataset]
 
     def cost(self, arm: Made | Found, _: int) -> float:
         """Attacks that find nothing take longer."""
@@ -143,9 +152,11 @@ FULL = {
     LOSS: Crisp(arms=BY_LOSS),
     # Longer: after 5 epochs the slopes of the thresholds still grow, and so does clean accuracy.
     CONFIRMED: Crisp(arms=(), part="test", seeds=tuple(range(100, 105)), epochs=20, images=200),
+    FASHION[HAND]: Crisp(arms=HAND_LIMITS, eps=(0.05, 0.1, 0.2)),
+    FASHION[LOSS]: Crisp(arms=LOSS_LIMITS, eps=(0.05, 0.1, 0.2)),
 }
-PLANS = {HAND: Plan(HAND, QUESTIONS[HAND], FULL[HAND], _quick(FULL[HAND]))}
-PLANS |= {LOSS: Plan(LOSS, QUESTIONS[LOSS], FULL[LOSS], _quick(FULL[LOSS]))}
-PLANS |= {
-    CONFIRMED: Plan(CONFIRMED, QUESTIONS[CONFIRMED], FULL[CONFIRMED], _quick(FULL[CONFIRMED]), _complete)
+COMPLETE = {CONFIRMED: {"complete": _complete}}
+PLANS = {
+    name: Plan(name, QUESTIONS[name], full, _quick(full), **COMPLETE.get(name, {}))
+    for name, full in FULL.items()
 }
