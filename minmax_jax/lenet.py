@@ -1,9 +1,8 @@
 """LeNet-5, the network that the paper trains, with simplified convolutions: modern, and as in 1998."""
 
 import math
-from typing import Any, Literal, get_args
+from typing import Literal, get_args
 
-import jax
 import jax.numpy as jnp
 from flax import nnx
 from jax import lax
@@ -12,6 +11,7 @@ from jaxtyping import Array, Float
 from minmax_jax.checks import AnyArray, check_count, items, one_of
 from minmax_jax.convolution import Conv, convolve_tiles
 from minmax_jax.cpu.convolution import is_native
+from minmax_jax.models.initialisers import lecun_normal, torch_uniform
 from minmax_jax.models.recording import is_recording
 from minmax_jax.tiles import max_pool, mean_pool, to_tiles
 
@@ -32,16 +32,6 @@ def scaled_tanh(x: Array) -> Array:
 def average_pool(x: Array, window: tuple[int, int], strides: tuple[int, int]) -> Array:
     """Mean of each window; as ``nnx.avg_pool``, which JAX's strict dtype promotion refuses."""
     return nnx.pool(x, 0.0, lax.add, window, strides, "VALID") / math.prod(window)
-
-
-def torch_uniform(fan_in: int) -> dict[str, Any]:
-    """Initialisers of a layer's kernel and bias as PyTorch has them: uniform in +-1 / sqrt(fan_in)."""
-    bound = fan_in**-0.5
-
-    def draw(key: Array, shape: tuple[int, ...], dtype: Any) -> Array:
-        return jax.random.uniform(key, shape, dtype, -bound, bound)
-
-    return {"kernel_init": draw, "bias_init": draw}
 
 
 class LeNet(nnx.Module):
@@ -100,7 +90,8 @@ class LeNet(nnx.Module):
         flat = ((height // 2 - 4) // 2) * ((width // 2 - 4) // 2) * 16
         if initialiser != self.initialiser:
             self.initialiser = initialiser
-        drawn = torch_uniform if initialiser == "torch" else lambda fan_in: {}
+        most = max(150 * channels, 2400, flat * 120, 120 * 84, 84 * classes)
+        drawn = torch_uniform if initialiser == "torch" else lecun_normal(most)
         self.conv1 = Conv(channels, 6, (5, 5), padding="SAME", **drawn(25 * channels), rngs=rngs)
         self.conv2 = Conv(6, 16, (5, 5), padding="VALID", **drawn(25 * 6), rngs=rngs)
         self.dense1 = nnx.Linear(flat, 120, **drawn(flat), rngs=rngs)

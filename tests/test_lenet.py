@@ -1,6 +1,7 @@
 """LeNet equals an independent implementation, and takes any images that fit."""
 
 from functools import partial
+from itertools import pairwise
 
 import jax
 import jax.numpy as jnp
@@ -192,11 +193,18 @@ def test_pytorch_draws_as_the_initialiser_torch_says():
             check_uniform(np.concatenate(drawn) * LAYERS[layer] ** 0.5)
 
 
-def test_the_default_initialiser_is_flaxs_own():
+@pytest.mark.parametrize(("shape", "classes"), [((12, 12, 1), 2), ((28, 28, 3), 10), ((16, 12, 1), 999)])
+def test_the_default_initialiser_is_flaxs_own(shape, classes):
+    model, rngs = LeNet(shape, classes, rngs=nnx.Rngs(0)), nnx.Rngs(0)
+    sizes = (model.dense1.kernel.shape[0], 120, 84, classes)
+    plain = [nnx.Conv(shape[2], 6, (5, 5), rngs=rngs), nnx.Conv(6, 16, (5, 5), rngs=rngs)]
+    plain += [nnx.Linear(*pair, rngs=rngs) for pair in pairwise(sizes)]
+    for name, layer in zip(("conv1", "conv2", "dense1", "dense2", "dense3"), plain, strict=True):
+        np.testing.assert_array_equal(getattr(model, name).kernel[...], layer.kernel[...])
+
+
+def test_the_default_initialiser_leaves_no_trace():
     model = LeNet((12, 12, 1), 2, rngs=nnx.Rngs(0))
-    rngs = nnx.Rngs(0)
-    conv = nnx.Conv(1, 6, (5, 5), use_bias=False, rngs=rngs)
-    np.testing.assert_array_equal(model.conv1.kernel[...], conv.kernel[...])
     named = LeNet((12, 12, 1), 2, initialiser="lecun", rngs=nnx.Rngs(0))
     assert nnx.graphdef(named) == nnx.graphdef(model) and "initialiser" not in vars(model)
     assert small.same_weights(named, model)
