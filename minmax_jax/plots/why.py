@@ -1,5 +1,6 @@
 """Figures of why the property and robustness go together: filters, accuracy under attack, unstable units."""
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
@@ -97,24 +98,33 @@ def unstable(
     """
     if not layers:
         raise ValueError("layers must hold at least one, got none")
+    shares = {
+        name: [float(unstable_share(*unit_bounds(*layer, images, radius)).mean()) for radius in eps]
+        for name, layer in layers.items()
+    }
+    return unstable_shares(shares, len(images), eps)
+
+
+def unstable_shares(shares: Mapping[str, Sequence[float]], images: int, eps: Sequence[float]) -> Figure:
+    """The figure of ``unstable`` from the shares themselves, in [0, 1], of so many images."""
     figure, (ax,) = new_figure(5.6, 3.8, 1)
-    for number, (name, (kernel, bias)) in enumerate(layers.items()):
-        shares = [float(unstable_share(*unit_bounds(kernel, bias, images, radius)).mean()) for radius in eps]
+    for number, (name, share) in enumerate(shares.items()):
         colour, style = COLOURS[number % len(COLOURS)], STYLES[number % len(STYLES)]
-        ax.plot(eps, 100 * np.array(shares), style, color=colour, label=name)
+        ax.plot(eps, 100 * np.array(share), style, color=colour, label=name)
     title = "units that a perturbation can switch"
     ax.set(xlabel=RADII["linf"], ylabel="share of units (%)", ylim=(0, 104), title=title)
     ax.legend(frameon=False)
-    figure.supxlabel(f"{len(images)} images", **CREDIT)
+    figure.supxlabel(f"{images} images", **CREDIT)
     return figure
 
 
 def _mosaic(pictures: Float[np.ndarray, "h w n"]) -> Float[np.ndarray, "h2 w2"]:
-    """Pictures side by side in rows of three, with gaps of NaN."""
+    """Pictures side by side with gaps of NaN, in rows of three, or for more than nine in a square."""
     height, width, count = pictures.shape
-    rows = -(-count // 3)
-    canvas = np.full((rows * (height + 1) - 1, min(count, 3) * (width + 1) - 1), np.nan)
+    across = min(count, max(3, math.isqrt(count - 1) + 1))
+    rows = -(-count // across)
+    canvas = np.full((rows * (height + 1) - 1, across * (width + 1) - 1), np.nan)
     for number in range(count):
-        top, left = number // 3 * (height + 1), number % 3 * (width + 1)
+        top, left = number // across * (height + 1), number % across * (width + 1)
         canvas[top : top + height, left : left + width] = pictures[:, :, number]
     return canvas
