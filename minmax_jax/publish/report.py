@@ -138,7 +138,8 @@ def report(
     Accuracy over eps is that of ``mm.robustness``; signs of masking are those of ``mm.masking``, at the
     largest radius at which half of the images classified as labelled withstand all attacks, or else at the
     smallest. Fuzziness is that of each convolution kernel. Units are those of the convolution that sees the
-    images: the share that a perturbation in L-inf can take across their threshold, exactly.
+    images: the share that a perturbation in L-inf can take across their threshold, exactly. Of LeNet, with
+    all defaults, this takes one to two minutes on two cores; without the checks for masking ten seconds.
 
     Args:
         model: any jittable callable from images to logits; a Flax NNX module is taken in evaluation mode.
@@ -255,7 +256,7 @@ def _fuzziness(found: Mapping[str, Array]) -> "xr.Dataset | None":
             "fuzziness": (axes, tables, {"long_name": "fuzziness F of a kernel"}),
             "near_zero": ("layer", [near_zero(one)[0] for one in rows]),
             "effective_taps": ("layer", [effective_taps(one)[0] for one in rows]),
-            "shape": ("layer", [" x ".join(map(str, one.shape[1:])) for one in rows]),
+            "shape": ("layer", ["×".join(map(str, one.shape[1:])) for one in rows]),
         },
         dict(zip(axes, ([*found], list(TRAINABLE_READINGS), list(MEMBERSHIPS), list(MEASURES)), strict=True)),
     )

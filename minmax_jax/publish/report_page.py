@@ -56,6 +56,9 @@ def _content(report: Any) -> dict[str, Any]:
 
 def _picture(figure: "Figure") -> dict[str, Any]:
     """A figure as data with its size on a screen, in pixels."""
+    texts: Any = figure.findobj(lambda one: hasattr(one, "set_parse_math"))
+    for text in texts:
+        text.set_parse_math(False)  # a name with dollar signs is no formula
     drawn = io.BytesIO()
     figure.savefig(drawn, format="png", dpi=2 * DPI)
     width, height = (round(inches * DPI) for inches in figure.get_size_inches())
