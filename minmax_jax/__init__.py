@@ -59,14 +59,17 @@ __all__ = [
     "toeplitz",
     "units",
 ]
-_LAZY = ("plots", "study", "widgets")  # imported when they are first named: not everybody needs them
+# Imported when they are first named, as not everybody needs them: modules, and a function by its own.
+_LAZY = {name: f"minmax_jax.{name}" for name in ("plots", "study", "widgets")}
+_LAZY["report"] = "minmax_jax.publish.report"
 
 _keep_compilations()
 
 
 def __getattr__(name: str) -> _Any:
     if name in _LAZY or name in _moved.MOVED:
-        return _import_module(f"minmax_jax.{name}")
+        module = _import_module(_LAZY.get(name, f"minmax_jax.{name}"))
+        return module.report if name == "report" else module
     raise AttributeError(f"module 'minmax_jax' has no attribute {name!r}")
 
 

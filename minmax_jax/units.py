@@ -47,7 +47,7 @@ def unit_bounds(
     kernel: Float[AnyArray, "kh kw cin cout"],
     bias: Float[AnyArray, " cout"] | None,
     images: Float[AnyArray, "n h w cin"],
-    eps: float,
+    eps: float | Float[Array, ""],
     *,
     padding: Padding = "SAME",
     boxed: bool = True,

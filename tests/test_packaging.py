@@ -229,7 +229,7 @@ def test_only_plots_and_widgets_draw() -> None:
 def test_public_names_are_those_that_completion_shows() -> None:
     import minmax_jax as mm
 
-    assert {"plots", "study", "widgets", "fit"} <= set(dir(mm)) and set(mm.__all__) <= set(dir(mm))
+    assert {"plots", "report", "study", "widgets", "fit"} <= set(dir(mm)) and set(mm.__all__) <= set(dir(mm))
     assert not [name for name in dir(mm) if name.startswith("_") or not hasattr(mm, name)]
 
 
@@ -263,7 +263,7 @@ def test_nothing_is_pickled() -> None:
 
 
 def test_import_is_light() -> None:
-    heavy = ["tensorflow", "tensorflow_datasets", "matplotlib", "ipywidgets", "xarray", "pandas"]
+    heavy = ["tensorflow", "tensorflow_datasets", "matplotlib", "ipywidgets", "xarray", "pandas", "jinja2"]
     script = f"import sys, minmax_jax; print(*(set({heavy}) & set(sys.modules)))"
     command = [sys.executable, "-W", "error", "-c", script]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)

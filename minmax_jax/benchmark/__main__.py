@@ -14,7 +14,7 @@ from minmax_jax.benchmark import table
 from minmax_jax.benchmark.alternation import Comparison, alternate, ask
 from minmax_jax.benchmark.rows import DEVICE, ROWS, Row, Size, choose
 from minmax_jax.benchmark.timing import ratio
-from minmax_jax.storage.archive import replacing
+from minmax_jax.storage.archive import write_text
 from minmax_jax.storage.names import path_option
 
 STOPPED = 130  # what a shell gives for a command that Ctrl-C ended
@@ -144,8 +144,7 @@ def main(arguments: list[str] | None = None) -> int:
         results = {name: numbers(one) for name, one in measured.items()}
         everything = {"machine": machine, "agreement": agreement, "rows": results}
         everything["sizes"] = {name: asdict(size) for name, size in sizes.items()}
-        with replacing(options.json) as temporary:
-            temporary.write_text(json.dumps(everything, indent=1), "utf-8")
+        write_text(options.json, json.dumps(everything, indent=1))
     return status
 
 

@@ -13,7 +13,7 @@ from flax import nnx
 from jax.extend import core
 from jaxtyping import Array
 
-from minmax_jax.checks import check_type
+from minmax_jax.checks import check_module
 from minmax_jax.cpu.convolution import conv_general_dilated, is_native
 from minmax_jax.cpu.pool import reduce_window_max
 
@@ -32,7 +32,7 @@ def native(model: nnx.Module) -> nnx.Module:
     On CPUs, ``fit``, ``sweep``, attacks and reports otherwise take forms of them whose gradients are many
     times as fast, and equal up to rounding. Raises TypeError for what is no Flax module.
     """
-    check_type("model", model, nnx.Module)
+    check_module("model", model)
     copy = nnx.clone(model)
     setattr(copy, AS_WRITTEN, True)
     return copy

@@ -1,5 +1,6 @@
 """Figures of why the property and robustness go together: filters, accuracy under attack, unstable units."""
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -9,7 +10,7 @@ from matplotlib.axes import Axes
 
 from minmax_jax.attacks.registry import WORST
 from minmax_jax.checks import AnyArray
-from minmax_jax.plots.panels import draw_weights, mosaic
+from minmax_jax.plots.panels import draw_weights
 from minmax_jax.plots.style import COLOURS, CREDIT, MARKERS, RADII, STYLES, Figure, new_figure
 from minmax_jax.study.analysis.finding import attacks_of
 from minmax_jax.study.analysis.verdict import effect
@@ -44,7 +45,7 @@ def draw_filters(picture: Axes, below: Axes, kernel: Float[AnyArray, "kh kw cin 
     weights = np.asarray(kernel)
     sizes = np.abs(weights).reshape(-1, weights.shape[-1])
     largest = np.where(sizes.max(0) > 0, sizes.max(0), 1)
-    draw_weights(picture, mosaic(weights[:, :, :1] / largest), 1.0)
+    draw_weights(picture, _mosaic(weights[:, :, 0] / largest), 1.0)
     for one in (np.sort(sizes / largest, axis=0)[::-1]).T:
         below.plot(np.arange(1, len(one) + 1), one, color=COLOURS[0], alpha=0.6, linewidth=1)
     taps = (sizes.sum(0) / largest).mean()
@@ -135,13 +136,33 @@ def unstable(
     """
     if not layers:
         raise ValueError("layers must hold at least one, got none")
+    shares = {
+        name: [float(unstable_share(*unit_bounds(*layer, images, radius)).mean()) for radius in eps]
+        for name, layer in layers.items()
+    }
+    return unstable_shares(shares, len(images), eps)
+
+
+def unstable_shares(shares: Mapping[str, Sequence[float]], images: int, eps: Sequence[float]) -> Figure:
+    """The figure of ``unstable`` from the shares themselves, in [0, 1], of so many images."""
     figure, (ax,) = new_figure(5.6, 3.8, 1)
-    for number, (name, (kernel, bias)) in enumerate(layers.items()):
-        shares = [float(unstable_share(*unit_bounds(kernel, bias, images, radius)).mean()) for radius in eps]
+    for number, (name, share) in enumerate(shares.items()):
         colour, style = COLOURS[number % len(COLOURS)], STYLES[number % len(STYLES)]
-        ax.plot(eps, 100 * np.array(shares), style, color=colour, label=name)
+        ax.plot(eps, 100 * np.array(share), style, color=colour, label=name)
     title = "units that a perturbation can switch"
     ax.set(xlabel=RADII["linf"], ylabel="share of units (%)", ylim=(0, 104), title=title)
     ax.legend(frameon=False)
-    figure.supxlabel(f"{len(images)} images", **CREDIT)
+    figure.supxlabel(f"{images} images", **CREDIT)
     return figure
+
+
+def _mosaic(pictures: Float[np.ndarray, "h w n"]) -> Float[np.ndarray, "h2 w2"]:
+    """Pictures side by side with gaps of NaN, in rows of three, or for more than nine in a square."""
+    height, width, count = pictures.shape
+    across = min(count, max(3, math.isqrt(count - 1) + 1))
+    rows = -(-count // across)
+    canvas = np.full((rows * (height + 1) - 1, across * (width + 1) - 1), np.nan)
+    for number in range(count):
+        top, left = number // across * (height + 1), number % across * (width + 1)
+        canvas[top : top + height, left : left + width] = pictures[:, :, number]
+    return canvas

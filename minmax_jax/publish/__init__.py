@@ -1,4 +1,4 @@
-"""Notebooks for others: as web pages that need nothing else, and as an app in the browser.
+"""Pages for others: reports of networks, and notebooks as pages or as an app in the browser.
 
-It uses storage.
+It uses figures, robustness and what is below them; pages and app use storage alone.
 """

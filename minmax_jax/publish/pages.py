@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from minmax_jax.publish.command import status
-from minmax_jax.storage.archive import replacing
+from minmax_jax.storage.archive import write_text
 from minmax_jax.storage.names import path_option
 
 if TYPE_CHECKING:
@@ -132,8 +132,7 @@ def _plain(formula: str) -> str:
 
 
 def _write(file: Path, text: str) -> Path:
-    with replacing(file) as temporary:
-        temporary.write_text(text, "utf-8")
+    write_text(file, text)
     return file
 
 

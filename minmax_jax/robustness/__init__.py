@@ -1,4 +1,4 @@
-"""How robust a model is: its accuracy under attack, and checks that the attacks were not misled.
+"""How robust a model is: its accuracy under attack, checks that the attacks were not misled, stable units.
 
 This folder may use the attacks, the core, the data sets and the progress bars and threads of ``jobs``.
 """

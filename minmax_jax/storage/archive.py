@@ -74,6 +74,12 @@ def replacing(file: Path) -> Iterator[Path]:
         raise
 
 
+def write_text(file: Path, text: str) -> None:
+    """Write a text to ``file`` in UTF-8, atomically; raises what ``replacing`` does."""
+    with replacing(file) as temporary:
+        temporary.write_text(text, "utf-8")
+
+
 def _give(file: Path, like: os.stat_result) -> None:
     """Give a file the permissions, and if possible the group and the owner, of another one."""
     for owner, group in ((-1, like.st_gid), (like.st_uid, -1)):

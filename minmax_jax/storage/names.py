@@ -23,6 +23,22 @@ def as_path(argument: str, got: Any, what: str = "file") -> Path:
     return Path(name)
 
 
+def as_new_file(argument: str, got: Any) -> Path:
+    """A name as the path of a file to be written, there already or not.
+
+    Raises what ``as_path`` does, IsADirectoryError for a folder, and FileNotFoundError for a name in a folder
+    that does not exist.
+    """
+    file = as_path(argument, got)
+    if file.is_dir():
+        raise IsADirectoryError(f"{argument} must be the name of a file, got the folder {file}")
+    if not file.parent.is_dir():
+        raise FileNotFoundError(
+            f"{argument} must be in a folder that exists, got {file}: no folder {file.parent}"
+        )
+    return file
+
+
 def path_option(argument: str, what: str = "file") -> Callable[[str], Path]:
     """``as_path`` as the ``type`` of a command's option: shells leave ~ alone in ``--option=~/name``."""
 

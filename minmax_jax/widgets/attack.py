@@ -5,10 +5,10 @@ from typing import Any
 
 import ipywidgets
 import numpy as np
-from flax import nnx
 
-from minmax_jax.checks import check_module, check_type
+from minmax_jax.checks import check_type
 from minmax_jax.data import Dataset
+from minmax_jax.evaluation import Model, split_model
 from minmax_jax.plots.attack_view import AttackView
 from minmax_jax.robustness import attack_one
 from minmax_jax.widgets.controls import dropdown
@@ -23,6 +23,7 @@ PICKED, DRAWN = "test image", "my drawing"
 class AttackExplorer(DrawnExplorer):
     """Attack one image of ``data.test``, or one drawn by hand, and see what ``model`` answers.
 
+    ``model`` is any jittable function from images to logits; a Flax module is attacked in evaluation mode.
     Sliders choose the image and the L-inf radius eps; lists choose the attack and where the image comes
     from. A drawing has no label, so the attack is against the model's own answer. ``use`` switches to another
     model. Only square images of one channel, at most 280 pixels wide, can be drawn.
@@ -30,7 +31,7 @@ class AttackExplorer(DrawnExplorer):
 
     _view: AttackView
 
-    def __init__(self, model: nnx.Module, data: Dataset):
+    def __init__(self, model: Model, data: Dataset):
         super().__init__()
         self._lock = threading.RLock()  # ``use`` may be called from another thread than the controls
         self.source = dropdown("image", [PICKED])
@@ -50,9 +51,9 @@ class AttackExplorer(DrawnExplorer):
             control.observe(self._guard(self._changed), "value")
         self.wipe.on_click(lambda _: self.field and self.field.clear())
 
-    def use(self, model: nnx.Module, data: Dataset) -> None:
+    def use(self, model: Model, data: Dataset) -> None:
         """Attack another model, on other data."""
-        check_module("model", model)
+        split_model(model)  # what is no model is an error here, not in the worker
         check_type("data", data, Dataset)
         height, width, channels = data.image_shape
         drawable = height == width <= MOST_SIDE and channels == 1
@@ -88,7 +89,7 @@ class AttackExplorer(DrawnExplorer):
         self,
         view: AttackView,
         figure: FigureImage,
-        model: nnx.Module,
+        model: Model,
         image: np.ndarray,
         label: int | None,
         eps: float,

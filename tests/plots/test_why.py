@@ -37,6 +37,8 @@ def test_filters_are_shown_with_their_sizes_in_order():
     assert line[0] == 1 and not line[1:].any()
     picture = figure.axes[0].images[0].get_array()
     assert picture.shape == (11, 17) and np.nanmin(picture) == -1
+    many = plots.filters({"many": jnp.ones((3, 3, 2, 13))}).axes[0].images[0].get_array()
+    assert many.shape == (15, 15), "a square of four by four, and not a column"
 
 
 def test_accuracy_is_a_mean_with_a_t_interval(table):

@@ -3,10 +3,11 @@
 import json
 import os
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from flax import nnx
+from flax import linen, nnx
 
 import minmax_jax as mm
 from helpers.refusal import refuses
@@ -70,7 +71,7 @@ def test_parameters_go_from_one_model_to_another():
 
 
 class Own(mm.LeNet):
-    """Whatever it changes would be lost."""
+    """What it changes is in no file, but in its code."""
 
 
 def unbiased() -> mm.LeNet:
@@ -94,14 +95,8 @@ def half() -> mm.LeNet:
 @pytest.mark.parametrize(
     ("model", "path", "error", "words"),
     [
-        (
-            Norm(nnx.Rngs(0)),
-            "file",
-            TypeError,
-            "model must be a minmax_jax.lenet.LeNet, got an instance of Norm",
-        ),
-        (Own(rngs=nnx.Rngs(0)), "file", TypeError, "got an instance of Own"),
-        (3, "file", TypeError, "got an instance of int"),
+        (linen.Dense(2), "file", TypeError, "got a Dense; give nnx.bridge.ToNNX("),
+        (3, "file", TypeError, "model must be a flax.nnx.module.Module, got an int"),
         (unbiased(), "file", ValueError, "lacks dense2.bias"),
         (infinite(), "file", ValueError, "conv2.bias has NaN or infinite"),
         (half(), "file", ValueError, "conv2.bias is bfloat16 of shape (16,), not float32"),
@@ -174,3 +169,77 @@ def test_what_is_no_file_is_named(tmp_path):
         mm.open(tmp_path / "none")
     with refuses("path must be the name of a file, got 3", error=TypeError):
         mm.open(3)
+
+
+# Other modules
+
+
+class Mixed(Norm):
+    """Variables of all kinds: narrow numbers, counts and random keys, beside what normalisation keeps."""
+
+    def __init__(self, rngs: nnx.Rngs):
+        super().__init__(rngs)
+        self.conv.bias = nnx.Param(self.conv.bias[...].astype(jnp.bfloat16) + 1.1)
+        self.norm.mean[...] += 0.5
+        self.calls = nnx.Variable(jnp.array([7, -3]))
+
+
+def altered(change):
+    model = Mixed(nnx.Rngs(0))
+    change(model)
+    return model
+
+
+def widen(model):
+    model.conv.bias = nnx.Param(model.conv.bias[...].astype(jnp.float32))
+
+
+@pytest.mark.parametrize("kind", [Mixed, Own, lambda rngs: nnx.Sequential(Norm(rngs))])
+def test_any_module_is_opened_like_one_made_by_its_code(tmp_path, kind):
+    model, like = kind(rngs=nnx.Rngs(0)), kind(rngs=nnx.Rngs(1))
+    before = nnx.state(nnx.clone(like))
+    opened = mm.open(mm.save(model, tmp_path / "own.npz"), like)
+    model.eval()
+    assert nnx.graphdef(opened) == nnx.graphdef(model)
+    assert jax.tree.all(jax.tree.map(lambda a, b: bool((a == b).all()), nnx.state(opened), nnx.state(model)))
+    types = [jax.tree.map(lambda leaf: leaf.dtype, nnx.state(one)) for one in (opened, model)]
+    assert types[0] == types[1]
+    assert jax.tree.all(jax.tree.map(lambda a, b: bool((a == b).all()), nnx.state(like), before))
+
+
+@pytest.mark.parametrize(
+    ("like", "error", "words"),
+    [
+        (
+            None,
+            ValueError,
+            ["like must be a module as it was saved, a Mixed", "like=Mixed(...))"],
+        ),
+        (3, TypeError, ["like must be a flax.nnx.module.Module, got an int"]),
+        (linen.Dense(2), TypeError, ["like must be", "give nnx.bridge.ToNNX("]),
+        (Norm(nnx.Rngs(0)), ValueError, ["holds a Mixed", "a Norm has no calls"]),
+        (lenet(), ValueError, ["it lacks conv1.bias"]),
+        (altered(widen), ValueError, ["conv.bias is bfloat16 of shape (4,), not float32 of shape (4,)"]),
+        (
+            altered(lambda model: setattr(model, "calls", nnx.Variable(jnp.zeros(3, int)))),
+            ValueError,
+            ["calls is int32 of shape (2,), not int32 of shape (3,)"],
+        ),
+    ],
+)
+def test_what_a_file_is_not_like_is_named(tmp_path, like, error, words):
+    with refuses(*words, error=error):
+        mm.open(mm.save(Mixed(nnx.Rngs(0)), tmp_path / "own.npz"), like)
+
+
+def test_a_file_of_a_lenet_says_itself_how_it_is_made(file):
+    with refuses("like must be None for a file that holds a LeNet, got a LeNet"):
+        mm.open(file, lenet())
+
+
+def test_a_module_that_only_pickle_could_keep_is_refused_and_the_old_file_stays(file):
+    model = nnx.Sequential(lenet())
+    model.names = nnx.Variable(np.array(["a", None], object))
+    with refuses("arrays must hold plain numbers", error=TypeError):
+        mm.save(model, file)
+    assert same_weights(mm.open(file), lenet())

@@ -116,7 +116,8 @@ def test_a_drawing_is_attacked_as_it_changes_by_any_model():
     def draw():
         explorer.field.pixels = bytes(np.full(784, 200, np.uint8))
 
-    for change in (draw, lambda: explorer.use(lenet(3), digits()), explorer.wipe.click):
+    other = lenet(3)
+    for change in (draw, lambda: explorer.use(lambda x: other(x), digits()), explorer.wipe.click):
         change()
         explorer.wait()
         pictures.append(bytes(explorer.figure.image.value))

@@ -3,6 +3,7 @@
 import matplotlib.figure
 import numpy as np
 import pytest
+from flax import linen
 
 import minmax_jax as mm
 from helpers.made_up import penalties
@@ -67,6 +68,8 @@ def test_what_cannot_be_shown_is_named(make, words):
         (lambda: W.Playground("mnist"), "start must be a minmax_jax.widgets.play.Play, got a str"),
         (lambda: W.Play(dataset=digits()), "dataset must be a str, got a Dataset"),
         (lambda: W.AttackExplorer(run().model, "mnist"), "data must be a minmax_jax.data.dataset.Dataset"),
+        (lambda: W.AttackExplorer(linen.Dense(2), digits()), "give lambda x: module.apply(variables, x)"),
+        (lambda: W.AttackExplorer("lenet", digits()), "model must be a callable, from images to logits"),
     ],
 )
 def test_other_types_are_named(make, words):
