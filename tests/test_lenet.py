@@ -197,7 +197,8 @@ def test_pytorch_draws_as_the_initialiser_torch_says():
 def test_the_default_initialiser_is_flaxs_own(shape, classes):
     model, rngs = LeNet(shape, classes, rngs=nnx.Rngs(0)), nnx.Rngs(0)
     sizes = (model.dense1.kernel.shape[0], 120, 84, classes)
-    plain = [nnx.Conv(shape[2], 6, (5, 5), rngs=rngs), nnx.Conv(6, 16, (5, 5), rngs=rngs)]
+    channels = (shape[2], 6, 16)
+    plain = [nnx.Conv(*pair, (5, 5), use_bias=False, rngs=rngs) for pair in pairwise(channels)]
     plain += [nnx.Linear(*pair, rngs=rngs) for pair in pairwise(sizes)]
     for name, layer in zip(("conv1", "conv2", "dense1", "dense2", "dense3"), plain, strict=True):
         np.testing.assert_array_equal(getattr(model, name).kernel[...], layer.kernel[...])
