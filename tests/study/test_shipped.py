@@ -28,7 +28,6 @@ PENDING = {
     "transplants_ablations",
     "transplants_donors",
     "transplants_fashion_mnist",
-    "transplants_necessity",
 }
 
 

@@ -67,7 +67,8 @@ def plain(found: Iterable[Verdict], width: int) -> str:
     """The rows as text for a terminal."""
     lines: list[str] = []
     for one in found:
-        lines += wrap(f"{one.paper}? {one.here}", width)
+        question = one.paper if one.paper.endswith("?)") else f"{one.paper}?"
+        lines += wrap(f"{question} {one.here}", width)
         lines += wrap(one.amount, width, initial_indent="  ", subsequent_indent="  ")
     return "\n".join(lines)
 
@@ -136,6 +137,28 @@ def _cause(table: "xr.Dataset") -> Verdict:
     )
 
 
+def _necessity(table: "xr.Dataset") -> Verdict:
+    """What adversarial training reaches without what it makes of convolutions."""
+    eps = float(table.eps[-1])
+    whole = kept(table, "none, eps 0.3", eps)
+    without = {
+        words: kept(table, arm, eps)
+        for words, arm in {
+            "with no weight of the first convolution near zero": "none, eps 0.3, no zeros",
+            "with no biases": "none, eps 0.3, no biases",
+            "with the convolutions of a plain network": "plain, both, eps 0.3",
+        }.items()
+    }
+    said = "Yes: kept from near-zero weights, or from thresholds, it does far less"
+    lost = all(one.high < whole.low for one in without.values())
+    parts = [f"{words} {percent(one)}" for words, one in without.items()]
+    return Verdict(
+        "(Does adversarial training need the property?)",
+        said if lost else MIXED,
+        f"trained at eps 0.3, withstand it: {percent(whole)}, {', '.join(parts)}",
+    )
+
+
 def _fuzziness_term(table: "xr.Dataset") -> Verdict:
     """What the paper's term and an L2 penalty gain on test images."""
     worst = table.accuracy.sel(attack=WORST).sel(eps=0.1, method="nearest")
@@ -198,6 +221,7 @@ ROWS: tuple[tuple[tuple[str, ...], Callable[..., Verdict]], ...] = (
     ((observation.NAME,), _moves),
     ((observation.NAME, dose.NAMES["mnist"]), _magnitude),
     (("transplants_ablations",), _cause),
+    (("transplants_necessity",), _necessity),
     ((confirmation.NAME,), _fuzziness_term),
     ((crisp.LOSS,), _group_term),
     ((crisp.CONFIRMED,), _units_term),

@@ -84,6 +84,20 @@ def test_transplants_are_judged_by_arrangement_and_thresholds():
     assert row.here == verdicts.MIXED
 
 
+def test_what_training_needs_is_judged_at_the_largest_radius():
+    arms = {
+        "none, eps 0.3": 0.9,
+        "plain, both, eps 0.3": 0.1,
+        "none, eps 0.3, no zeros": 0.5,
+        "none, eps 0.3, no biases": 0.4,
+    }
+    (row,) = verdicts.verdicts({"transplants_necessity": table(arms)})
+    assert "withstand it: 18 % [18, 18]" in row.amount and row.amount.endswith("plain network 2 % [2, 2]")
+    assert "far less" in row.here
+    (row,) = verdicts.verdicts({"transplants_necessity": table(arms | {"none, eps 0.3, no zeros": 0.9})})
+    assert row.here == verdicts.MIXED
+
+
 def test_where_weights_move_is_counted_over_conditions():
     falls = {
         "mnist modern adam": {"layer": -0.1, "fixed": 0.2},
