@@ -59,6 +59,12 @@ def test_pair_holds_the_same_cells(name: str) -> None:
     assert content(read(name, ".ipynb")) == content(read(name, ".py"))
 
 
+@every_notebook
+def test_pair_is_as_jupyterlab_saves_it(name: str) -> None:
+    notebook = read(name, ".ipynb")
+    assert jupytext.writes(notebook, "py:percent") == (NOTEBOOKS / f"{name}.py").read_text("utf-8")
+
+
 # What is committed
 
 
@@ -75,7 +81,7 @@ def is_static(output: nbformat.NotebookNode) -> bool:
 def test_stored_notebook_is_clean(name: str) -> None:
     notebook = read(name, ".ipynb")
     nbformat.validate(notebook)
-    assert set(notebook.metadata) <= {"jupytext", "kernelspec", "language_info"}
+    assert set(notebook.metadata) == {"jupytext", "kernelspec", "language_info"}
     for cell in notebook.cells:
         assert set(cell.metadata) <= {"tags"}, cell.source
     for cell in code_cells(notebook):

@@ -11,7 +11,7 @@ from minmax_jax.data import Dataset
 from minmax_jax.evaluation import Model, split_model
 from minmax_jax.plots.attack_view import AttackView
 from minmax_jax.robustness import attack_one
-from minmax_jax.widgets.controls import dropdown
+from minmax_jax.widgets.controls import dropdown, radius, row
 from minmax_jax.widgets.explorer import DrawnExplorer
 from minmax_jax.widgets.field import MOST_SIDE, DrawingField
 from minmax_jax.widgets.figure import FigureImage
@@ -36,16 +36,14 @@ class AttackExplorer(DrawnExplorer):
         self._lock = threading.RLock()  # ``use`` may be called from another thread than the controls
         self.source = dropdown("image", [PICKED])
         self.number = ipywidgets.IntSlider(
-            min=0, max=0, description="number", continuous_update=True, layout={"width": "320px"}
+            min=0, max=0, description="number", style={"description_width": "initial"}
         )
         self.attack = dropdown("attack", ATTACKS)
-        self.eps = ipywidgets.FloatSlider(
-            value=0.1, min=0, max=0.5, step=0.01, description="eps", continuous_update=True
-        )
+        self.eps = radius()
         self.wipe = ipywidgets.Button(description="Wipe out", icon="eraser", tooltip="Clear the drawing")
         self.field: DrawingField | None = None
         self._drawing = ipywidgets.HBox([])
-        self._row = ipywidgets.HBox([self.source, self.number, self.attack, self.eps])
+        self._row = row(self.source, self.number, self.attack, self.eps)
         self.use(model, data)
         for control in (self.source, self.number, self.attack, self.eps):
             control.observe(self._guard(self._changed), "value")

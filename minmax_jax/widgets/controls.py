@@ -1,9 +1,38 @@
-"""The controls that all explorers share, each labelled with its whole name."""
+"""The controls that all explorers share, each labelled with its whole name, and rows of them."""
 
 from collections.abc import Iterable, Sequence
+from pathlib import Path
 from typing import Any
 
+import anywidget
 import ipywidgets
+
+LONG = "500px"  # of a slider that leads an explorer
+ROW = "minmax-row"  # what style sheet and script know a row by
+
+
+class SliderNames(anywidget.AnyWidget):
+    """Nothing to see: it tells screen readers the names and values of the sliders beside it."""
+
+    _esm = Path(__file__).with_name("controls.js")
+    _css = Path(__file__).with_name("controls.css")
+
+
+def row(*controls: ipywidgets.Widget) -> ipywidgets.HBox:
+    """Controls side by side, in as many lines as they need."""
+    return _styled(ipywidgets.HBox, controls)
+
+
+def grid(controls: Sequence[ipywidgets.Widget], columns: int) -> ipywidgets.GridBox:
+    """Sliders in ``columns`` of equal width."""
+    template = f"repeat({columns}, minmax(0, 1fr))"
+    layout = {"grid_template_columns": template, "max_width": f"{300 * columns}px"}
+    return _styled(ipywidgets.GridBox, controls, layout=layout)
+
+
+def _styled(kind: Any, controls: Sequence[ipywidgets.Widget], **options: Any) -> Any:
+    names = SliderNames(layout={"display": "none"})
+    return kind([*controls, names], **options).add_class(ROW)
 
 
 def dropdown(
@@ -20,7 +49,7 @@ def dropdown(
 
 
 def slider(
-    name: str, values: Iterable[float], value: float, width: str = "400px", **options: Any
+    name: str, values: Iterable[float], value: float, width: str | None = None, **options: Any
 ) -> ipywidgets.SelectionSlider:
     """A slider over ``values`` in increasing order, with ``value`` among them."""
     return ipywidgets.SelectionSlider(
@@ -30,6 +59,13 @@ def slider(
         style={"description_width": "initial"},
         layout={"width": width},
         **options,
+    )
+
+
+def radius(value: float = 0.1) -> ipywidgets.FloatSlider:
+    """A slider over the L-inf radius eps."""
+    return ipywidgets.FloatSlider(
+        value=value, min=0, max=0.5, step=0.01, description="eps", style={"description_width": "initial"}
     )
 
 

@@ -24,8 +24,8 @@ class NamedImage(ipywidgets.Image):
 class FigureImage(ipywidgets.VBox):
     """An image of a Figure of ``minmax_jax.plots`` with its caption; change the artists, then ``refresh``.
 
-    The size in pixels is fixed, so the page never jumps. The caption says in words what the figure shows,
-    for those who cannot see it and for those in a hurry.
+    The size is fixed where there is room for it, so the page never jumps. The caption says in words what the
+    figure shows, for those who cannot see it and for those in a hurry.
     """
 
     def __init__(self, figure: Figure, dpi: int = 100):
@@ -35,11 +35,10 @@ class FigureImage(ipywidgets.VBox):
         self.figure = figure
         # A browser reserves no room for an image that starts without bytes, whatever comes later.
         blank = io.BytesIO()
-        PIL.Image.new("RGB", (1, 1), "white").save(blank, "png")
+        PIL.Image.new("L", (width, height), "white").save(blank, "png")
         self.image = NamedImage(value=blank.getvalue(), format="png", width=width, height=height)
-        self.image.layout.max_width = "100%"
-        self.image.layout.object_fit = "contain"
-        self.image.layout.border = PLAIN
+        # As wide as there is room for: margins, which ipywidgets gives everything, would come on top.
+        self.image.layout = {"max_width": "100%", "height": "auto", "margin": "0", "border": PLAIN}
         self.caption = ipywidgets.HTML()
         self._words = ""
         self._lock = threading.Lock()

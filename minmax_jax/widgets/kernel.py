@@ -11,7 +11,7 @@ from minmax_jax.checks import AnyArray
 from minmax_jax.fuzziness import MEASURES
 from minmax_jax.intervals import MEMBERSHIPS
 from minmax_jax.plots.kernel_view import LIMIT, KernelView
-from minmax_jax.widgets.controls import dropdown
+from minmax_jax.widgets.controls import dropdown, grid, radius, row
 from minmax_jax.widgets.explorer import DrawnExplorer
 
 EDGE = ((-0.5, 0.0, 0.5), (-1.0, 0.0, 1.0), (-0.5, 0.0, 0.5))  # Sobel's kernel, halved
@@ -52,21 +52,17 @@ class KernelExplorer(DrawnExplorer):
                 max=limit,
                 step=step,
                 description=f"w[{i}, {j}]",
-                style={"description_width": "50px"},
-                layout={"width": "220px"},
+                style={"description_width": "initial"},
             )
             for i, j in np.ndindex(start.shape)
         ]
-        self.eps = ipywidgets.FloatSlider(value=0.1, min=0, max=0.5, step=0.01, description="eps")
+        self.eps = radius()
         self.membership = dropdown("membership", MEMBERSHIPS)
         self.measure = dropdown("measure", MEASURES)
         for control in (*self.taps, self.eps, self.membership, self.measure):
             control.observe(self._guard(self._changed), "value")
-        grid = ipywidgets.GridBox(
-            self.taps, layout={"grid_template_columns": f"repeat({start.shape[1]}, 230px)"}
-        )
-        row = ipywidgets.HBox([self.membership, self.measure, self.eps])
-        self.children = [row, grid, self.figure, self.status]
+        above = [row(self.membership, self.measure, self.eps), grid(self.taps, start.shape[1])]
+        self.children = [*above, self.figure, self.status]
         self._changed()
 
     @property

@@ -16,7 +16,7 @@ from minmax_jax.objective import TRAINABLE_READINGS, Objective
 from minmax_jax.study.design.condition import defence
 from minmax_jax.training import Progress, fit
 from minmax_jax.training.optimisers import OPTIMISERS, Optimiser
-from minmax_jax.widgets.controls import dropdown, integer, slider
+from minmax_jax.widgets.controls import dropdown, integer, row, slider
 
 DATASETS = ("mnist", "fashion_mnist")
 STRENGTHS = (-100.0, -30.0, -10.0, -3.0, 0.0, 1.0, 3.0, 10.0, 30.0, 100.0, 300.0, 1000.0)
@@ -153,7 +153,7 @@ class PlayForm(ipywidgets.VBox):
             "epochs": integer("epochs", start.epochs, 1, 20),
             "seed": integer("seed", start.seed, 0, 99),
         }
-        super().__init__([ipywidgets.HBox([self.controls[field] for field in row]) for row in ROWS])
+        super().__init__([row(*(self.controls[field] for field in fields)) for fields in ROWS])
 
     @property
     def choice(self) -> Play:

@@ -19,7 +19,7 @@ from minmax_jax.plots.training_view import TrainingView
 from minmax_jax.training import Progress, Run
 from minmax_jax.training.saved import save
 from minmax_jax.widgets.attack import AttackExplorer
-from minmax_jax.widgets.controls import button
+from minmax_jax.widgets.controls import button, row
 from minmax_jax.widgets.explorer import TrainingExplorer, outcome
 from minmax_jax.widgets.job import Report
 from minmax_jax.widgets.play import Play, PlayForm
@@ -65,9 +65,9 @@ class Playground(TrainingExplorer):
         self.save.on_click(self.told.guard(lambda _: self.offer()))
         for control in self.form.controls.values():
             control.observe(self._guard(self._changed), "value")
-        row = ipywidgets.HBox([self.keep, self.save, self.downloads, self.told])
         above = [self.form, self.job, self.shown, self.stale]
-        self.children = [*above, self.figure, self.status, row, self._below]
+        saving = row(self.keep, self.save, self.downloads, self.told)
+        self.children = [*above, self.figure, self.status, saving, self._below]
         self._push(None, None, self._form)
 
     def _repr_mimebundle_(self, **options: Any) -> Any:

@@ -4,7 +4,6 @@ import dataclasses
 from collections.abc import Sequence
 from typing import Any
 
-import ipywidgets
 from flax import nnx
 
 from minmax_jax.attacks.inputs import check_eps
@@ -17,7 +16,7 @@ from minmax_jax.plots.strengths_view import StrengthsView
 from minmax_jax.robustness import robustness
 from minmax_jax.training import Progress, Run
 from minmax_jax.training.fit import describe
-from minmax_jax.widgets.controls import dropdown, slider
+from minmax_jax.widgets.controls import LONG, dropdown, row, slider
 from minmax_jax.widgets.explorer import TrainingExplorer, outcome
 from minmax_jax.widgets.job import Report
 from minmax_jax.widgets.time import TimeExplorer
@@ -80,8 +79,8 @@ class StrengthExplorer(TrainingExplorer):
         self._make_controls(sorted({*map(float, strengths), 0.0, float(start.strength)}), start)
         self._use(StrengthsView())
         self.comparison = self.figure
-        form = ipywidgets.HBox([self.reading, self.membership, self.measure])
-        self.children = [form, self.strength, self.job, self.shown, self._below]
+        form = row(self.reading, self.membership, self.measure)
+        self.children = [form, row(self.strength), self.job, self.shown, self._below]
         if run is None:
             self.job.start()
         else:
@@ -123,7 +122,7 @@ class StrengthExplorer(TrainingExplorer):
     def _make_controls(self, strengths: list[float], start: Objective) -> None:
         # As a move costs seconds of training, only where it ends counts.
         self.strength = slider(
-            "strength λ", strengths, float(start.strength), width="500px", continuous_update=False
+            "strength λ", strengths, float(start.strength), width=LONG, continuous_update=False
         )
         for name, values in zip(FORM, (TRAINABLE_READINGS, MEMBERSHIPS, MEASURES), strict=True):
             setattr(self, name, dropdown(f"λ {name}", values, getattr(start, name), width="230px"))

@@ -11,7 +11,7 @@ from minmax_jax.intervals import MEMBERSHIPS, READINGS, Membership, Reading
 from minmax_jax.minmax import layer_name
 from minmax_jax.plots.minmax_view import MinMaxView
 from minmax_jax.training.history import recording_steps
-from minmax_jax.widgets.controls import dropdown
+from minmax_jax.widgets.controls import LONG, dropdown, row
 from minmax_jax.widgets.explorer import DrawnExplorer
 from minmax_jax.widgets.frames import Choice, Frames
 
@@ -35,8 +35,7 @@ class TimeExplorer(DrawnExplorer):
             options=[0],
             description="training step",
             style={"description_width": "initial"},
-            layout={"width": "500px"},
-            continuous_update=True,
+            layout={"width": LONG},
         )
         self.layer = dropdown("layer", ["-"])
         self.reading = dropdown("reading", READINGS)
@@ -47,7 +46,7 @@ class TimeExplorer(DrawnExplorer):
         self.show_history(history)
         for control in self.controls:
             control.observe(self._guard(self._changed), "value")
-        self.children = [ipywidgets.HBox(choices), self.step, self.figure, self.status]
+        self.children = [row(*choices), row(self.step), self.figure, self.status]
 
     def show_history(self, history: "xr.Dataset") -> None:
         """Explore another history, from its last step; the choices that still fit are kept."""

@@ -51,6 +51,12 @@ mm.widgets.TimeFrames(run.history, most=3)
 
 # %%
 mm.widgets.Playground(mm.widgets.Play(dataset="no_such_data"))
+
+# %%
+mm.widgets.KernelExplorer([[0.1] * 5] * 5)
+
+# %%
+mm.widgets.AttackExplorer(run.model, few)
 """
 STEP, STRENGTH = "training step", "strength λ"
 RUN_CELL = """async index => {
@@ -60,6 +66,23 @@ RUN_CELL = """async index => {
 }"""
 RESTART = "() => window.jupyterapp.shell.currentWidget.sessionContext.session.kernel.restart()"
 THEME = "theme => window.jupyterapp.commands.execute('apputils:change-theme', { theme })"
+WIDTHS = (640, 1024, 1280, 1440, 1920)  # of the window; 640 is what side bars leave of 1024
+# What a reader would have to scroll sideways.
+OVERFLOWS = """() => [...document.querySelectorAll(".jp-OutputArea, .jp-OutputArea *")].filter(node =>
+  node.clientWidth && node.scrollWidth > node.clientWidth && getComputedStyle(node).overflowX !== "visible"
+).map(node => [node.className, node.scrollWidth, node.clientWidth])"""
+# Of each slider: its name and value as screen readers say them and as they are seen, and how long it is.
+SLIDERS = """() => [
+  ...document.querySelectorAll(".jp-OutputArea :is([role=slider], input[type=range])")
+].map(one => {
+  const live = one.closest(".widget-slider"), label = live?.querySelector("label") ?? one.closest("label");
+  const value = live?.querySelector(".widget-readout") ?? label.nextElementSibling;
+  return {
+    said: [one.ariaLabel ?? one.labels[0].textContent, one.getAttribute("aria-valuetext")],
+    seen: [label.textContent, value.textContent],
+    length: (live?.querySelector(".noUi-base") ?? one).clientWidth,
+  };
+})"""
 # How often "Starting…" has come to be written.
 COUNT_STARTS = """output => {
   window.starts = 0;
@@ -150,6 +173,28 @@ def test_what_goes_wrong_is_said_in_place(notebook: "Page", screenshots: Path) -
     assert not play.alert.count(), play.alert.all_inner_texts()
     play.button("Stop").click()
     play.expect_status("Stopped after step")
+
+
+@pytest.mark.parametrize("width", WIDTHS)
+def test_nothing_is_wider_than_there_is_room(notebook: "Page", screenshots: Path, width: int) -> None:
+    notebook.set_viewport_size({"width": width, "height": 900})
+    for step in (STEP, STRENGTH, "w[4, 4]", "number"):
+        explorer = Explorer(notebook, step)
+        explorer.output.screenshot(path=screenshots / f"{width}_{step[0]}.png")
+        assert notebook.evaluate(OVERFLOWS) == []
+    notebook.set_viewport_size({"width": 1280, "height": 900})
+
+
+def test_sliders_say_what_they_show_and_are_long_enough(notebook: "Page") -> None:
+    explorer = Explorer(notebook, STEP)
+    explorer.press("Home")
+    expect(notebook.get_by_role("slider", name=STEP).first).to_have_attribute("aria-valuetext", "0")
+    explorer.press("End")
+    expect(notebook.get_by_role("slider", name=STEP).first).to_have_attribute("aria-valuetext", "10")
+    found = notebook.evaluate(SLIDERS)
+    assert len(found) > 30
+    assert [one for one in found if one["said"] != one["seen"] or one["length"] < 150] == []
+    expect(notebook.get_by_role("textbox", name="w[0, 0]")).to_have_text("0.10")
 
 
 def test_readable_in_the_dark(notebook: "Page", screenshots: Path) -> None:
