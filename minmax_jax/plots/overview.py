@@ -16,7 +16,7 @@ from minmax_jax.study.analysis.verdict import effect
 from minmax_jax.study.analysis.verdicts import DONOR
 from minmax_jax.study.design.condition import REFERENCE
 from minmax_jax.study.design.crisp import Found, Made
-from minmax_jax.study.experiments import confirmation, crisp, dose, robust
+from minmax_jax.study.experiments import confirmation, crisp, robust
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -27,24 +27,23 @@ TRANSPLANTS = "transplants_ablations"
 def overview(folder: str | os.PathLike[str]) -> Figure:
     """Filters by radius of adversarial training, and accuracy under the strongest attack of all kinds.
 
-    Above: the first convolution of one seed as drawn, trained plainly, and trained under attack of radius 0.1
-    and 0.3; below each the sizes of its weights. Right: accuracy by radius, means over seeds with 95 % t
-    intervals, of those networks whose results are in ``folder``.
+    Above: the first convolution of one seed as drawn, trained plainly, and under attack; below each the sizes
+    of its weights. Right: accuracy by radius, means over seeds with 95 % t intervals, of those networks
+    whose results are in ``folder``.
 
-    Raises FileNotFoundError where there is no result of the dose on MNIST, and what ``mm.study.read`` raises.
+    Raises FileNotFoundError where there is no result of transplants, and what ``mm.study.read`` raises.
     """
     tables = tables_in(as_path("folder", folder, "folder"))
-    doses = dose.NAMES["mnist"]
-    if doses not in tables:
+    if TRANSPLANTS not in tables:
         raise FileNotFoundError(
-            f"folder {folder} does not hold {doses}.nc; `python -m minmax_jax.study --only {doses}` makes it"
+            f"folder {folder} does not hold {TRANSPLANTS}.nc; "
+            f"`python -m minmax_jax.study --only {TRANSPLANTS}` makes it"
         )
-    trained = tables[doses].sel(variant=REFERENCE.variant)
-    seed = int(trained.seed[0])
+    seed = int(tables[TRANSPLANTS].seed[0])
     kernels = {"as drawn": np.asarray(REFERENCE.model(seed).conv1.kernel[...])}
-    for eps in (0.0, 0.1, 0.3):
-        own = trained.kernel_conv1.sel(dose=eps, method="nearest").sel(seed=seed)
-        kernels[f"trained at eps {eps:g}" if eps else "trained plainly"] = own.values
+    for name, (table, arm) in KERNELS.items():
+        with suppress(KeyError):  # no such result; or a quick run's, which has few arms
+            kernels[name] = tables[table].kernel_conv1.sel(arm=arm, seed=seed).values
     figure = Figure(figsize=(13.2, 4.8), layout=layout())
     left, right = figure.subfigures(1, 2, squeeze=False, width_ratios=(1.35, 1))[0]
     axes = left.subplots(2, len(kernels), height_ratios=(1, 1.1))
@@ -93,6 +92,11 @@ def _title(tables: "Mapping[str, xr.Dataset]") -> str:
     return ",\n".join(parts)
 
 
+KERNELS = {  # of the filters, besides those that were drawn: a result and the arm
+    "trained plainly": (TRANSPLANTS, "none"),
+    "trained at eps 0.1": ("transplants_donors", "adversarial 0.1, all"),
+    "trained at eps 0.3": (TRANSPLANTS, "adversarial 0.3, all"),
+}
 TERM = "crisp by a term, tanh"
 BOTH = "convolutions of eps 0.3"
 # In the order of the legend: the table of each, and its part.

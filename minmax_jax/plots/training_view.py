@@ -8,7 +8,7 @@ import numpy as np
 from minmax_jax.fuzziness import Measure
 from minmax_jax.intervals import Membership, Reading
 from minmax_jax.plots.panels import draw_weights, mosaic
-from minmax_jax.plots.style import COLOURS, STYLES, Figure, View, lay_out
+from minmax_jax.plots.style import COLOURS, MARKERS, RADII, STYLES, Figure, View, lay_out
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -20,15 +20,15 @@ THIRDS = (1.0, 3.0)
 
 
 class TrainingView(View):
-    """A figure of one run or two, finished or not; of none it is empty."""
+    """A figure of one run or two, finished or not, and of what these and others withstand."""
 
     caption = "No run yet: choose, then press Train."
 
     def __init__(self) -> None:
-        self.figure = Figure(figsize=(10.8, 5.6))
-        upper, lower = self.figure.subfigures(2, 1, squeeze=False, height_ratios=(1.7, 1))[:, 0]
+        self.figure = Figure(figsize=(10.8, 6.2))
+        upper, lower = self.figure.subfigures(2, 1, squeeze=False, height_ratios=(1.35, 1))[:, 0]
         self.loss, self.accuracy, self.fuzziness = upper.subplots(1, 3)
-        self.filters = lower.subplots(1, MOST)
+        *self.filters, self.attacked = lower.subplots(1, MOST + 1, width_ratios=(1, 1, 1.6))
 
     def show(
         self,
@@ -36,16 +36,22 @@ class TrainingView(View):
         reading: Reading = "layer",
         membership: Membership = "signed",
         measure: Measure = "entropy",
+        attacked: "Mapping[str, xr.Dataset] | None" = None,
     ) -> Figure:
-        """Draw histories by the names of their runs. Raises ValueError for more than two."""
+        """Draw histories by the names of their runs. Raises ValueError for more than two.
+
+        ``attacked`` is what ``mm.robustness`` says of runs by name: theirs, in the same order, and others.
+        """
         if len(histories) > MOST:
             raise ValueError(f"histories must be of at most {MOST} runs, got {len(histories)}")
         named = {_name(called, history): history for called, history in histories.items()}
         layers = {name: tuple(map(str, history.layer.values)) for name, history in named.items()}
         chosen = {"reading": reading, "membership": membership, "measure": measure}
-        with self._artists(list(layers.items())) as fresh:
+        under = dict(attacked or {})
+        with self._artists((list(layers.items()), [(name, id(one)) for name, one in under.items()])) as fresh:
             if fresh:
                 self._prepare(layers)
+                self._draw_attacked(under)
             for i, (name, history) in enumerate(named.items()):
                 self._draw(i, name, history, chosen)
             label = f"fuzziness F\n({measure}, {reading}, {membership})"
@@ -55,7 +61,30 @@ class TrainingView(View):
                 lay_out(self.figure)
         if named:
             self.caption = " ".join(_words(name, history, chosen) for name, history in named.items())
+        if under:
+            self.caption += (
+                f" Under {_attack(under)}: " + "; ".join(map(_withstood, under, under.values())) + "."
+            )
         return self.figure
+
+    def _draw_attacked(self, under: "Mapping[str, xr.Dataset]") -> None:
+        """Accuracy under attack over eps of all runs, with intervals over images."""
+        ax = self.attacked
+        ax.clear()
+        if not under:
+            ax.set_axis_off()
+            return
+        ax.set_axis_on()
+        ax.spines[["top", "right"]].set_visible(False)
+        for i, (name, table) in enumerate(under.items()):
+            cell = table.isel(attack=0)
+            share, (low, high) = cell.accuracy.values, cell.interval.transpose("end", "eps").values
+            look: dict[str, Any] = {"color": COLOURS[i % len(COLOURS)], "marker": MARKERS[i % len(MARKERS)]}
+            look["linestyle"] = STYLES[i % len(STYLES)]
+            bars = 100 * np.clip([share - low, high - share], 0, None)
+            ax.errorbar(cell.eps.values, 100 * share, bars, capsize=2, markersize=4, label=name, **look)
+        ax.set(xlabel=RADII["linf"], ylabel=f"accuracy under {_attack(under)} (%)", ylim=(-2, 104))
+        ax.legend(frameon=False, fontsize="small", loc="center left", bbox_to_anchor=(1.0, 0.5))
 
     def _draw(self, i: int, name: str, history: "xr.Dataset", chosen: Mapping[str, str]) -> None:
         """Change what moves as the run ``i`` goes on."""
@@ -96,6 +125,7 @@ class TrainingView(View):
             ax.spines[["top", "right"]].set_visible(False)
         for ax in self.filters:
             ax.set_axis_off()
+            ax.title.set_fontsize("medium")
         self.losses, self.accuracies, self.courses, self.pictures = [], [], [], []
         for i, (name, own) in enumerate(layers.items()):
             self.losses += self.loss.plot([], [], color=COLOURS[i], linewidth=0.8, label=name)
@@ -120,6 +150,17 @@ class TrainingView(View):
         over += [legend for ax in curves if (legend := ax.get_legend()) is not None]
         titles = (ax.title for ax in self.filters)
         self.figure.move(*moving, *self.pictures, *over, *titles)
+
+
+def _attack(under: "Mapping[str, xr.Dataset]") -> str:
+    """The attack of reports, in words."""
+    return str(next(iter(under.values())).attack.values[0]).upper()
+
+
+def _withstood(name: str, table: "xr.Dataset") -> str:
+    cell = table.isel(attack=0)
+    shares = zip(cell.eps.values.tolist(), cell.accuracy.values.tolist(), strict=True)
+    return f"{name} " + ", ".join(f"{share:.0%} at {eps:g}" for eps, share in shares if eps)
 
 
 def _limit(ax: Any, x: tuple[float, float], y: tuple[float, float]) -> bool:

@@ -76,6 +76,21 @@ def integer(name: str, value: int, least: int, most: int) -> ipywidgets.BoundedI
     )
 
 
+def text(name: str, placeholder: str) -> ipywidgets.Text:
+    """A field for a line of text."""
+    return ipywidgets.Text(
+        description=name,
+        placeholder=placeholder,
+        style={"description_width": "initial"},
+        layout={"width": "260px"},
+    )
+
+
+def checkbox(name: str, value: bool) -> ipywidgets.Checkbox:
+    """A box to tick, with its name at the right."""
+    return ipywidgets.Checkbox(value=value, description=name, indent=False, layout={"width": "auto"})
+
+
 def button(name: str, icon: str, tooltip: str) -> ipywidgets.Button:
     """A button that is disabled until there is something for it to do."""
     return ipywidgets.Button(description=name, icon=icon, tooltip=tooltip, disabled=True)

@@ -1,32 +1,59 @@
 """One choice of everything that the playground trains with, and the controls that make it."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any, get_args
+from typing import Any, Literal, get_args
 
 import ipywidgets
+import optax
 from flax import nnx
 
 from minmax_jax.attacks.inputs import check_eps
-from minmax_jax.checks import SEEDS, check_count, check_type, one_of
+from minmax_jax.checks import SEEDS, check_count, check_flag, check_type, one_of
 from minmax_jax.data import Dataset, load
+from minmax_jax.defences import TRADES
 from minmax_jax.fuzziness import MEASURES, Measure
 from minmax_jax.intervals import MEMBERSHIPS, Membership, Reading
+from minmax_jax.jobs.once import once
 from minmax_jax.lenet import LeNet, Variant
 from minmax_jax.objective import TRAINABLE_READINGS, Objective
-from minmax_jax.study.design.condition import defence
+from minmax_jax.study.design.condition import STEPS, WARMUP, defence
+from minmax_jax.study.design.crisp import FAST, Found, by_hand, by_layer
 from minmax_jax.training import Progress, fit
-from minmax_jax.training.optimisers import OPTIMISERS, Optimiser
-from minmax_jax.widgets.controls import dropdown, integer, row, slider
+from minmax_jax.training.optimisers import OPTIMISERS, Optimiser, frozen
+from minmax_jax.widgets.controls import checkbox, dropdown, integer, row, slider
 
 DATASETS = ("mnist", "fashion_mnist")
-STRENGTHS = (-100.0, -30.0, -10.0, -3.0, 0.0, 1.0, 3.0, 10.0, 30.0, 100.0, 300.0, 1000.0)
+STRENGTHS = (-100.0, -30.0, -10.0, -3.0, 0.0, 0.01, 0.1, 1.0, 3.0, 10.0, 30.0, 100.0, 300.0, 1000.0)
 RADII = (0.0, 0.05, 0.1, 0.2, 0.3)
 ROWS = (
-    ("dataset", "variant", "optimiser"),
-    ("strength",),
+    ("dataset", "variant", "optimiser", "made"),
+    ("term", "strength"),
     ("reading", "membership", "measure"),
-    ("eps", "epochs", "seed"),
+    ("defence", "eps"),
+    ("epochs", "seed"),
 )
+TermName = Literal["fuzziness", "units", "l1 - l2", "l2"]
+DefenceName = Literal["adversarial", "trades"]
+TERMS: Mapping[TermName, str] = {
+    "fuzziness": "λ",
+    "units": "fuzziness of units",
+    "l1 - l2": "L1 - L2 of conv1",
+    "l2": "L2 of convolutions",
+}
+DEFENCES: Mapping[DefenceName, str] = {"adversarial": "adversarial training", "trades": "TRADES"}
+OWN = "own settings"
+# What can be compared with a click; epochs are enough to see how they differ, not the study's.
+PRESETS: Mapping[str, Mapping[str, Any]] = {
+    "plain": {},
+    "less fuzziness of weights": {"strength": 10.0},
+    "L2": {"term": "l2", "strength": 0.01},
+    "L1 - L2 of conv1 (the group's term)": {"term": "l1 - l2", "strength": 1.0},
+    "crisp by hand": {"variant": "classic", "made": True},
+    "crisp by a term": {"variant": "classic", "term": "units", "strength": 100.0, "epochs": 5},
+    "adversarial training": {"eps": 0.3, "epochs": 3},
+    "TRADES": {"eps": 0.3, "defence": "trades", "epochs": 3},
+}
 
 
 @dataclass(frozen=True)
@@ -46,6 +73,12 @@ class Play:
         epochs: How often the training images are gone through.
         images: How many of the first training images are used, all if there are fewer.
         seed: Of the initial weights and of the batches.
+        term: What ``strength`` is of: the fuzziness of weights; that of the first convolution's units, which
+            then learns by Adam at 0.02, the rest at 0.001; L1 - L2 of the first convolution, as the paper's
+            group has it; or L2 of both convolutions.
+        defence: What ``eps`` is of: adversarial training, or TRADES with beta 6.
+        made: Whether the first convolution is made by hand, of single taps with thresholds between dark and
+            bright, and frozen.
 
     Raises:
         TypeError, ValueError: For a field that nothing can be trained with. (Whether there are such data is
@@ -63,11 +96,17 @@ class Play:
     epochs: int = 2
     images: int = 60_000
     seed: int = 0
+    term: TermName = "fuzziness"
+    defence: DefenceName = "adversarial"
+    made: bool = False
 
     def __post_init__(self) -> None:
         check_type("dataset", self.dataset, str)
         one_of("variant", self.variant, get_args(Variant))
         one_of("optimiser", self.optimiser, get_args(Optimiser))
+        one_of("term", self.term, get_args(TermName))
+        one_of("defence", self.defence, get_args(DefenceName))
+        check_flag("made", self.made)
         Objective(self.strength, self.reading, self.membership, self.measure)
         check_eps(self.eps, "linf")
         plain = {
@@ -82,19 +121,28 @@ class Play:
 
     @property
     def name(self) -> str:
-        """In words, such as "mnist modern adam, λ 10 layer signed entropy, eps 0.1, 2 epochs, seed 0"."""
+        """In words, such as "mnist modern adam, λ 10 layer signed entropy, 2 epochs, seed 0"."""
         parts = [f"{self.dataset} {self.variant} {self.optimiser}"]
+        if self.made:
+            parts.append("first convolution by hand")
         if self.strength:
-            parts.append(f"λ {self.strength:g} {self.reading} {self.membership} {self.measure}")
-        parts += [f"eps {self.eps:g}"] if self.eps else []
+            how = f" {self.reading} {self.membership} {self.measure}" if self.term == "fuzziness" else ""
+            parts.append(f"{TERMS[self.term]} {self.strength:g}{how}")
+        if self.eps:
+            parts.append(f"{DEFENCES[self.defence]} at eps {self.eps:g}")
         return ", ".join([*parts, f"{self.epochs} epoch{'s' * (self.epochs != 1)}", f"seed {self.seed}"])
 
     @property
     def trained(self) -> "Play":
-        """The same without what makes no difference in training: at strength 0, how fuzziness is read."""
-        return (
-            self if self.strength else replace(self, reading="layer", membership="signed", measure="entropy")
-        )
+        """The same without what makes no difference in training, such as how a term of strength 0 is read."""
+        found = self if self.eps else replace(self, defence="adversarial")
+        if not self.strength:
+            found = replace(found, term="fuzziness")
+        elif self.term == "units":
+            found = replace(found, optimiser="adam")
+        if self.strength and self.term == "fuzziness":
+            return found
+        return replace(found, reading="layer", membership="signed", measure="entropy")
 
     def data(self) -> Dataset:
         """The data set with as many training images as asked for. Raises what ``mm.load`` does."""
@@ -106,18 +154,35 @@ class Play:
 
     def model(self, data: Dataset) -> LeNet:
         """The network before training."""
-        return LeNet(data.image_shape, data.classes, self.variant, rngs=nnx.Rngs(self.seed))
+        model = LeNet(data.image_shape, data.classes, self.variant, rngs=nnx.Rngs(self.seed))
+        return by_hand(model) if self.made else model
 
     def training(self) -> dict[str, Any]:
         """Arguments of ``fit``."""
-        attacked = defence(self.eps) if self.eps else None
-        objective = Objective(self.strength, self.reading, self.membership, self.measure, defence=attacked)
+        attacked: Any = None
+        if self.eps:
+            is_trades = self.defence == "trades"
+            attacked = TRADES(self.eps, steps=STEPS, warmup=WARMUP) if is_trades else defence(self.eps)
+        if self.term == "fuzziness" or not self.strength:
+            terms: Any = {
+                name: getattr(self, name) for name in ("strength", "reading", "membership", "measure")
+            }
+        else:
+            layers = "conv1 and conv2" if self.term == "l2" else "conv1"
+            terms = {"terms": Found(self.term, self.strength, taps=0.0, layers=layers).terms}
         return {
-            "objective": objective,
-            "optimiser": OPTIMISERS[self.optimiser],
+            "objective": Objective(**terms, defence=attacked),
+            "optimiser": self._optimiser,
             "epochs": self.epochs,
             "seed": self.seed,
         }
+
+    @property
+    def _optimiser(self) -> optax.GradientTransformation:
+        found = OPTIMISERS[self.optimiser]
+        if self.term == "units" and self.strength:
+            found = by_layer(FAST)
+        return _held(found) if self.made else found
 
     def rehearse(self, data: Dataset) -> None:
         """Train the first steps and discard them: what they compile makes the real training start sooner."""
@@ -130,8 +195,18 @@ class Play:
         fit(self.model(data), data, progress=enough, **self.training())
 
 
+@once  # one object for each, so that all seeds share a compilation
+def _held(optimiser: optax.GradientTransformation) -> optax.GradientTransformation:
+    """The optimiser, which leaves the first convolution as it is."""
+    return frozen(optimiser, ["conv1"])
+
+
 class PlayForm(ipywidgets.VBox):
-    """Controls for the fields of a ``Play``: ``choice`` is what they say, ``controls`` each by its field."""
+    """Controls for the fields of a ``Play``: ``choice`` is what they say, ``controls`` each by its field.
+
+    ``preset`` is a list of settings with a name, which sets all controls but data and seed; it says "own
+    settings" where they are none of these.
+    """
 
     def __init__(self, start: Play) -> None:
         self.images = start.images
@@ -139,6 +214,8 @@ class PlayForm(ipywidgets.VBox):
             "dataset": ("dataset", tuple(dict.fromkeys((*DATASETS, start.dataset)))),
             "variant": ("network", get_args(Variant)),
             "optimiser": ("optimiser", get_args(Optimiser)),
+            "term": ("term", get_args(TermName)),
+            "defence": ("defence", get_args(DefenceName)),
             "reading": ("λ reading", TRAINABLE_READINGS),
             "membership": ("λ membership", MEMBERSHIPS),
             "measure": ("λ measure", MEASURES),
@@ -148,14 +225,46 @@ class PlayForm(ipywidgets.VBox):
             for field, (name, options) in lists.items()
         }
         self.controls |= {
-            "strength": slider("strength λ of fuzziness", STRENGTHS, float(start.strength)),
-            "eps": slider("adversarial training, eps", RADII, float(start.eps)),
+            "strength": slider("strength λ of the term", STRENGTHS, float(start.strength)),
+            "eps": slider("training under attack, eps", RADII, float(start.eps)),
             "epochs": integer("epochs", start.epochs, 1, 20),
             "seed": integer("seed", start.seed, 0, 99),
+            "made": checkbox("first convolution by hand", start.made),
         }
-        super().__init__([row(*(self.controls[field] for field in fields)) for fields in ROWS])
+        self.preset = dropdown("preset", [OWN, *PRESETS], width="320px")
+        self._tell()
+        self.preset.observe(self._take, "value")
+        for control in self.controls.values():
+            control.observe(self._tell, "value")
+        rows = [row(*(self.controls[field] for field in fields)) for fields in ROWS]
+        super().__init__([row(self.preset), *rows])
 
     @property
     def choice(self) -> Play:
         """What the controls say."""
         return Play(images=self.images, **{field: control.value for field, control in self.controls.items()})
+
+    def _take(self, change: Any) -> None:
+        """Set the controls to what the preset says."""
+        if change["new"] == OWN or change["new"] == self._known():
+            return
+        asked = replace(Play(images=self.images), **PRESETS[change["new"]])
+        for field, control in self.controls.items():
+            if field not in ("dataset", "seed"):
+                control.value = getattr(asked, field)
+
+    def _tell(self, _: Any = None) -> None:
+        """Say which preset the controls are."""
+        self.preset.value = self._known()
+
+    def _known(self) -> str:
+        return preset_of(self.choice)
+
+
+def preset_of(now: Play) -> str:
+    """The preset that a choice is, whatever its data, length and seed, else "own settings"."""
+    rest = {name: getattr(now, name) for name in ("dataset", "images", "epochs", "seed")}
+    for name, fields in PRESETS.items():
+        if replace(Play(), **{**fields, **rest}).trained == now.trained:
+            return name
+    return OWN

@@ -6,7 +6,7 @@ import io
 import tempfile
 import threading
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import ipywidgets
 
@@ -16,30 +16,43 @@ from minmax_jax.data.dataset import BUNDLED
 from minmax_jax.lenet import LeNet
 from minmax_jax.objective import FORM
 from minmax_jax.plots.training_view import TrainingView
+from minmax_jax.robustness import robustness
 from minmax_jax.training import Progress, Run
 from minmax_jax.training.saved import save
 from minmax_jax.widgets.attack import AttackExplorer
-from minmax_jax.widgets.controls import button, row
+from minmax_jax.widgets.controls import button, dropdown, row, text
 from minmax_jax.widgets.explorer import TrainingExplorer, outcome
 from minmax_jax.widgets.job import Report
-from minmax_jax.widgets.play import Play, PlayForm
+from minmax_jax.widgets.play import OWN, RADII, Play, PlayForm, preset_of
 from minmax_jax.widgets.status import Downloads, Status
 
 if TYPE_CHECKING:
     import xarray as xr
 
-THIS, KEPT = "this run", "kept run"
+THIS, NONE = "this run", "none"
+MOST = 7  # runs that are kept beside the newest
+ATTACKED = 200  # of the test images, which every run is attacked on
 STALE = "The controls have changed since: the figure shows the run named above."
 
 
-class Playground(TrainingExplorer):
-    """Train a LeNet of your choice and see it learn; attack it, compare it with another, save it.
+class Trial(NamedTuple):
+    """A run with its choice and its data, and its accuracy under PGD if it was attacked."""
 
-    ``start`` is where the controls begin (by default two epochs of MNIST without a fuzziness term). ``run``
-    is the newest run and ``play`` its choice; ``kept`` is the choice and the run that it is compared with,
-    which ``Keep`` sets to the newest. ``Save`` offers the figure, the history of the run (netCDF) and its
-    weights, which ``mm.open`` reads, as downloads. Errors are shown in place; what was learned before an
-    error or a stop is kept.
+    play: Play
+    run: Run
+    data: Dataset
+    under: "xr.Dataset | None"
+
+
+class Playground(TrainingExplorer):
+    """Train a LeNet of your choice and see it learn; attack it, compare it with others, save it.
+
+    ``start`` is where the controls begin (by default two epochs of MNIST without any term). A training that
+    was not stopped ends with PGD on 200 test images, over eps. ``run`` is the newest run, ``play`` its choice
+    and ``newest`` both with what it withstands. ``Keep`` puts it into ``kept``, by the name in the field
+    beside it: what all of them withstand is drawn together, and one of them in full beside the newest.
+    ``Save`` offers the figure, the history of the newest run (netCDF) and its weights, which ``mm.open``
+    reads, as downloads. Errors are shown in place; what was learned before an error or a stop is kept.
     """
 
     _view: TrainingView
@@ -48,14 +61,19 @@ class Playground(TrainingExplorer):
         check_type("start", start, Play)
         super().__init__()
         self.play: Play | None = None
-        self.kept: tuple[Play, Run] | None = None
+        self.newest: Trial | None = None
+        self.kept: dict[str, Trial] = {}
+        self._runs = 0  # so far
         self._shown: tuple[Play, xr.Dataset] | None = None  # what the figure is of
         self._data: dict[tuple[str, int], Dataset] = {}  # the last that was loaded
         self._ready: threading.Thread | None = None
         self.form = PlayForm(start)
         self._use(TrainingView())
         self.stale = ipywidgets.HTML()
-        self.keep = button("Keep", "thumb-tack", "Keep this run, to compare the next one with it")
+        self.keep = button("Keep", "thumb-tack", "Keep this run, to compare others with it")
+        self.name = text("as", "name of the run")
+        self.beside = dropdown("beside it", [NONE], width="300px")
+        self.forget = button("Forget", "trash", "Forget the kept run beside it")
         self.save = button("Save", "download", "Figure, history and weights of this run, as downloads")
         self.downloads = Downloads()
         self.attack: AttackExplorer | None = None
@@ -63,12 +81,16 @@ class Playground(TrainingExplorer):
         self.told = Status()  # of keeping and saving; a drawing does not wipe it out
         self.keep.on_click(self.told.guard(lambda _: self.keep_run()))
         self.save.on_click(self.told.guard(lambda _: self.offer()))
+        self.forget.on_click(self.told.guard(lambda _: self.forget_run()))
+        self.beside.observe(self._guard(lambda _: self._show()), "value")
+        self.network = dropdown("network", [THIS], width="300px")
+        self.network.observe(self._guard(self._attack), "value")
         for control in self.form.controls.values():
             control.observe(self._guard(self._changed), "value")
         above = [self.form, self.job, self.shown, self.stale]
-        saving = row(self.keep, self.save, self.downloads, self.told)
+        saving = row(self.keep, self.name, self.beside, self.forget, self.save, self.downloads, self.told)
         self.children = [*above, self.figure, self.status, saving, self._below]
-        self._push(None, None, self._form)
+        self._push(None, {}, NONE, None, self._form)
 
     def _repr_mimebundle_(self, **options: Any) -> Any:
         if self._ready is None and self.run is None and not self.job.running:  # shown for the first time
@@ -93,23 +115,53 @@ class Playground(TrainingExplorer):
             self.attack.wait()
 
     def keep_run(self) -> None:
-        """Keep the newest run, to compare the next one with it."""
+        """Keep the newest run by the name in the field, which gets a number if another has it.
+
+        Raises ValueError where as many are kept as are drawn.
+        """
         with self._lock:
-            if self.run is not None and self.play is not None:
-                self.kept = (self.play, self.run)
+            if self.newest is None:
+                return
+            if len(self.kept) == MOST:
+                raise ValueError(f"at most {MOST} runs are kept; forget one first")
+            name = asked = self.name.value.strip() or self.newest.play.name
+            number = 2
+            while name in (THIS, NONE, *self.kept):
+                name, number = f"{asked} {number}", number + 1
+            self.kept[name] = self.newest
+            self._list(name)
         self.told.value = ""
         self._show()
+
+    def forget_run(self) -> None:
+        """Forget the kept run that is drawn beside the newest."""
+        with self._lock:
+            self.kept.pop(self.beside.value, None)
+            self._list(next(reversed(self.kept), NONE))
+        self.told.value = ""
+        self._show()
+
+    def _list(self, name: str) -> None:
+        """Have the lists of kept runs say what there is, and draw ``name`` beside the newest."""
+        self.beside.options, self.beside.value = [NONE, *self.kept], name
+        chosen = self.network.value
+        self.network.options = [THIS, *self.kept]
+        self.network.value = chosen if chosen in self.kept else THIS
+        self.forget.disabled = not self.kept
 
     def offer(self) -> None:
         """Offer the figure, the history and the weights of the newest run as downloads."""
         with self._lock:
-            run, play, kept = self.run, self.play, self.kept
+            newest, kept, beside = self.newest, dict(self.kept), self.beside.value
         self.told.value = ""
-        if run is None or play is None:
+        if newest is None:
             return
+        run, shown = newest.run, (newest.play, newest.run.history)
         # A figure of its own, as the worker may be drawing another run into the one on the page.
         figure, view = io.BytesIO(), TrainingView()
-        view.show(_named((play, run.history), kept), *self._form).savefig(figure, format="png", dpi=150)
+        under = _under(newest.under, kept, beside)
+        drawn = view.show(_histories(shown, kept, beside), **self._form, attacked=under)
+        drawn.savefig(figure, format="png", dpi=150)
         with tempfile.TemporaryDirectory() as folder:
             weights, history = Path(folder, "weights.npz"), Path(folder, "history.nc")
             assert isinstance(run.model, LeNet)
@@ -121,9 +173,9 @@ class Playground(TrainingExplorer):
                 self.downloads.offer({"figure.png": figure.getvalue(), **files})
 
     @property
-    def _form(self) -> tuple[Any, ...]:
+    def _form(self) -> dict[str, Any]:
         """Reading, membership and measure that fuzziness is shown by."""
-        return tuple(self.form.controls[name].value for name in FORM)
+        return {name: self.form.controls[name].value for name in FORM}
 
     def _load(self, play: Play) -> Dataset:
         """The data of a choice; the last are kept, as loading takes a second."""
@@ -153,40 +205,73 @@ class Playground(TrainingExplorer):
         run = self._learn(
             play.model(data), data, progress, lambda run: self._take(play, run, data), **play.training()
         )
+        steps = run.history.sizes["step"]
+        if run.outcome == "finished" and not report(steps, steps, "Attacking…"):
+            under = robustness(run.model, data.test[:ATTACKED], RADII, attacks=["pgd"], progress=False)
+            self._withstands(run, under)
         return outcome(run)
+
+    def _withstands(self, run: Run, under: "xr.Dataset") -> None:
+        """Show what a run withstands, whether it is the newest still or is kept already."""
+        with self._lock:
+            if self.newest is not None and self.newest.run is run:
+                self.newest = self.newest._replace(under=under)
+            for name, one in self.kept.items():
+                if one.run is run:
+                    self.kept[name] = one._replace(under=under)
+        self._show()
 
     def _take(self, play: Play, run: Run, data: Dataset) -> None:
         """Make a run the newest, and the one that is attacked."""
         with self._lock:
-            self.play, self.run = play, run
+            self.play, self.run, self.newest = play, run, Trial(play, run, data, None)
             self.keep.disabled = self.save.disabled = False
             self.downloads.value = ""
+            self._runs += 1
+            known = preset_of(play)
+            self.name.value = f"run {self._runs}" if known == OWN else known
+            self.network.value = THIS
         self._show((play, run.history))
-        if self.attack is None:
-            self.attack = AttackExplorer(run.model, data)
-            self._below.children = [self.attacked, self.attack]
-        else:
-            self.attack.use(run.model, data)
-        self.attacked.value = f"<b>Attack {THIS}: {html.escape(play.name)}</b>"
+        self._attack()
+
+    def _attack(self, _: Any = None) -> None:
+        """Attack the network of the chosen run, on the image or the drawing that is there."""
+        with self._lock:
+            chosen, name = self.kept.get(self.network.value, self.newest), self.network.value
+            if chosen is None:
+                return
+            if self.attack is None:
+                self.attack = AttackExplorer(chosen.run.model, chosen.data)
+                self._below.children = [self.attacked, row(self.network), self.attack]
+            else:
+                self.attack.use(chosen.run.model, chosen.data)
+            self.attacked.value = f"<b>Attack {html.escape(name)}: {html.escape(chosen.play.name)}</b>"
 
     def _show(self, shown: "tuple[Play, xr.Dataset] | None" = None) -> None:
         """Draw a choice and its history, or again what is shown, beside the kept run."""
         with self._lock:
             self._shown = shown or self._shown
             if self._shown is not None:
-                self._push(self._shown, self.kept, self._form)
+                # What a run withstands is of its own history, not of one that is under way.
+                ends = self.newest is not None and self._shown[1] is self.newest.run.history
+                under = self.newest.under if ends and self.newest is not None else None
+                self._push(self._shown, dict(self.kept), self.beside.value, under, self._form)
         self._mark()
 
     def _draw(
         self,
         shown: "tuple[Play, xr.Dataset] | None",
-        kept: tuple[Play, Run] | None,
-        form: tuple[Any, ...],
+        kept: dict[str, Trial],
+        beside: str,
+        under: "xr.Dataset | None",
+        form: dict[str, Any],
     ) -> None:
-        self._view.show({} if shown is None else _named(shown, kept), *form)
+        histories = {} if shown is None else _histories(shown, kept, beside)
+        self._view.show(histories, **form, attacked=_under(under, kept, beside))
         self.figure.refresh(self._view.caption)
         names = [] if shown is None else [f"<b>{THIS}: {html.escape(shown[0].name)}</b>"]
-        names += [f"{KEPT}: {html.escape(kept[0].name)}"] if kept is not None else []
+        if beside in kept:
+            names.append(f"{html.escape(beside)}: {html.escape(kept[beside].play.name)}")
         self.shown.value = "; ".join(names)
 
     def _changed(self, change: Any) -> None:
@@ -201,6 +286,15 @@ class Playground(TrainingExplorer):
             self.stale.value = f'<i role="status">{STALE}</i>' if differs else ""
 
 
-def _named(shown: "tuple[Play, xr.Dataset]", kept: tuple[Play, Run] | None) -> "dict[str, xr.Dataset]":
-    """Histories by the names that the figure gives them."""
-    return {THIS: shown[1]} | ({KEPT: kept[1].history} if kept is not None else {})
+def _histories(
+    shown: "tuple[Play, xr.Dataset]", kept: dict[str, Trial], beside: str
+) -> "dict[str, xr.Dataset]":
+    """Histories by the names that the figure gives them: of what is shown, and of one kept run."""
+    return {THIS: shown[1]} | ({beside: kept[beside].run.history} if beside in kept else {})
+
+
+def _under(under: "xr.Dataset | None", kept: dict[str, Trial], beside: str) -> "dict[str, xr.Dataset]":
+    """What all runs withstand, in the order of ``_histories`` and then the others."""
+    order = [*([beside] if beside in kept else []), *(name for name in kept if name != beside)]
+    known = {name: kept[name].under for name in order}
+    return {name: one for name, one in {THIS: under, **known}.items() if one is not None}

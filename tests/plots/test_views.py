@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+import xarray as xr
 
 import minmax_jax as mm
 from helpers.drawn import drawn_anew, labelled
@@ -177,6 +178,21 @@ def test_two_runs_are_drawn_side_by_side(history):
     assert f"test accuracy {float(history.test_accuracy[-1]):.2%}" in view.caption
     view.show({"this run": history})
     assert not view.filters[1].images
+
+
+def test_what_runs_withstand_is_drawn_together(history):
+    accuracy = xr.DataArray([[1.0, 0.5]], {"attack": ["pgd"], "eps": [0.0, 0.1]})
+    ends = xr.concat([accuracy - 0.1, (accuracy + 0.1).clip(max=1)], "end")
+    table = xr.Dataset({"accuracy": accuracy, "interval": ends})
+    view, names = TrainingView(), ["this run", "a", "b"]
+    view.show({"this run": history}, attacked=dict.fromkeys(names, table))
+    assert [bars.get_label() for bars in view.attacked.containers] == names
+    line, _, (whiskers,) = view.attacked.containers[1].lines
+    np.testing.assert_allclose(line.get_ydata(), [100, 50])
+    np.testing.assert_allclose([one[:, 1] for one in whiskers.get_segments()], [[90, 100], [40, 60]])
+    assert view.caption.endswith("Under PGD: this run 50% at 0.1; a 50% at 0.1; b 50% at 0.1.")
+    view.show({"this run": history})
+    assert not view.attacked.containers
 
 
 @pytest.mark.filterwarnings("error")

@@ -108,7 +108,7 @@ def test_odd_input_is_refused(table, tmp_path):
         plots.limits({})
     with refuses("variant must be one of ['modern', 'classic'], got 'large'"):
         plots.dose(doses(), "large")
-    with refuses("does not hold dose_mnist.nc", error=FileNotFoundError):
+    with refuses("does not hold transplants_ablations.nc", error=FileNotFoundError):
         plots.overview(tmp_path)
     with refuses("kernels must hold at least one"):
         plots.filters({})

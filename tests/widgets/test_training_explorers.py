@@ -15,7 +15,7 @@ import minmax_jax as mm
 from helpers.exploring import offered, sendable, until
 from helpers.small import digits, lenet, run, same_weights, train
 from minmax_jax.widgets import Play, Playground, StrengthExplorer
-from minmax_jax.widgets.play import PlayForm
+from minmax_jax.widgets.play import PRESETS, PlayForm, preset_of
 
 START = Play(epochs=1, images=1280)
 LONG = Play(epochs=20, images=12_800)  # long enough to do something meanwhile
@@ -43,9 +43,42 @@ def test_a_choice_becomes_arguments_of_fit():
 def test_its_name_and_identity_are_of_what_matters():
     assert Play().name == "mnist modern adam, 2 epochs, seed 0"
     told = Play(strength=-3.0, eps=0.1, epochs=1, seed=4, optimiser="sgd").name
-    assert told == "mnist modern sgd, λ -3 layer signed entropy, eps 0.1, 1 epoch, seed 4"
+    words = "λ -3 layer signed entropy, adversarial training at eps 0.1"
+    assert told == f"mnist modern sgd, {words}, 1 epoch, seed 4"
+    told = Play(term="units", strength=100.0, made=True, defence="trades", eps=0.3).name
+    assert "first convolution by hand, fuzziness of units 100, TRADES at eps 0.3" in told
     assert Play(reading="fixed", measure="yager").trained == Play()
     assert Play(reading="fixed", strength=1.0).trained != Play(strength=1.0).trained
+    assert Play(term="l2", defence="trades").trained == Play(), "neither has a strength"
+    units = Play(term="units", strength=100.0)
+    assert replace(units, optimiser="sgd", reading="fixed").trained == units.trained
+
+
+def test_presets_are_what_they_say_and_are_known_again():
+    form = PlayForm(Play(seed=3))
+    assert form.preset.value == "plain"
+    for name in PRESETS:
+        form.preset.value = name
+        assert form.preset.value == name == preset_of(form.choice) and form.choice.seed == 3
+    assert form.choice.defence == "trades" and form.choice.eps == 0.3
+    form.controls["strength"].value = 30.0
+    assert form.preset.value == "own settings" and form.choice.defence == "trades"
+    form.preset.value = "crisp by a term"
+    (term,) = form.choice.training()["objective"].terms
+    assert term == mm.terms.UnitFuzziness(100.0, ["conv1"], temperature=0.3)
+    defended = [Play(**PRESETS[name]).training()["objective"].defence for name in ("TRADES", "L2")]
+    assert isinstance(defended[0], mm.defences.TRADES) and defended[1] is None
+
+
+def test_a_convolution_made_by_hand_stays_as_it_is():
+    chosen = Play(made=True, variant="classic", epochs=1)
+    model, data = chosen.model(digits()), digits()
+    assert float(mm.minmax.effective_taps(np.asarray(model.conv1.kernel[...])[None])[0]) == 1
+    training = chosen.training()
+    learned = mm.fit(model, data, **training, snapshots=2, progress=False).model
+    np.testing.assert_array_equal(learned.conv1.kernel[...], model.conv1.kernel[...])
+    assert not np.array_equal(learned.conv2.kernel[...], model.conv2.kernel[...])
+    assert replace(chosen, seed=1).training()["optimiser"] is training["optimiser"]
 
 
 def test_data_and_model_are_those_of_the_choice():
@@ -89,14 +122,16 @@ def trained():
     assert sendable(found)
     found.offer()
     found.keep_run()
-    assert found.downloads.value == "" and found.kept is None, "there is nothing yet"
+    assert found.downloads.value == "" and not found.kept, "there is nothing yet"
     start_and_wait(found)
     return found
 
 
 def test_training_is_shown_and_what_is_learned_is_attacked(trained):
     assert "Finished after step 10." in trained.job.status.value
-    assert "this run: 10 steps" in trained.figure.caption.value
+    caption = trained.figure.caption.value
+    assert "this run: 10 steps" in caption and "Under PGD: this run" in caption
+    assert trained.newest.under.attrs["images"] == 200 and trained.name.value == "plain"
     assert trained.shown.value == f"<b>this run: {START.name}</b>" and trained.stale.value == ""
     assert "taken for" in trained.attack.figure.caption.value
     assert trained.attacked.value == f"<b>Attack this run: {START.name}</b>"
@@ -138,13 +173,35 @@ def test_what_is_saved_opens_again_and_an_error_is_told_until_then(trained, tmp_
 
 @pytest.mark.slow
 def test_a_kept_run_is_compared_with_the_next(trained):
+    first = trained.run
     trained.keep.click()
-    assert trained.kept == (START, trained.run)
+    trained.name.value = "<b>mine"
+    trained.keep.click()
+    assert list(trained.kept) == ["plain", "<b>mine"] and trained.kept["plain"] is trained.newest
+    trained.keep.click()
+    assert list(trained.kept)[2:] == ["<b>mine 2"]
+    trained.forget.click()
+    trained.beside.value = "plain"
     trained.form.controls["seed"].value = 1
     start_and_wait(trained)
-    assert "kept run: 10 steps" in trained.figure.caption.value
-    assert f"kept run: {START.name}" in trained.shown.value and "seed 1" in trained.shown.value
-    assert trained.kept[1] is not trained.run and trained.downloads.value == "", "links of another run"
+    caption = trained.figure.caption.value
+    assert "plain: 10 steps" in caption and caption.count("% at 0.05") == 3
+    assert f"plain: {START.name}" in trained.shown.value and "seed 1" in trained.shown.value
+    assert trained.run is not first and trained.downloads.value == "", "links of another run"
+    trained.network.value = "<b>mine"
+    assert trained.attacked.value == f"<b>Attack &lt;b&gt;mine: {START.name}</b>"
+    trained.network.value = "this run"
+    assert "seed 1" in trained.attacked.value
+
+
+@pytest.mark.slow
+def test_no_more_runs_are_kept_than_are_drawn(trained):
+    for _ in range(9):
+        trained.keep.click()
+    assert len(trained.kept) == 7 and "at most 7 runs are kept" in trained.told.value
+    while trained.kept:
+        trained.forget.click()
+    assert trained.beside.value == "none" and trained.forget.disabled and trained.told.value == ""
 
 
 @pytest.mark.slow
@@ -175,7 +232,7 @@ def test_meanwhile_name_and_figure_agree_and_save_is_of_the_last_run():
     until(lambda: f"<b>this run: {replace(LONG, seed=7).name}" in found.shown.value)
     found.form.controls["measure"].value = "linear"
     found.save.click()
-    assert f"kept run: {LONG.name}" in found.shown.value and found.job.running
+    assert f"plain: {LONG.name}" in found.shown.value and found.job.running
     saved = xr.load_dataset(io.BytesIO(offered(found.downloads)["history.nc"]), engine="scipy")
     np.testing.assert_array_equal(saved.loss, last.history.loss)
     found.job.stop()

@@ -63,16 +63,20 @@ class Made(Treatment):
             return model
         if self.squashed:
             return OnPixels(model, Squashed(self.slope, self.threshold))
-        kernel = made_kernel(model.conv1.kernel.shape, self.taps, self.slope)
-        model.conv1.kernel[...] = jnp.asarray(kernel)
-        bias = jnp.full(kernel.shape[-1], -self.slope * self.threshold, jnp.float32)
-        model.conv1.bias[...] = bias  # type: ignore[index]
-        return model
+        return by_hand(model, self.taps, self.slope, self.threshold)
 
     def training(self, steps: int = 0) -> dict[str, Any]:
         """Arguments of ``fit``: objective and optimiser."""
         is_free = self.learns or self.squashed or not self.taps
         return {"objective": Objective(), "optimiser": ADAM if is_free else FROZEN["conv1"]}
+
+
+def by_hand(model: LeNet, taps: int = 1, slope: float = 20.0, threshold: float = 0.5) -> LeNet:
+    """The network, whose first convolution is now that of ``made_kernel``, with this threshold."""
+    kernel = made_kernel(model.conv1.kernel.shape, taps, slope)
+    model.conv1.kernel[...] = jnp.asarray(kernel)
+    model.conv1.bias[...] = jnp.full(kernel.shape[-1], -slope * threshold, jnp.float32)  # type: ignore[index]
+    return model
 
 
 def made_kernel(shape: Sequence[int], taps: int, slope: float) -> Float[np.ndarray, "kh kw cin cout"]:
