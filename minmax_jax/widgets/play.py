@@ -82,11 +82,11 @@ class Play:
 
     @property
     def name(self) -> str:
-        """In words, such as "mnist modern adam, λ 10 layer signed entropy, eps 0.1, 2 epochs, seed 0"."""
+        """In words, such as "mnist modern adam, λ 10 layer signed entropy, 2 epochs, seed 0"."""
         parts = [f"{self.dataset} {self.variant} {self.optimiser}"]
         if self.strength:
             parts.append(f"λ {self.strength:g} {self.reading} {self.membership} {self.measure}")
-        parts += [f"eps {self.eps:g}"] if self.eps else []
+        parts += [f"adversarial training at eps {self.eps:g}"] if self.eps else []
         return ", ".join([*parts, f"{self.epochs} epoch{'s' * (self.epochs != 1)}", f"seed {self.seed}"])
 
     @property

@@ -43,7 +43,10 @@ def test_a_choice_becomes_arguments_of_fit():
 def test_its_name_and_identity_are_of_what_matters():
     assert Play().name == "mnist modern adam, 2 epochs, seed 0"
     told = Play(strength=-3.0, eps=0.1, epochs=1, seed=4, optimiser="sgd").name
-    assert told == "mnist modern sgd, λ -3 layer signed entropy, eps 0.1, 1 epoch, seed 4"
+    assert (
+        told
+        == "mnist modern sgd, λ -3 layer signed entropy, adversarial training at eps 0.1, 1 epoch, seed 4"
+    )
     assert Play(reading="fixed", measure="yager").trained == Play()
     assert Play(reading="fixed", strength=1.0).trained != Play(strength=1.0).trained
 
