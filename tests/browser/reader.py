@@ -43,7 +43,7 @@ BYTES_OF_IMAGE = """async image => {
   const reply = await fetch(image.src);
   return Array.from(new Uint8Array(await reply.arrayBuffer()));
 }"""
-# From each key press or choice to the frame after the new picture is decoded; a picture may be replaced before it is.
+# From each key press or choice to the frame after the new picture is decoded, or another that came after it.
 NOTE_LATENCIES = """picture => {
   const times = window.latencies = [];
   const decoded = async () => {
