@@ -9,7 +9,7 @@ from minmax_jax.fuzziness import MEASURES, Measure
 from minmax_jax.intervals import Membership, Reading
 from minmax_jax.minmax import membership_course, moved_away
 from minmax_jax.plots.panels import draw_courses, draw_memberships, draw_weights, mosaic, shares
-from minmax_jax.plots.style import LEVEL, Figure, View, credit, new_figure
+from minmax_jax.plots.style import LEVEL, Figure, View, credit, new_figure, take_off
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -88,13 +88,14 @@ class MinMaxView(View):
         self.fuzziness = courses.sel(reading=reading).values
         kernel = history[f"kernel_{layer}"].values
         for ax in (self.filters, self.shares, self.course):
-            ax.clear()
+            take_off(ax)
         credit(self.figure, history)
         self.picture = draw_weights(self.filters, mosaic(kernel[0]), float(np.abs(kernel).max()))
         if not hasattr(self, "scale"):
             self.scale = self.figure.colorbar(
                 self.picture, ax=self.filters, location="left", shrink=0.7, label="weight w"
             )
+            self.scale.ax.set_title("", y=1)
         self.scale.update_normal(self.picture)
         self.bars, over = draw_memberships(self.shares, self.mu[0], reading, membership)
         tallest = max(shares(mu).max() for mu in self.mu)

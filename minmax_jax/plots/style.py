@@ -2,12 +2,14 @@
 
 import contextlib
 import io
+import weakref
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from jaxtyping import UInt8
 from matplotlib.artist import Artist
+from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure as BareFigure
 from matplotlib.image import AxesImage
@@ -27,6 +29,7 @@ RADII = {
     "l1": "eps (L1 radius, pixel values in [0, 1])",
 }
 LEVEL = 0.005  # a smaller change of fuzziness is called level
+_first_places: "weakref.WeakKeyDictionary[Axes, Any]" = weakref.WeakKeyDictionary()
 
 
 class Figure(BareFigure):
@@ -125,9 +128,12 @@ def lay_out(figure: BareFigure) -> None:
 
     Identity: however the panels lay before, they lie the same after.
     """
+    for ax in figure.axes:  # from where they lay at first: what a panel needs depends on its size
+        ax.set_position(_first_places.setdefault(ax, ax.get_position(original=True)))
+        ax.set_in_layout(True)  # which a given position ends
     engine = layout()
     figure.set_layout_engine(engine)
-    for _ in range(2):  # by matplotlib 3.10, one leaves a trace of how they lay before
+    for _ in (figure, *figure.subfigs[:1]):  # by matplotlib 3.10, one leaves a trace of how these lay before
         engine.execute(figure)
     figure.set_layout_engine("none")
 
@@ -146,7 +152,19 @@ def new_figure(
     axes = figure.subplots(rows, columns, squeeze=False, **options).ravel()
     for ax in axes:
         ax.spines[["top", "right"]].set_visible(False)
+        ax.set_title("", y=1)  # where it is anyhow, without looking for ticks in its way each time
     return figure, axes
+
+
+def take_off(ax: Axes) -> None:
+    """Take off what is drawn on a panel, but not its ticks as ``Axes.clear`` does: they take long to make."""
+    for bars in tuple(ax.containers):
+        bars.remove()
+    legends = [legend] if (legend := ax.get_legend()) is not None else []
+    for one in (*ax.lines, *ax.patches, *ax.images, *legends):
+        one.remove()
+    ax.relim()
+    ax.autoscale()
 
 
 def credit(figure: Figure, history: "xr.Dataset") -> Figure:

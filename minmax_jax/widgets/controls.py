@@ -1,5 +1,6 @@
 """The controls that all explorers share, each labelled with its whole name, and rows of them."""
 
+import html
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,11 @@ class SliderNames(anywidget.AnyWidget):
 def row(*controls: ipywidgets.Widget) -> ipywidgets.HBox:
     """Controls side by side, in as many lines as they need."""
     return _styled(ipywidgets.HBox, controls)
+
+
+def heading(text: str) -> ipywidgets.HTML:
+    """What controls are for, where others of the same names are near."""
+    return ipywidgets.HTML(f"<b>{html.escape(text)}</b>")
 
 
 def grid(controls: Sequence[ipywidgets.Widget], columns: int) -> ipywidgets.GridBox:

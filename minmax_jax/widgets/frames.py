@@ -14,9 +14,11 @@ from typing import Any
 from matplotlib.figure import Figure
 from PIL import Image
 
-from minmax_jax.plots.style import in_words
+from minmax_jax.jobs.progress import progress_bar
+from minmax_jax.plots import style
 
 LIMIT = 500  # pictures; some 30 kB each
+DPI = 90
 
 Choice = str | int | float
 
@@ -36,6 +38,7 @@ class Frames:
         axes: The controls by name, and the values of each: numbers make a slider, texts a list.
         start: The choice to begin with, by default the first value of each control.
         dpi: Dots per inch of the pictures.
+        progress: Whether to draw a bar while the pictures are drawn.
 
     Raises:
         ValueError: For no axes, an axis without values, more than 500 pictures in all, or a start that no
@@ -47,19 +50,23 @@ class Frames:
         draw: Callable[..., Figure | tuple[Figure, str]],
         axes: Mapping[str, Sequence[Choice]],
         start: Mapping[str, Choice] | None = None,
-        dpi: int = 90,
+        dpi: int = DPI,
+        progress: bool = True,
     ):
         self.axes = {name: list(values) for name, values in axes.items()}
         self.start = {name: values[0] for name, values in self.axes.items() if values} | dict(start or {})
         self._check()
         self.captions: list[str] = []
         self._pictures: list[bytes] = []
-        for values in itertools.product(*self.axes.values()):
-            choice = dict(zip(self.axes, values, strict=True))
-            drawn = draw(**choice)
-            figure, caption = drawn if isinstance(drawn, tuple) else (drawn, _described(drawn, choice))
-            self._pictures.append(_webp(figure, dpi))
-            self.captions.append(caption)
+        choices = list(itertools.product(*self.axes.values()))
+        with progress_bar(len(choices), progress, unit="picture") as bar:
+            for values in choices:
+                choice = dict(zip(self.axes, values, strict=True))
+                drawn = draw(**choice)
+                figure, caption = drawn if isinstance(drawn, tuple) else (drawn, _described(drawn, choice))
+                self._pictures.append(_webp(figure, dpi))
+                self.captions.append(caption)
+                bar.did()
 
     def _check(self) -> None:
         sizes = {name: len(values) for name, values in self.axes.items()}
@@ -132,7 +139,7 @@ class Frames:
 def _described(figure: Figure, choice: Mapping[str, Choice]) -> str:
     """A choice and the titles of its figure as a line of text."""
     words = ", ".join(f"{name} {_word(value)}" for name, value in choice.items())
-    return f"{words}: {titles}" if (titles := in_words(figure, axes=False)) else words
+    return f"{words}: {titles}" if (titles := style.in_words(figure, axes=False)) else words
 
 
 def _word(value: Choice) -> str:
@@ -157,7 +164,17 @@ def _control(name: str, values: Sequence[Choice], start: Choice) -> str:
 
 
 def _webp(figure: Figure, dpi: int) -> bytes:
-    drawn, small = io.BytesIO(), io.BytesIO()
-    figure.savefig(drawn, format="png", dpi=dpi, pil_kwargs={"compress_level": 1})
-    Image.open(drawn).convert("RGB").save(small, format="webp", lossless=True)
+    small = io.BytesIO()
+    # The time of eighty pictures counts: more effort makes them hardly smaller.
+    _picture(figure, dpi).convert("RGB").save(small, format="webp", lossless=True, method=1, quality=50)
     return small.getvalue()
+
+
+def _picture(figure: Figure, dpi: int) -> Image.Image:
+    if isinstance(figure, style.Figure):  # which draws only what has changed
+        if figure.dpi != dpi:
+            figure.set_dpi(dpi)
+        return Image.fromarray(figure.pixels())
+    drawn = io.BytesIO()
+    figure.savefig(drawn, format="png", dpi=dpi, pil_kwargs={"compress_level": 1})
+    return Image.open(drawn)

@@ -46,7 +46,7 @@ class Job(ipywidgets.VBox):
         self._again = False
         self._guard = threading.Lock()  # callbacks and the worker meet in different threads
         self._thread: threading.Thread | None = None
-        self._shown = 0.0
+        self._shown, self._last = 0.0, (0, "")
         self.start_button.on_click(lambda _: self._click())
         self.stop_button.on_click(lambda _: self.stop())
         atexit.register(stop_at_exit, weakref.ref(self))
@@ -97,8 +97,11 @@ class Job(ipywidgets.VBox):
                 raise TimeoutError(f"the job is not done after {timeout} s")
 
     def _report(self, done: int, total: int, message: str) -> bool:
-        now = time.monotonic()
-        if now - self._shown > 0.1 or done == total:  # more often would be of no use to a browser
+        now, (before, said) = time.monotonic(), self._last
+        self._last = done, message
+        begins = done == before and message != said  # other work, before which nothing may be told for long
+        # More often would be of no use to a browser.
+        if now - self._shown > 0.1 or done == total or begins:
             self.bar.max, self.bar.value, self._shown = total, done, now
             if not self._stop.is_set():
                 self.status.info(message)

@@ -9,7 +9,7 @@ from minmax_jax.fuzziness import Measure
 from minmax_jax.intervals import Reading
 from minmax_jax.plots.penalty_view import PenaltyView
 from minmax_jax.study.design.arm import arms_of, curve
-from minmax_jax.widgets.frames import Choice, Frames
+from minmax_jax.widgets.frames import DPI, Choice, Frames
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -29,6 +29,7 @@ class PenaltyExplorer(Frames):
         measure: The term's measure of fuzziness.
         eps: L-inf radius of adversarial training in [0, 1], by default 0: plain training.
         seed: Whose filters and images are shown.
+        progress: Whether to draw a bar while the pictures are drawn.
 
     Raises:
         ValueError: Where the table holds no such arms, or not this seed.
@@ -41,6 +42,7 @@ class PenaltyExplorer(Frames):
         measure: Measure = "entropy",
         eps: float = 0.0,
         seed: int = 0,
+        progress: bool = True,
     ):
         alike = curve(arms_of(table), reading, measure, eps)
         if not alike:
@@ -50,6 +52,7 @@ class PenaltyExplorer(Frames):
                 f"{known}, got {(reading, measure, eps)}"
             )
         view = PenaltyView(table, seed)
+        view.figure.set_dpi(DPI)  # before panels are laid out
         width, height = view.figure.get_size_inches()
         blank = Figure(figsize=(float(width), float(height)))  # where the grid has a hole
         note = blank.text(0.5, 0.5, "", ha="center")
@@ -64,4 +67,5 @@ class PenaltyExplorer(Frames):
 
         memberships = list(dict.fromkeys(one.membership for one in alike))
         strengths = sorted({0.0} | {one.strength for one in alike})
-        super().__init__(draw, {STRENGTH: strengths, "membership": memberships}, {STRENGTH: 0.0})
+        axes = {STRENGTH: strengths, "membership": memberships}
+        super().__init__(draw, axes, {STRENGTH: 0.0}, progress=progress)

@@ -16,7 +16,7 @@ from minmax_jax.plots.strengths_view import StrengthsView
 from minmax_jax.robustness import robustness
 from minmax_jax.training import Progress, Run
 from minmax_jax.training.fit import describe
-from minmax_jax.widgets.controls import LONG, dropdown, row, slider
+from minmax_jax.widgets.controls import LONG, dropdown, heading, row, slider
 from minmax_jax.widgets.explorer import TrainingExplorer, outcome
 from minmax_jax.widgets.job import Report
 from minmax_jax.widgets.time import TimeExplorer
@@ -79,7 +79,7 @@ class StrengthExplorer(TrainingExplorer):
         self._make_controls(sorted({*map(float, strengths), 0.0, float(start.strength)}), start)
         self._use(StrengthsView())
         self.comparison = self.figure
-        form = row(self.reading, self.membership, self.measure)
+        form = row(heading("In the loss"), self.reading, self.membership, self.measure)
         self.children = [form, row(self.strength), self.job, self.shown, self._below]
         if run is None:
             self.job.start()
@@ -147,6 +147,7 @@ class StrengthExplorer(TrainingExplorer):
 
         run = self._learn(self.model, self.data, progress, show, objective=choice, **self.options)
         if run.outcome == "finished":
+            report(1, 1, "Attacking…")
             show(self._keep(choice, run))  # again, with its accuracy under attack
         return outcome(run)
 
@@ -175,7 +176,7 @@ class StrengthExplorer(TrainingExplorer):
             )
             if self.time is None:
                 self.time = TimeExplorer(run.history)
-                self._below.children = [self.time, self.comparison, self.status]
+                self._below.children = [heading("In the figure"), self.time, self.comparison, self.status]
             else:
                 self.time.show_history(run.history)
             self._draw_comparison(

@@ -13,7 +13,7 @@ from minmax_jax.plots.minmax_view import MinMaxView
 from minmax_jax.training.history import recording_steps
 from minmax_jax.widgets.controls import LONG, dropdown, row
 from minmax_jax.widgets.explorer import DrawnExplorer
-from minmax_jax.widgets.frames import Choice, Frames
+from minmax_jax.widgets.frames import DPI, Choice, Frames
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -76,6 +76,7 @@ class TimeFrames(Frames):
         measure: The measure of fuzziness.
         most: How many steps of each layer are drawn at most, at least 2, evenly chosen; the last is shown
             first.
+        progress: Whether to draw a bar while the pictures are drawn.
     """
 
     def __init__(
@@ -86,9 +87,11 @@ class TimeFrames(Frames):
         membership: Membership = "signed",
         measure: Measure = "entropy",
         most: int = 20,
+        progress: bool = True,
     ):
         most = check_count("most", most, least=2)
         view, name = MinMaxView(), layer_name(history, layer)
+        view.figure.set_dpi(DPI)  # before panels are laid out
         numbers = history.snapshot.values.tolist()
         chosen = [numbers[i] for i in recording_steps(len(numbers) - 1, most)]
 
@@ -98,4 +101,5 @@ class TimeFrames(Frames):
             return figure, view.caption
 
         layers = [str(one) for one in history.layer.values]
-        super().__init__(draw, {LAYER: layers, STEP: chosen}, {LAYER: name, STEP: chosen[-1]})
+        axes, start = {LAYER: layers, STEP: chosen}, {LAYER: name, STEP: chosen[-1]}
+        super().__init__(draw, axes, start, progress=progress)

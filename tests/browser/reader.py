@@ -43,7 +43,7 @@ BYTES_OF_IMAGE = """async image => {
   const reply = await fetch(image.src);
   return Array.from(new Uint8Array(await reply.arrayBuffer()));
 }"""
-# From each key press to the frame after the new picture is decoded; a picture may be replaced before it is.
+# From each key press or choice to the frame after the new picture is decoded, or another that came after it.
 NOTE_LATENCIES = """picture => {
   const times = window.latencies = [];
   const decoded = async () => {
@@ -56,7 +56,9 @@ NOTE_LATENCIES = """picture => {
     }
   };
   let start = 0;
-  document.addEventListener("keydown", () => { start = performance.now(); }, true);
+  for (const act of ["keydown", "change"]) {
+    document.addEventListener(act, () => { start = performance.now(); }, true);
+  }
   new MutationObserver(async () => {
     if (!start) return;
     const since = start;
@@ -129,11 +131,18 @@ class Explorer:
 
     def measure(self, key: str, name: str, folder: Path, times: int = 12) -> None:
         """Note how long a key press takes to show. Nothing fails by the clock."""
+        self._measure(lambda: self.press(key), name, folder, times)
+
+    def measure_list(self, dropdown: str, name: str, folder: Path, times: int = 6) -> None:
+        """Note how long a choice from a list takes to show."""
+        self._measure(lambda: self.choose_another(dropdown), name, folder, times)
+
+    def _measure(self, act: Callable[[], None], name: str, folder: Path, times: int) -> None:
         self.settle()
         self.picture.evaluate(NOTE_LATENCIES)
         for i in range(times):
-            self.press(key)
-            wait_until(lambda: self.page.evaluate("latencies.length") > i, "a key changes nothing")  # noqa: B023
+            act()
+            wait_until(lambda: self.page.evaluate("latencies.length") > i, f"{name}: nothing changes")  # noqa: B023
         note_latencies(self.page.evaluate("latencies"), name, folder)
 
     def drag(self, pixels: int) -> None:

@@ -36,4 +36,9 @@ def test_a_notebook_becomes_a_page_that_lives_with_the_network_off(
         play(page.locator(FRAMES).first)
         page.screenshot(path=screenshots / "page.png")
         assert page.locator("math").count() == 1
+        page.set_viewport_size({"width": 1920, "height": 900})
+        widths = page.locator("h1, p").evaluate_all("all => all.map(one => one.clientWidth)")
+        assert max(widths) <= 45 * 16, "a line is easy to read"
+        page.set_viewport_size({"width": 640, "height": 900})
+        assert page.evaluate("document.documentElement.scrollWidth") <= 640
         assert not watch.errors and not watch.elsewhere, watch

@@ -150,6 +150,11 @@ def test_cells_run_again_and_out_of_order(notebook: "Page") -> None:
         explorer.expect_change(picture)
 
 
+@pytest.mark.parametrize("dropdown", ["reading", "membership", "measure"])
+def test_a_choice_from_a_list_is_drawn(notebook: "Page", screenshots: Path, dropdown: str) -> None:
+    Explorer(notebook, STEP).measure_list(dropdown, dropdown, screenshots)
+
+
 def test_clicked_twice_it_trains_once(notebook: "Page") -> None:
     explorer = Explorer(notebook, STRENGTH)
     explorer.press("ArrowRight")

@@ -39,6 +39,8 @@ def test_each_dropdown_changes_the_picture(notebook: "Page", screenshots: Path) 
         explorer.choose_another(dropdown)
         picture = explorer.expect_change(picture)
         explorer.output.screenshot(path=screenshots / f"another_{dropdown}.png")
+        explorer.measure_list(dropdown, dropdown, screenshots)
+        picture = explorer.settle()
 
 
 def test_frames_over_training(notebook: "Page", screenshots: Path) -> None:

@@ -64,6 +64,24 @@ def test_every_choice_has_its_picture():
     assert frames.caption(height=4) == "height 4, colour red"
 
 
+def test_a_bar_tells_the_time_unless_it_is_not_wanted(capsys):
+    mm.widgets.Frames(draw, AXES, dpi=20, progress=False)
+    assert capsys.readouterr().err == ""
+    mm.widgets.Frames(draw, AXES, dpi=20)
+    assert "6/6" in capsys.readouterr().err
+
+
+def test_pictures_are_those_that_matplotlib_saves():
+    """However little is drawn anew for each."""
+    history = run().history
+    frames = mm.widgets.TimeFrames(history, most=2, progress=False)
+    view, saved = MinMaxView(), io.BytesIO()
+    view.figure.set_dpi(90)
+    view.show(history, "conv1", snapshot=0).savefig(saved, format="png", dpi=90)
+    shown = (Image.open(io.BytesIO(frames.frame(layer="conv1", **{"training step": 0}))), Image.open(saved))
+    np.testing.assert_array_equal(*(np.asarray(one.convert("RGB")) for one in shown))
+
+
 @pytest.mark.slow
 @given(st.lists(st.integers(1, 4), min_size=1, max_size=3), st.data())
 def test_pictures_lie_as_the_script_looks_for_them(sizes, data):

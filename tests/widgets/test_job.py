@@ -57,6 +57,24 @@ def test_it_runs_to_the_end(work, job):
     assert not job.start_button.disabled and job.stop_button.disabled and not job.running
 
 
+def test_what_is_done_next_is_said_at_once():
+    said = []
+
+    def work(report):
+        for stage in ("Loading…", "Compiling…", "Compiling…"):
+            report(0, 2, stage)
+            said.append(job.status.value)
+        for step in range(1, 50):  # too fast for a browser
+            report(step, 50, f"step {step}")
+            said.append(job.status.value)
+        return "done"
+
+    job = Job(work)
+    job.start()
+    job.wait()
+    assert "Loading" in said[0] and "Compiling" in said[1] and len(set(said)) < 10
+
+
 def test_stop_ends_it_early(work, job):
     job.stop_button.click()
     assert "Stopping" in job.status.value and job.stop_button.disabled
