@@ -8,7 +8,7 @@ from jaxtyping import Shaped
 from matplotlib.figure import Figure
 
 from minmax_jax.plots.arm_view import ArmView
-from minmax_jax.widgets.frames import Choice, Frames
+from minmax_jax.widgets.frames import DPI, Choice, Frames, told
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -32,6 +32,7 @@ class ArmExplorer(Frames):
         where: What other labels must be. Where several arms fit a choice, the first is shown.
         start: The choice to begin with, by default the first value of each control.
         seed: Whose filters are shown.
+        progress: Whether to draw a bar while the pictures are drawn.
 
     Raises:
         ValueError: For a label or a seed that the table does not have, or a choice that no arm fits.
@@ -45,6 +46,7 @@ class ArmExplorer(Frames):
         where: Mapping[str, Choice] | None = None,
         start: Mapping[str, Choice] | None = None,
         seed: int = 0,
+        progress: bool = True,
     ):
         if seed not in table.seed.values:
             raise ValueError(f"seed must be one of {table.seed.values.tolist()}, got {seed}")
@@ -57,12 +59,13 @@ class ArmExplorer(Frames):
             for name, one in (beside or {}).items()
         }
         view = ArmView(others, seed)
+        view.figure.set_dpi(DPI)  # before panels are laid out
 
         def draw(**choice: Choice) -> tuple[Figure, str]:
-            words = ", ".join(f"{name} {_word(value)}" for name, value in choice.items())
-            return view.show(cell(table, {**(where or {}), **choice}), words), view.caption
+            shown = cell(table, {**(where or {}), **choice})
+            return view.show(shown, told(choice)), view.caption
 
-        super().__init__(draw, axes, start)
+        super().__init__(draw, axes, start, progress=progress)
 
 
 def cell(table: "xr.Dataset", choice: Mapping[str, Choice]) -> "xr.Dataset":
@@ -93,7 +96,3 @@ def _labels(table: "xr.Dataset", name: str) -> Shaped[np.ndarray, " n"]:
     if name not in known:
         raise ValueError(f"labels must be of {[*filter(None, known), *map(str, table.dims)]}, got {name!r}")
     return table[known[name]].values
-
-
-def _word(value: Choice) -> str:
-    return f"{value:g}" if isinstance(value, float) else str(value)

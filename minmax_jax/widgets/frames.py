@@ -136,9 +136,14 @@ class Frames:
         return data, {"image/png": {"alt": words}}
 
 
+def told(choice: Mapping[str, Choice]) -> str:
+    """A choice as a line of text: "taps 1, slope 20"."""
+    return ", ".join(f"{name} {_word(value)}" for name, value in choice.items())
+
+
 def _described(figure: Figure, choice: Mapping[str, Choice]) -> str:
     """A choice and the titles of its figure as a line of text."""
-    words = ", ".join(f"{name} {_word(value)}" for name, value in choice.items())
+    words = told(choice)
     return f"{words}: {titles}" if (titles := style.in_words(figure, axes=False)) else words
 
 
