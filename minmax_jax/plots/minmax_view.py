@@ -47,9 +47,10 @@ class MinMaxView(View):
         last = history.sizes["snapshot"] - 1
         snapshot = check_count("snapshot", snapshot, -1 - last, last)
         if history is not self.history:  # compared as they are, values would take long
-            self.history, self._drawn = history, None
+            self.history, self._drawn, self._laid = history, None, None
+            credit(self.figure, history)
         choice = (layer, reading, membership, measure)
-        with self._artists(choice) as fresh:
+        with self._artists(choice, room=layer) as fresh:
             if fresh:
                 self._prepare(history, *choice)
             self._draw(history, choice, snapshot)
@@ -89,7 +90,6 @@ class MinMaxView(View):
         kernel = history[f"kernel_{layer}"].values
         for ax in (self.filters, self.shares, self.course):
             take_off(ax)
-        credit(self.figure, history)
         self.picture = draw_weights(self.filters, mosaic(kernel[0]), float(np.abs(kernel).max()))
         if not hasattr(self, "scale"):
             self.scale = self.figure.colorbar(

@@ -6,6 +6,7 @@ import numpy as np
 from jaxtyping import Float
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
+from matplotlib.ticker import MaxNLocator
 
 from minmax_jax.intervals import READINGS
 from minmax_jax.plots.style import COLOURS, STYLES
@@ -58,6 +59,9 @@ def draw_memberships(
     centre = ax.axvline(0.5, color="0.5", linestyle=":")
     ax.set(xlim=(0, 1), xlabel=f"membership μ\n({reading} reading, {membership})")
     ax.set_ylabel("share of weights")
+    # Labels of one width, so that panels need not move from one reading to another.
+    ax.yaxis.set_major_locator(MaxNLocator("auto", steps=[1, 2, 5, 10]))
+    ax.yaxis.set_major_formatter("{x:.2f}")
     ax.legend(frameon=False, loc="upper center", ncols=2)
     return bars, [outline, centre, ax.spines["left"], ax.spines["bottom"]]
 

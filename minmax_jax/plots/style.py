@@ -89,21 +89,25 @@ class View:
     figure: Figure
     caption: str = ""
     _drawn: Any = None  # what the artists were made for
+    _laid: Any = None  # what the panels were laid out for
 
     def show(self, *args: Any, **kwargs: Any) -> Figure:
         """Change the figure, and set the caption."""
         raise NotImplementedError
 
     @contextlib.contextmanager
-    def _artists(self, of: Any) -> Iterator[bool]:
+    def _artists(self, of: Any, room: Any = None) -> Iterator[bool]:
         """Whether the artists must be made anew, being ``of`` other things than the last time.
 
-        If so, the figure is laid out after the body. After an error in the body they are made anew next time.
+        If so, the figure is laid out after the body, unless they need as much ``room`` as the last ones
+        (by default other room). After an error in the body they are made anew next time.
         """
         fresh, self._drawn = of != self._drawn, None
         yield fresh
-        if fresh:
+        room = of if room is None else room
+        if fresh and room != self._laid:
             lay_out(self.figure)
+            self._laid = room
         self._drawn = of
 
 

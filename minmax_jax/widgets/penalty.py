@@ -67,5 +67,6 @@ class PenaltyExplorer(Frames):
 
         memberships = list(dict.fromkeys(one.membership for one in alike))
         strengths = sorted({0.0} | {one.strength for one in alike})
-        axes = {STRENGTH: strengths, "membership": memberships}
-        super().__init__(draw, axes, {STRENGTH: 0.0}, progress=progress)
+        super().__init__(
+            draw, {STRENGTH: strengths, "membership": memberships}, {STRENGTH: 0.0}, progress=progress
+        )

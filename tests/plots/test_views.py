@@ -52,6 +52,9 @@ def moves(name, history):
             form = "filter", "magnitude", "linear"
             other = history.assign(fuzziness=history.fuzziness / 2)
             steps = [(history, "conv1", *form, i) for i in (0, 3)] + [(history, "conv2", *form, 3)]
+            steps += [
+                (history, "conv2", reading, "signed", "entropy", 3) for reading in ("fixed", "trajectory")
+            ]
             return MinMaxView, [*steps, (other, "conv2", *form, 3)]
         case "attack":
             images = [(rng.random(shape, np.float32), rng.random(shape, np.float32)) for shape in shapes]
