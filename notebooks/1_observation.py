@@ -212,33 +212,27 @@ fixed.sel(condition=controls).to_pandas().round(3)
 # ## Trained under attack
 #
 # In adversarial training the network sees each batch after PGD has changed it by at most eps in each pixel.
-# Here are five conditions with ten seeds each, four at eps 0.1 and one at 0.3:
+# Here are first convolutions of one seed, each filter above the sizes of its weights:
 
 # %%
-attacked = mm.study.read("results/observation_attacked.nc")
-mm.plots.conditions(attacked, measure="entropy")
+under = mm.study.read("results/transplants_ablations.nc")
+arms = {"trained plainly": "none", "trained at eps 0.3": "adversarial 0.3, all"}
+mm.plots.filters({name: under.kernel_conv1.sel(arm=arm, seed=0).values for name, arm in arms.items()})
 
 # %% [markdown]
-# By magnitude, the property holds in the layer's interval in all five; signed, in the fixed interval, it
-# now holds in only one.
+# NBONE
+
+# %%
+both = under.sel(arm=list(arms.values()))
+shown = both[["near_zero", "effective_taps"]].mean("seed").to_dataframe()
+fuzziness = both.fuzziness.sel(reading="layer", measure="entropy").mean("seed")
+for membership in ("magnitude", "signed"):
+    shown[f"F, {membership}"] = fuzziness.sel(membership=membership, drop=True).to_series()
+shown.round(2)
+
+# %% [markdown]
+# NBTWO
 #
-# Compared with plain training from the same start, final fuzziness differs by:
-
-# %%
-change = mm.study.attack_effects(result, attacked, measure="entropy")
-shown = change.sel(
-    condition="mnist modern adam eps 0.1",
-    reading=["layer", "fixed"],
-    layer=["conv1", "conv2"],
-)
-shown[["mean", "low", "high"]].drop_vars("condition").to_dataframe().round(3)
-
-# %% [markdown]
-# **Again, the reading decides.** By magnitude, in the layer's interval, training under attack leaves
-# weights less fuzzy in all five conditions; signed, in the fixed interval, it leaves them more fuzzy in all
-# five.
-
-# %% [markdown]
 # ## Ask for the property
 #
 # If training does not bring the property, the loss can: cross-entropy $+\ \lambda F$. A positive strength

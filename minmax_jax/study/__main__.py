@@ -69,9 +69,9 @@ def main(arguments: list[str] | None = None) -> int:
         try:
             planned = PLANS[name].experiment(options.folder, options.quick)
             file, made = run(planned, options.folder, command(options, name))
-            minutes = about(read(file))["seconds"] / 60
-            said = "made" if made else "was there"
-            print(f"{file}: {said}, {minutes:.1f} minutes of computing", flush=True)
+            seconds = about(read(file))["seconds"]
+            took = f"{seconds:.0f} seconds" if seconds < 60 else f"{seconds / 60:.1f} minutes"
+            print(f"{file}: {'made' if made else 'was there'}, {took} of computing", flush=True)
         except KeyboardInterrupt:
             print("stopped; finished work is kept, and the same command resumes", file=sys.stderr)
             return STOPPED
