@@ -25,7 +25,6 @@ PENDING = {
     "dose_fashion_mnist",
     "dose_mnist",
     "fidelity",
-    "transplants_ablations",
     "transplants_donors",
     "transplants_fashion_mnist",
 }

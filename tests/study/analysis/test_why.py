@@ -92,7 +92,7 @@ def test_what_training_needs_is_judged_at_the_largest_radius():
         "none, eps 0.3, no biases": 0.4,
     }
     (row,) = verdicts.verdicts({"transplants_necessity": table(arms)})
-    assert "withstand it: 18 % [18, 18]" in row.amount and row.amount.endswith("plain network 2 % [2, 2]")
+    assert "withstand it: 18 % [18, 18]" in row.amount and row.amount.endswith("trained plainly 2 % [2, 2]")
     assert "far less" in row.here
     (row,) = verdicts.verdicts({"transplants_necessity": table(arms | {"none, eps 0.3, no zeros": 0.9})})
     assert row.here == verdicts.MIXED
