@@ -17,8 +17,8 @@
 # %% [markdown]
 # # Playground: train it, compare it, break it
 #
-# **What you'll do.** Choose data, network, optimiser and the terms of the loss; press *Train*, watch the
-# network learn, stop it when you like; then attack it on a test image or on a digit that you draw.
+# **What you'll do.** Choose a preset, or data, network and what the loss asks for; press *Train* and watch;
+# compare what your networks withstand; attack them on a test image or on a digit that you draw.
 #
 # **What you'll learn.** How far the answers of the other notebooks hold for settings of your own.
 #
@@ -35,9 +35,9 @@ playground = mm.widgets.Playground()
 playground
 
 # %% [markdown]
-# *Keep* sets a run aside, to be drawn beside later ones. *Save* offers the figure, the run's history
-# (netCDF) and its weights (which `mm.open` reads). If you change a control, the page says that the figure
-# shows another choice.
+# *Keep* sets a run aside by its name; what all of these withstand is drawn together. *Save* offers the
+# figure, the run's history (netCDF) and its weights (which `mm.open` reads). If you change a control, the
+# page says that the figure shows another choice.
 #
 # The same can be started by a program, here with a tenth of the training images. Its figure after one epoch
 # with a strong term for the property:
@@ -106,8 +106,8 @@ mm.widgets.TimeFrames(run.history, reading="layer", membership="magnitude")
 # Alter one knob at a time.
 #
 # 1. *strength*: which is the smallest that visibly lowers fuzziness? Which costs a point of accuracy?
-# 2. *adversarial training*: train with eps 0.2 and without, and compare the filters. Which of them look like
-#    strokes?
+# 2. *preset*: train "crisp by hand", "adversarial training" and "plain", and keep each. Where do filters look
+#    alike?
 # 3. *image*: draw, at eps 0, a digit that is taken for another.
 # 4. *number*: slide to an image that withstands PGD at eps 0.1 after plain training. What is special
 #    about it?

@@ -27,7 +27,7 @@ class ArmView(View):
 
     def __init__(self, beside: "Mapping[str, xr.Dataset]", seed: int = 0):
         self.beside, self.seed = dict(beside), seed
-        self.figure = Figure(figsize=(10.4, 3.6), layout=layout())
+        self.figure = Figure(figsize=(11.4, 3.6), layout=layout())
         self.filters, self.sizes, self.accuracies = self.figure.subplots(1, 3, width_ratios=(1.15, 1, 1.5))
         self.credit = self.figure.supxlabel(" ", **CREDIT)
 
@@ -43,7 +43,7 @@ class ArmView(View):
         self.filters.set_title("filters of conv1")
         self.sizes.set_ylabel(SIZES)
         draw_withstood(self.accuracies, {**self.beside, "this": cell})
-        self.accuracies.legend(frameon=False, fontsize="small", loc="upper right")
+        self.accuracies.legend(frameon=False, loc="center left", bbox_to_anchor=(1.0, 0.5))
         shares = {float(eps): self._share(cell, float(eps)) for eps in cell.eps.values}
         first = next(iter(shares))
         self.accuracies.set_title(f"{shares[first]} withstand eps {first:g}")

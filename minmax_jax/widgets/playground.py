@@ -83,7 +83,7 @@ class Playground(TrainingExplorer):
         self.save.on_click(self.told.guard(lambda _: self.offer()))
         self.forget.on_click(self.told.guard(lambda _: self.forget_run()))
         self.beside.observe(self._guard(lambda _: self._show()), "value")
-        self.network = dropdown("network", [THIS], width="300px")
+        self.network = dropdown("attacked", [THIS], width="300px")
         self.network.observe(self._guard(self._attack), "value")
         for control in self.form.controls.values():
             control.observe(self._guard(self._changed), "value")

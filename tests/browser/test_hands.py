@@ -168,7 +168,7 @@ def test_clicked_twice_it_trains_once(notebook: "Page") -> None:
 
 
 def test_what_goes_wrong_is_said_in_place(notebook: "Page", screenshots: Path) -> None:
-    play = Explorer(notebook, "strength λ of fuzziness")
+    play = Explorer(notebook, "strength λ of the term")
     play.button("Train").click()
     expect(play.alert).to_contain_text("no_such_data", timeout=60_000)
     play.output.screenshot(path=screenshots / "wrong.png")

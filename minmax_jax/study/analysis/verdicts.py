@@ -31,13 +31,13 @@ class Verdict(NamedTuple):
     amount: str
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class VerdictTable:
     """Verdicts that a notebook shows as a table, and ``print`` as text."""
 
     rows: Sequence[Verdict]
 
-    def __str__(self) -> str:
+    def __repr__(self) -> str:
         return plain(self.rows, WIDTH)
 
     def _repr_markdown_(self) -> str:
