@@ -34,7 +34,8 @@ class Made(Treatment):
     A filter's weights are ``slope / taps`` at the taps nearest to its centre, and its bias is ``-slope *
     threshold``, so that ``y = slope (mean of the taps' pixels - threshold)``. It is frozen unless ``learns``.
     With 0 taps, nothing is made: a plain network. ``squashed`` instead puts ``sigmoid(slope (x -
-    threshold))`` in the place of each pixel, of which binarised images are the limit.
+    threshold))`` in the place of each pixel, of which binarised images are the limit. The last ``dark``
+    filters have the opposite signs: their units are on where pixels are dark, which a ReLU does not bound.
     """
 
     prefix: ClassVar[str | None] = "made_"
@@ -46,6 +47,7 @@ class Made(Treatment):
     learns: bool = False
     squashed: bool = False
     dataset: str = "mnist"
+    dark: int = 0
 
     @property
     def name(self) -> str:
@@ -54,6 +56,7 @@ class Made(Treatment):
             return f"{self.variant}, plain"
         first = "squashed pixels" if self.squashed else f"{self.taps} tap{'s' if self.taps > 1 else ''}"
         words = [self.variant, first, f"slope {self.slope:g}", f"threshold {self.threshold:g}"]
+        words += [f"{self.dark} for dark"] if self.dark else []
         return ", ".join([*words, *(["learns"] if self.learns else [])])
 
     def model(self, seed: int, small: bool = False) -> nnx.Module:
@@ -63,7 +66,7 @@ class Made(Treatment):
             return model
         if self.squashed:
             return OnPixels(model, Squashed(self.slope, self.threshold))
-        return by_hand(model, self.taps, self.slope, self.threshold)
+        return by_hand(model, self.taps, self.slope, self.threshold, self.dark)
 
     def training(self, steps: int = 0) -> dict[str, Any]:
         """Arguments of ``fit``: objective and optimiser."""
@@ -71,11 +74,15 @@ class Made(Treatment):
         return {"objective": Objective(), "optimiser": ADAM if is_free else FROZEN["conv1"]}
 
 
-def by_hand(model: LeNet, taps: int = 1, slope: float = 20.0, threshold: float = 0.5) -> LeNet:
-    """The network, whose first convolution is now that of ``made_kernel``, with this threshold."""
+def by_hand(model: LeNet, taps: int = 1, slope: float = 20.0, threshold: float = 0.5, dark: int = 0) -> LeNet:
+    """The network, whose first convolution is now that of ``made_kernel``, with this threshold.
+
+    The last ``dark`` filters have their signs turned.
+    """
     kernel = made_kernel(model.conv1.kernel.shape, taps, slope)
-    model.conv1.kernel[...] = jnp.asarray(kernel)
-    model.conv1.bias[...] = jnp.full(kernel.shape[-1], -slope * threshold, jnp.float32)  # type: ignore[index]
+    signs = np.where(np.arange(kernel.shape[-1]) < kernel.shape[-1] - dark, 1, -1).astype(np.float32)
+    model.conv1.kernel[...] = jnp.asarray(kernel * signs)
+    model.conv1.bias[...] = jnp.asarray(-slope * threshold * signs, jnp.float32)  # type: ignore[index]
     return model
 
 
@@ -172,6 +179,7 @@ BY_HAND = (
     *(Made(taps, slope) for taps in TAPS for slope in SLOPES),
     *(Made(1, 20.0, threshold) for threshold in THRESHOLDS),
     *(Made(taps, 20.0, variant="modern") for taps in (1, 25)),
+    *(Made(1, 20.0, variant=variant, dark=3) for variant in PLAIN),
     Made(1, 20.0, learns=True),
     Made(1, 20.0, squashed=True),
 )

@@ -32,6 +32,13 @@ def test_a_made_unit_compares_a_pixel_with_its_threshold():
     np.testing.assert_array_equal(model.conv2.kernel[...], Made(0).model(0).conv2.kernel[...])
 
 
+def test_filters_for_the_dark_are_on_where_the_others_are_off():
+    images = jnp.asarray(np.random.default_rng(0).random((1, 28, 28, 1)), jnp.float32)
+    bright, dark = (Made(1, 20.0, 0.3, dark=turned).model(0).conv1(images) for turned in (0, 2))
+    np.testing.assert_array_equal(dark[..., :4], bright[..., :4])
+    np.testing.assert_allclose(dark[..., 4:], -bright[..., 4:], atol=1e-5)
+
+
 def test_squashed_pixels_are_nearly_binary():
     inner = lenet()
     model = OnPixels(inner, Squashed(80.0, 0.5))
