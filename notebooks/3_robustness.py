@@ -117,7 +117,7 @@ mm.plots.withstood(
 # single taps with a threshold at 0.48: the Min-Max property by magnitude, in full.
 #
 # **The property alone does not protect.** With ReLU the term finds the same filters, and the network is no
-# more robust than a plain one: a ReLU saturates on one side, and two to four of six filters look for dark
+# more robust than a plain one: a ReLU saturates on one side; two to four of six filters look for dark
 # pixels, which an attack moves everywhere. The term of the paper's group, `L1 - L2` of the first
 # convolution, takes as many weights to zero. With ReLU it gains 35 points at eps 0.1, and hardly any at
 # 0.2; with tanh, nothing. In numbers, with effective taps and the share of units that eps 0.1 can switch:

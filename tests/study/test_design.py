@@ -23,7 +23,7 @@ def test_every_arm_is_in_a_part_with_its_base_and_pushed_both_ways():
     for part in PARTS.values():
         assert all(arm.base in part for arm in part) and any(arm != arm.base for arm in part)
     arms = {arm for part in PARTS.values() for arm in part}
-    assert len(arms) == len({arm.name for arm in arms}) == 59
+    assert len(arms) == len({arm.name for arm in arms}) == 54
     kinds = {replace(arm.kind, eps=0.0) for arm in arms if arm.penalty == "fuzziness"}
     assert len(kinds) == 2 * (3 + 1)  # three readings by entropy, one also by another measure
     assert max(CURVE) / min(one for one in CURVE if one > 0) == pytest.approx(1e4)  # four decades
