@@ -14,15 +14,16 @@ if TYPE_CHECKING:
     from playwright.sync_api import Browser, Locator, Page
 
 FRAMES = ".minmax-frames"
-# From a move of the slider to the frame after its picture is decoded, over all its places.
+# From a move of the slider, or of the first list, to the frame after its picture is decoded, over all places.
 PROBE = """async root => {
-  const slider = root.querySelector("input[type=range]"), picture = root.querySelector("img");
+  const control = root.querySelector("input[type=range]") ?? root.querySelector("select");
+  const places = control.options?.length ?? +control.max + 1, picture = root.querySelector("img");
   const frame = () => new Promise(resolve => requestAnimationFrame(resolve));
   const times = [];
   for (let i = 0; i < 40; i++) {
-    slider.value = i % (+slider.max + 1);
+    control.value = i % places;
     const start = performance.now();
-    slider.dispatchEvent(new Event("input", { bubbles: true }));
+    control.dispatchEvent(new Event("input", { bubbles: true }));
     await picture.decode();
     await frame();
     times.push(performance.now() - start);
@@ -41,26 +42,27 @@ class Reader(NamedTuple):
 
 
 def play(frames: "Locator") -> None:
-    """Move the slider by keys and choose from each list: the picture and its words change each time."""
+    """Move the first slider by keys and choose from each list: the picture and its words change each time."""
     picture, words = frames.locator("img"), frames.locator("p")
-    slider = frames.locator("input[type=range]").first
+    sliders = frames.locator("input[type=range]").all()[:1]
 
     def seen() -> tuple[str | None, str | None, str]:
         return picture.get_attribute("src"), picture.get_attribute("alt"), words.inner_text()
 
-    changes: list[Callable[[], object]] = [lambda: slider.press("End")]
-    changes += [lambda: slider.press("ArrowLeft"), lambda: slider.press("Home")]
+    changes: list[Callable[[], object]] = []
+    for slider in sliders:
+        slider.press("Home")
+        changes += [lambda key=key: slider.press(key) for key in ("End", "ArrowLeft", "Home")]  # type: ignore[misc]
     for one in frames.locator("select").all():
         other = (one.evaluate("list => list.selectedIndex") + 1) % one.locator("option").count()
         changes.append(lambda one=one, other=other: one.select_option(index=other))  # type: ignore[misc]
-    slider.press("Home")
     for change in changes:
         before = seen()
         change()
         after = seen()
         assert all(new != old for new, old in zip(after, before, strict=True)), (before[1:], after[1:])
         assert after[1] == after[2]
-    assert slider.get_attribute("aria-valuetext")
+    assert all(slider.get_attribute("aria-valuetext") for slider in sliders)
 
 
 def into_view(frames: "Locator") -> None:

@@ -43,10 +43,11 @@ def test_its_page_lives_with_the_network_off(notebook: "Page", reader: Reader, t
     read_as_page(notebook, NAME, reader, tmp_path)
 
 
-def test_penalties_with_the_kernel_stopped(notebook: "Page", screenshots: Path) -> None:
-    frames = notebook.locator(FRAMES).first
+@pytest.mark.parametrize(("place", "name"), [(0, "transplants"), (1, "penalties")])
+def test_frames_with_the_kernel_stopped(notebook: "Page", screenshots: Path, place: int, name: str) -> None:
+    frames = notebook.locator(FRAMES).nth(place)
     into_view(frames)
     notebook.evaluate("() => window.jupyterapp.shell.currentWidget.sessionContext.shutdown()")
     play(frames)
-    note_latencies(frames.evaluate(PROBE), "penalties", screenshots)
-    frames.screenshot(path=screenshots / "penalties.png")
+    note_latencies(frames.evaluate(PROBE), name, screenshots)
+    frames.screenshot(path=screenshots / f"{name}.png")
