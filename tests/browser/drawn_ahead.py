@@ -52,7 +52,7 @@ def play(frames: "Locator") -> None:
     changes: list[Callable[[], object]] = []
     for slider in sliders:
         slider.press("Home")
-        changes += [lambda key=key: slider.press(key) for key in ("End", "ArrowLeft", "Home")]  # type: ignore[misc]
+        changes += [lambda key=key, slider=slider: slider.press(key) for key in ("End", "ArrowLeft", "Home")]  # type: ignore[misc]
     for one in frames.locator("select").all():
         other = (one.evaluate("list => list.selectedIndex") + 1) % one.locator("option").count()
         changes.append(lambda one=one, other=other: one.select_option(index=other))  # type: ignore[misc]
