@@ -73,7 +73,7 @@ def is_static(output: nbformat.NotebookNode) -> bool:
     if output.output_type == "stream":
         return output.name == "stdout"
     data = output.get("data", {})
-    kinds = {"image/png", "text/plain", "text/html"}
+    kinds = {"image/png", "text/plain", "text/html", "text/markdown"}
     return set(data) <= kinds and "<script" not in data.get("text/html", "")
 
 

@@ -90,7 +90,7 @@ class Playground(TrainingExplorer):
         above = [self.form, self.job, self.shown, self.stale]
         saving = row(self.keep, self.name, self.beside, self.forget, self.save, self.downloads, self.told)
         self.children = [*above, self.figure, self.status, saving, self._below]
-        self._push(None, {}, NONE, None, self._form)
+        self._draw(None, {}, NONE, None, self._form)  # now, so that a stored notebook has it
 
     def _repr_mimebundle_(self, **options: Any) -> Any:
         if self._ready is None and self.run is None and not self.job.running:  # shown for the first time
