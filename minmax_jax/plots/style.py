@@ -2,6 +2,7 @@
 
 import contextlib
 import io
+import threading
 import weakref
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
@@ -28,6 +29,8 @@ RADII = {
     "l2": "eps (L2 radius, pixel values in [0, 1])",
     "l1": "eps (L1 radius, pixel values in [0, 1])",
 }
+# Text that two threads lay out at once fails, as they share matplotlib's fonts; explorers draw in threads.
+DRAWING = threading.RLock()
 LEVEL = 0.005  # a smaller change of fuzziness is called level
 _first_places: "weakref.WeakKeyDictionary[Axes, Any]" = weakref.WeakKeyDictionary()
 
@@ -52,27 +55,29 @@ class Figure(BareFigure):
     def draw(self, renderer: Any) -> None:
         """Draw on any canvas, as matplotlib does; what ``pixels`` kept may be outdated after that."""
         self._still = None
-        super().draw(renderer)
+        with DRAWING:
+            super().draw(renderer)
 
     def pixels(self) -> UInt8[np.ndarray, "h w 4"]:
         """The figure as it is now, as red, green, blue and alpha. Identity: the same as all drawn anew."""
-        canvas = self.canvas if isinstance(self.canvas, FigureCanvasAgg) else FigureCanvasAgg(self)
-        if self._still is None or self.stale:
-            pictures = [one for one in self.moving if isinstance(one, AxesImage)]
-            for picture in pictures:  # matplotlib 3.10 draws animated pictures with what stays
-                picture.set_visible(False)
-            try:
-                canvas.draw()
-            finally:
-                for picture in pictures:
-                    picture.set_visible(True)
-            self._still = canvas.copy_from_bbox(self.bbox)
-        else:
-            canvas.restore_region(self._still)
-        for one in self.moving:
-            one.draw(canvas.get_renderer())
-        self.stale = False  # drawing a legend sets its parts anew, which marks the figure as changed
-        return np.array(canvas.buffer_rgba())
+        with DRAWING:
+            canvas = self.canvas if isinstance(self.canvas, FigureCanvasAgg) else FigureCanvasAgg(self)
+            if self._still is None or self.stale:
+                pictures = [one for one in self.moving if isinstance(one, AxesImage)]
+                for picture in pictures:  # matplotlib 3.10 draws animated pictures with what stays
+                    picture.set_visible(False)
+                try:
+                    canvas.draw()
+                finally:
+                    for picture in pictures:
+                        picture.set_visible(True)
+                self._still = canvas.copy_from_bbox(self.bbox)
+            else:
+                canvas.restore_region(self._still)
+            for one in self.moving:
+                one.draw(canvas.get_renderer())
+            self.stale = False  # drawing a legend sets its parts anew, which marks the figure as changed
+            return np.array(canvas.buffer_rgba())
 
     def _repr_png_(self) -> tuple[bytes, dict[str, str]]:
         buffer = io.BytesIO()
@@ -137,8 +142,12 @@ def lay_out(figure: BareFigure) -> None:
         ax.set_in_layout(True)  # which a given position ends
     engine = layout()
     figure.set_layout_engine(engine)
-    for _ in (figure, *figure.subfigs[:1]):  # by matplotlib 3.10, one leaves a trace of how these lay before
-        engine.execute(figure)
+    with DRAWING:
+        for _ in (
+            figure,
+            *figure.subfigs[:1],
+        ):  # in matplotlib 3.10, one leaves a trace of how these lay before
+            engine.execute(figure)
     figure.set_layout_engine("none")
 
 

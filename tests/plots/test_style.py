@@ -1,11 +1,13 @@
 """Figures drawn in parts, and pictures of kernels."""
 
+from concurrent.futures import ThreadPoolExecutor
+
 import numpy as np
 import pytest
 
 from helpers.drawn import drawn_anew
 from minmax_jax.plots.panels import mosaic, shares
-from minmax_jax.plots.style import View, lay_out_once, new_figure
+from minmax_jax.plots.style import View, lay_out, lay_out_once, new_figure
 
 pytestmark = pytest.mark.versions
 
@@ -82,3 +84,21 @@ def test_a_view_that_failed_makes_its_artists_anew():
 def test_shares_of_weights_add_up_to_one():
     found = shares(np.array([0.0, 0.01, 0.5, 1.0]))
     assert found[[0, 10, 19]].tolist() == [0.5, 0.25, 0.25] and found.sum() == 1
+
+
+def test_figures_are_drawn_by_several_threads_at_once():
+    """Explorers draw in threads of their own, beside the one that a button is pressed in."""
+
+    def drawn(number):
+        for size in range(6, 14):
+            figure, axes = new_figure(6, 3, 3)
+            for ax in axes:
+                ax.set(yscale="log", xlabel=f"run {number}, {size}", title="accuracy under attack")
+                ax.plot([1, size], label="$10^{-3}$")
+                ax.legend(fontsize=size)
+            lay_out(figure)
+            figure.pixels()
+        return number
+
+    with ThreadPoolExecutor(4) as pool:
+        assert list(pool.map(drawn, range(4))) == [0, 1, 2, 3]
