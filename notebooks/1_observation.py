@@ -27,8 +27,8 @@
 # **What you'll learn.** What "the centre of its interval" can mean, how *fuzziness* measures the distance
 # from it, and that the answer depends on the meanings you choose.
 #
-# **What you'll need.** An idea of what a convolution and a gradient are. All cells together run in a
-# minute and a half on two processor cores.
+# **What you'll need.** An idea of what a convolution and a gradient are. All cells together run in
+# less than a minute.
 
 # %%
 from flax import nnx
@@ -325,4 +325,4 @@ mm.plots.minmax(own.history, membership="magnitude")
 # - Y. LeCun et al., *Gradient-based learning applied to document recognition*, Proceedings of the IEEE 86,
 #   1998.
 #
-# **Time to run**: a minute and a half on two processor cores.
+# **Time to run**: 40 seconds on two quiet cores, once compiled.
