@@ -326,4 +326,4 @@ table.to_dataframe().round(3)
 # - H. Shen, S. Chen, R. Wang, [A Study on the Uncertainty of Convolutional Layers in Deep Neural
 #   Networks](https://arxiv.org/abs/2011.13719), 2020.
 #
-# **Time to run**: 26 seconds on two quiet cores, once compiled.
+# **Time to run**: 26 seconds on two quiet cores.

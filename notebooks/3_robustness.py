@@ -28,7 +28,7 @@
 # *weights* does not help and less fuzziness of *units* does, and what a weak attack would have hidden.
 #
 # **What you'll need.** Notebooks 1 and 2, and an idea of adversarial examples: images changed by at most
-# eps in each pixel so that a network misclassifies them. All cells run within a minute.
+# eps in each pixel so that a network misclassifies them. All cells take a minute.
 
 # %%
 import minmax_jax as mm
@@ -390,4 +390,4 @@ mm.study.verdict_table("results")
 # - G. W. Ding et al., [On the Sensitivity of Adversarial Robustness to Input Data
 #   Distributions](https://arxiv.org/abs/1902.08336), 2019.
 #
-# **Time to run**: 35 seconds on two quiet cores, once compiled.
+# **Time to run**: 35 seconds on two quiet cores.

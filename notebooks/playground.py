@@ -119,4 +119,4 @@ mm.widgets.TimeFrames(run.history, reading="layer", membership="magnitude")
 # - J. Z. Kolter, A. Madry, [Adversarial Robustness: Theory and
 #   Practice](https://adversarial-ml-tutorial.org), 2018.
 #
-# **Time to run**: 20 seconds on two quiet cores, once compiled.
+# **Time to run**: 20 seconds on two quiet cores.
