@@ -3,12 +3,11 @@
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from minmax_jax.attacks.registry import WORST
 from minmax_jax.plots.style import CREDIT, Figure, View, lay_out_once, layout
 from minmax_jax.plots.why import SIZES, draw_filters, draw_withstood
 from minmax_jax.study.analysis.finding import attacks_of
 from minmax_jax.study.analysis.verdict import effect
-from minmax_jax.study.analysis.why import percent
+from minmax_jax.study.analysis.why import percent, withstanding
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -44,7 +43,7 @@ class ArmView(View):
         self.sizes.set_ylabel(SIZES)
         draw_withstood(self.accuracies, {**self.beside, "this": cell})
         self.accuracies.legend(frameon=False, loc="center left", bbox_to_anchor=(1.0, 0.5))
-        shares = {float(eps): self._share(cell, float(eps)) for eps in cell.eps.values}
+        shares = {eps: percent(withstanding(cell, eps)) for eps in cell.eps.values.tolist()}
         first = next(iter(shares))
         self.accuracies.set_title(f"{shares[first]} withstand eps {first:g}")
         seeds = cell.sizes["seed"]
@@ -57,7 +56,3 @@ class ArmView(View):
         )
         lay_out_once(self.figure)
         return self.figure
-
-    @staticmethod
-    def _share(cell: "xr.Dataset", eps: float) -> str:
-        return percent(effect(cell.accuracy.sel(attack=WORST).sel(eps=eps, method="nearest").values))

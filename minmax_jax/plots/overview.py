@@ -7,13 +7,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from minmax_jax.attacks.registry import WORST
 from minmax_jax.plots.style import CREDIT, Figure, layout
 from minmax_jax.plots.why import SIZES, draw_filters, draw_withstood
 from minmax_jax.storage.names import as_path
 from minmax_jax.study.analysis.findings import tables_in
-from minmax_jax.study.analysis.verdict import effect
 from minmax_jax.study.analysis.verdicts import DONOR
+from minmax_jax.study.analysis.why import withstanding
 from minmax_jax.study.design.condition import REFERENCE
 from minmax_jax.study.design.crisp import Found, Made
 from minmax_jax.study.experiments import confirmation, crisp, robust
@@ -53,10 +52,11 @@ def overview(folder: str | os.PathLike[str]) -> Figure:
         picture.set_title(name)
     axes[1, 0].set_ylabel(SIZES)
     ax = right.subplots()
-    draw_withstood(ax, cells(tables))
+    shown = cells(tables)
+    draw_withstood(ax, shown)
     for one in (*axes[1], ax):
         one.spines[["top", "right"]].set_visible(False)
-    ax.set_title(_title(tables))
+    ax.set_title(_title(shown))
     ax.legend(frameon=False, fontsize="small", loc="center left", bbox_to_anchor=(1.0, 0.5))
     text = "MNIST, the strongest of PGD and AutoAttack, 95 % t intervals over seeds; filters of one seed"
     figure.supxlabel(text, **CREDIT)
@@ -81,14 +81,13 @@ def _penalty(name: str) -> "Callable[[xr.Dataset], xr.Dataset]":
     return lambda table: table.isel(arm=int((table.trained_penalty.values == name).argmax()))
 
 
-def _title(tables: "Mapping[str, xr.Dataset]") -> str:
+def _title(shown: "Mapping[str, xr.Dataset]") -> str:
     """What is found: how many withstand with a robust network's convolutions, and with the term."""
-    shown = cells(tables)
     parts = []
     for name, words in ((TERM, "a term on units"), (BOTH, "transplanted convolutions")):
         if name in shown:
-            worst = shown[name].accuracy.sel(attack=WORST).sel(eps=0.1, method="nearest")
-            parts.append(f"{100 * float(effect(worst.values).mean):.0f} % withstand 0.1 by {words}")
+            share = 100 * float(withstanding(shown[name], 0.1).mean)
+            parts.append(f"{share:.0f} % withstand 0.1 by {words}")
     return ",\n".join(parts)
 
 

@@ -142,11 +142,9 @@ def lay_out(figure: BareFigure) -> None:
         ax.set_in_layout(True)  # which a given position ends
     engine = layout()
     figure.set_layout_engine(engine)
+    rounds = 2 if figure.subfigs else 1  # by matplotlib 3.10, one leaves a trace of how subfigures lay before
     with DRAWING:
-        for _ in (
-            figure,
-            *figure.subfigs[:1],
-        ):  # in matplotlib 3.10, one leaves a trace of how these lay before
+        for _ in range(rounds):
             engine.execute(figure)
     figure.set_layout_engine("none")
 

@@ -246,7 +246,7 @@ class PlayForm(ipywidgets.VBox):
 
     def _take(self, change: Any) -> None:
         """Set the controls to what the preset says."""
-        if change["new"] == OWN or change["new"] == self._known():
+        if change["new"] in (OWN, preset_of(self.choice)):
             return
         asked = replace(Play(images=self.images), **PRESETS[change["new"]])
         for field, control in self.controls.items():
@@ -255,10 +255,7 @@ class PlayForm(ipywidgets.VBox):
 
     def _tell(self, _: Any = None) -> None:
         """Say which preset the controls are."""
-        self.preset.value = self._known()
-
-    def _known(self) -> str:
-        return preset_of(self.choice)
+        self.preset.value = preset_of(self.choice)
 
 
 def preset_of(now: Play) -> str:

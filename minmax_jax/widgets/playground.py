@@ -60,7 +60,6 @@ class Playground(TrainingExplorer):
     def __init__(self, start: Play = Play()) -> None:  # noqa: B008  frozen, so it can be shared
         check_type("start", start, Play)
         super().__init__()
-        self.play: Play | None = None
         self.newest: Trial | None = None
         self.kept: dict[str, Trial] = {}
         self._runs = 0  # so far
@@ -113,6 +112,11 @@ class Playground(TrainingExplorer):
         super().wait()
         if self.attack is not None:
             self.attack.wait()
+
+    @property
+    def play(self) -> Play | None:
+        """The choice of the newest run."""
+        return None if self.newest is None else self.newest.play
 
     def keep_run(self) -> None:
         """Keep the newest run by the name in the field, which gets a number if another has it.
@@ -224,7 +228,7 @@ class Playground(TrainingExplorer):
     def _take(self, play: Play, run: Run, data: Dataset) -> None:
         """Make a run the newest, and the one that is attacked."""
         with self._lock:
-            self.play, self.run, self.newest = play, run, Trial(play, run, data, None)
+            self.run, self.newest = run, Trial(play, run, data, None)
             self.keep.disabled = self.save.disabled = False
             self.downloads.value = ""
             self._runs += 1
@@ -253,8 +257,9 @@ class Playground(TrainingExplorer):
             self._shown = shown or self._shown
             if self._shown is not None:
                 # What a run withstands is of its own history, not of one that is under way.
-                ends = self.newest is not None and self._shown[1] is self.newest.run.history
-                under = self.newest.under if ends and self.newest is not None else None
+                newest, under = self.newest, None
+                if newest is not None and self._shown[1] is newest.run.history:
+                    under = newest.under
                 self._push(self._shown, dict(self.kept), self.beside.value, under, self._form)
         self._mark()
 

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from minmax_jax.attacks.registry import WORST
-from minmax_jax.storage.archive import replacing
+from minmax_jax.storage.archive import write_text
 from minmax_jax.storage.names import as_path
 from minmax_jax.study.analysis import verdicts
 from minmax_jax.study.analysis.dosed import dosed
@@ -114,6 +114,5 @@ def write_readme(folder: Path, tables: "Mapping[str, xr.Dataset]") -> Path:
                 f"{file} must hold the lines {begin!r} and {end!r}, between which the {name} are written"
             )
         written = f"{before}{begin}\n\n{blocks[name]}\n\n{end}{after}"
-    with replacing(file) as temporary:
-        temporary.write_text(written, "utf-8")
+    write_text(file, written)
     return file

@@ -36,9 +36,13 @@ TRANSPLANTED = "3_robustness#Whose convolutions?"
 
 
 def kept(table: "xr.Dataset", arm: str, eps: float) -> Effect:
+    """What the networks of an arm withstand: see ``withstanding``."""
+    return withstanding(table.sel(arm=arm), eps)
+
+
+def withstanding(cell: "xr.Dataset", eps: float) -> Effect:
     """The share of images that withstand the strongest attack at a radius: mean over seeds, and interval."""
-    cell = table.accuracy.sel(arm=arm, attack=WORST).sel(eps=eps, method="nearest")
-    return effect(cell.values)
+    return effect(cell.accuracy.sel(attack=WORST).sel(eps=eps, method="nearest").values)
 
 
 def baseline(table: "xr.Dataset", arm: str) -> str:

@@ -78,14 +78,11 @@ def table() -> xr.Dataset:
     arms = (Arm(), Arm("fuzziness", 30.0), Arm("fuzziness", -30.0), Arm("fuzziness", 1.0), Arm("l1", 1e-3))
     level, fuzzy = np.array([0.4, 0.1, 0.6, 0.39, 0.5]), np.array([0.9, 0.5, 0.95, 0.89, 0.8])
     random = np.random.default_rng(0)
-    noise, gain = random.normal(0, 1e-3, (5, 3)), 1 + random.random((5, 3, 2))
+    noise = random.normal(0, 1e-3, (5, 3))
     one, axes = penalties(arms), ("arm", "seed")
     one["accuracy"] = one.accuracy * 0 + xr.DataArray(level[:, None] + noise, dims=axes)
     one["fuzziness"] = one.fuzziness * 0 + xr.DataArray(fuzzy, dims="arm")
     one["clean_accuracy"] = axes, 0.98 + noise
-    one["margin"] = axes, level[:, None] * np.exp(noise)
-    one["gain"] = (*axes, "convolution"), gain
-    one["sensitivity"] = axes, gain[..., 0] ** 2 * gain[..., 1]
     return one
 
 
