@@ -288,16 +288,24 @@ mm.plots.filters(
 # The term has found single taps from random weights. How many of their units can a perturbation switch?
 
 # %%
-images = mm.load("mnist").test.images[:200]
+data = mm.load("mnist")
 mm.plots.unstable(
     layers,
-    images,
+    data.test.images[:200],
 )
 
 # %% [markdown]
 # Plainly trained filters have their thresholds near zero, where all dark pixels are: nearly every unit can
 # be switched by a tenth of the pixels' range. By hand, and as found, only those on the edges of a digit.
 #
+# Slide it yourself; a steep slope keeps a unit that holds from moving at all:
+
+# %%
+mm.widgets.UnitExplorer(
+    data,
+)
+
+# %% [markdown]
 # ## In practice
 #
 # All of this takes the kernels of any Flax model. Look at the identity in your own network first: where

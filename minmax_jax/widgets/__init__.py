@@ -18,3 +18,4 @@ from minmax_jax.widgets.status import Status as Status
 from minmax_jax.widgets.strength import StrengthExplorer as StrengthExplorer
 from minmax_jax.widgets.time import TimeExplorer as TimeExplorer
 from minmax_jax.widgets.time import TimeFrames as TimeFrames
+from minmax_jax.widgets.unit import UnitExplorer as UnitExplorer

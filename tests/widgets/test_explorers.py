@@ -17,6 +17,7 @@ def explorers():
         "time": mm.widgets.TimeExplorer(run().history),
         "kernel": mm.widgets.KernelExplorer(),
         "attack": mm.widgets.AttackExplorer(run().model, digits()),
+        "unit": mm.widgets.UnitExplorer(digits()),
     }
     for one in found.values():
         one.wait()
@@ -40,6 +41,11 @@ def explorers():
         ("attack", "attack", "fgsm", "fgsm of eps 0.3"),
         ("attack", "number", 7, f"labelled {int(digits().test.labels[7])}"),
         ("attack", "source", "my drawing", "of no label"),
+        ("unit", "taps", 5, "A filter of 5 taps with slope 20"),
+        ("unit", "slope", 2, "with slope 2 and threshold 0.5"),
+        ("unit", "threshold", 0.2, "threshold 0.2: at eps 0.1"),
+        ("unit", "eps", 0.25, "at eps 0.25"),
+        ("unit", "number", 3, "can be switched"),
     ],
 )
 def test_each_control_changes_picture_and_words(explorers, explorer, control, value, words):
@@ -100,6 +106,22 @@ def test_a_tap_on_a_step_is_the_limit_itself(tap, limit):
     explorer.wait()
     assert explorer.taps[0].max == pytest.approx(limit) and explorer.status.value == ""
     assert explorer.kernel[0, 0] == pytest.approx(tap)
+
+
+# The units of one filter
+
+
+@pytest.mark.parametrize(("threshold", "eps"), [(0.5, 0.1), (0.2, 0.25), (0.05, 0.1)])
+def test_units_of_one_tap_are_switched_where_pixels_are_within_eps(threshold, eps):
+    explorer = mm.widgets.UnitExplorer(digits())
+    explorer.threshold.value, explorer.eps.value, explorer.slope.value = threshold, eps, 5
+    explorer.wait()
+    x = np.asarray(digits().test.images[0], np.float64)
+    low, high = (np.clip(x + r, 0, 1) for r in (-eps, eps))
+    moved = (np.tanh(5 * (high - threshold)) - np.tanh(5 * (low - threshold))) / 2
+    share = ((low <= threshold) & (high >= threshold)).mean()
+    assert f"{share:.1%} of its units can be switched" in explorer.figure.caption.value
+    assert f"moved by {moved.mean():.1%} of its range" in explorer.figure.caption.value
 
 
 # One image

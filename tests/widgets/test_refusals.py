@@ -20,6 +20,11 @@ def frames(axes, start=None):
     return W.Frames(lambda **_: pytest.fail("nothing is to be drawn"), axes, start)
 
 
+def coloured():
+    part = mm.Split(np.zeros((3, 8, 8, 3), np.float32), np.arange(3))
+    return mm.Dataset("coloured", part, part)
+
+
 def strength(run, **options):
     return W.StrengthExplorer(lenet(), digits(), run, **options)
 
@@ -41,6 +46,7 @@ def strength(run, **options):
         (lambda: W.KernelExplorer(np.zeros((6, 6))), "1 to 25 taps, got the shape (6, 6)"),
         (lambda: W.KernelExplorer(np.full((2, 2), np.nan)), "finite taps, got nan to nan"),
         (lambda: W.KernelExplorer(np.zeros((2, 2)), np.zeros((3, 3))), "shape, (3, 3), got (2, 2)"),
+        (lambda: W.UnitExplorer(coloured()), "data must have images of one channel, got 3"),
         (lambda: W.Play(variant="large"), "got 'large'"),
         (lambda: W.Play(optimiser="lion"), "got 'lion'"),
         (lambda: W.Play(reading="whole"), "got 'whole'"),
