@@ -31,6 +31,8 @@
 # less than a minute.
 
 # %%
+import jax
+import optax
 from flax import nnx
 
 import minmax_jax as mm
@@ -43,7 +45,6 @@ import minmax_jax as mm
 # %%
 data = mm.load("mnist")
 print(data)
-print(data.provenance)
 
 # %% [markdown]
 # LeNet has two convolutional layers. Each is computed as a product of image patches with a matrix of
@@ -57,8 +58,36 @@ for name, kernel in kernels.items():
     print(f"{name}: {kernel.size} weights from {low:.2f} to {high:.2f}, shape {kernel.shape}")
 
 # %% [markdown]
-# Now three epochs of plain training, with no fuzziness in the loss. `fit` leaves `model` as it is and
-# returns a trained copy and its history.
+# A step of training is one pure function, compiled once: the gradient of the loss, and Adam's update. With
+# a `strength` above 0 the loss asks for less fuzziness, of which more below:
+
+# %%
+structure, weights = nnx.split(model)
+adam = optax.adam(1e-3)
+
+
+@jax.jit
+def step(weights, memory, images, labels, strength=0.0):
+    def loss(weights):
+        lenet = nnx.merge(structure, weights)
+        errors = optax.softmax_cross_entropy_with_integer_labels(lenet(images), labels)
+        return errors.mean() + strength * mm.fuzziness(lenet)
+
+    value, gradient = jax.value_and_grad(loss)(weights)
+    updates, memory = adam.update(gradient, memory, weights)
+    return optax.apply_updates(weights, updates), memory, value
+
+
+# %%
+memory = adam.init(weights)
+for start in range(0, 12800, 128):
+    batch = data.train[start : start + 128]
+    weights, memory, value = step(weights, memory, batch.images, batch.labels)
+print(f"loss after 100 steps: {value:.2f}")
+
+# %% [markdown]
+# `mm.fit` takes such steps, records what happens, and can be stopped and resumed. Here are three epochs of
+# plain training. `fit` leaves `model` as it is and returns a trained copy and its history.
 
 # %%
 run = mm.fit(

@@ -12,13 +12,12 @@ from jaxtyping import Array, Float, Int
 
 from minmax_jax.attacks.inputs import as_radii, check_eps, check_numbers, checked
 from minmax_jax.certify.margins import PRECISION, Method, margins
-from minmax_jax.certify.network import box, layers_of
+from minmax_jax.certify.network import Certifiable, box, layers_of, lenet_of
 from minmax_jax.certify.passes import forward
 from minmax_jax.checks import as_names, check_count, check_type
 from minmax_jax.data import Split
 from minmax_jax.evaluation import map_batches
 from minmax_jax.jobs.progress import progress_bar
-from minmax_jax.lenet import LeNet
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -52,7 +51,7 @@ def _smallest(
 
 
 def verified(
-    model: LeNet,
+    model: Certifiable,
     data: Split,
     eps: Sequence[float] = (0.01, 0.02, 0.05, 0.1, 0.2, 0.3),
     *,
@@ -68,7 +67,7 @@ def verified(
     Verified accuracy is never above accuracy under any attack on the network in float32, as on CPUs.
 
     Args:
-        model: a LeNet of either variant.
+        model: a LeNet of either variant, or one on squashed pixels.
         data: the split whose images are certified.
         eps: radii by L-inf, in [0, 1].
         methods: some of "ibp", "crown-ibp" and "crown"; the last is tighter than the others and took ten
@@ -90,7 +89,7 @@ def verified(
     """
     import xarray as xr  # heavy to import, so only where it is used
 
-    check_type("model", model, LeNet)
+    lenet_of(model)
     check_type("data", data, Split)
     radii = as_radii(eps)
     if not radii:

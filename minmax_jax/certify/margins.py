@@ -11,10 +11,9 @@ from jaxtyping import Array, Float, Int
 from minmax_jax.attacks.inputs import checked
 from minmax_jax.certify.bounds import Bounds, least
 from minmax_jax.certify.linear import Dense
-from minmax_jax.certify.network import Relaxation, box, layers_of
+from minmax_jax.certify.network import Certifiable, Relaxation, box, layers_of, lenet_of
 from minmax_jax.certify.passes import backward, forward, refined
-from minmax_jax.checks import AnyArray, check_type, is_known, one_of, plain
-from minmax_jax.lenet import LeNet
+from minmax_jax.checks import AnyArray, is_known, one_of, plain
 
 Method = Literal["ibp", "crown-ibp", "crown", "combined"]
 METHODS: tuple[Method, ...] = get_args(Method)
@@ -22,22 +21,22 @@ PRECISION = "highest"  # on a GPU the default is coarser than float32, and bound
 
 
 def interval_bounds(
-    model: LeNet, low: Float[AnyArray, "n h w c"], high: Float[AnyArray, "n h w c"]
+    model: Certifiable, low: Float[AnyArray, "n h w c"], high: Float[AnyArray, "n h w c"]
 ) -> tuple[Float[Array, "n classes"], Float[Array, "n classes"]]:
     """Interval bounds of the logits of all images between ``low`` and ``high``, pixel by pixel: (low, high).
 
     Both are clipped to [0, 1], where images live. A linear layer maps inputs in c -+ r to
     ``W c + b -+ |W| r``; ReLU, tanh and pools are monotone, so they are applied to both ends. Differentiable
-    in the weights and jittable. ``model`` is a LeNet of either variant.
+    in the weights and jittable. ``model`` is a LeNet of either variant, or one on squashed pixels.
 
     Bounds are computed in float32, and hold up to its rounding. Raises TypeError for another model,
     ValueError for images of another shape or a low end above its high end.
     Source: Gowal et al. 2018 (interval bound propagation). Identity: with low == high, the logits.
     """
-    check_type("model", model, LeNet)
+    image_shape = lenet_of(model).image_shape
     for name, end in (("low", low), ("high", high)):
-        if jnp.shape(end)[1:] != model.image_shape or jnp.shape(end) != jnp.shape(low):
-            shape = ", ".join(map(str, model.image_shape))
+        if jnp.shape(end)[1:] != image_shape or jnp.shape(end) != jnp.shape(low):
+            shape = ", ".join(map(str, image_shape))
             raise ValueError(f"low and high must have shape (n, {shape}), got {name} of {jnp.shape(end)}")
     ordered = jnp.all(low <= high)
     if is_known(ordered) and not bool(ordered):
@@ -54,7 +53,7 @@ def _interval_bounds(definition: Any, weights: Any, low: Array, high: Array) -> 
 
 
 def margin_bounds(
-    model: LeNet,
+    model: Certifiable,
     images: Float[AnyArray, "n h w c"],
     labels: Int[AnyArray, " n"],
     eps: float | Float[Array, ""],
@@ -70,7 +69,7 @@ def margin_bounds(
     below, and scaled tanh has tangents and chords.
 
     Args:
-        model: a LeNet of either variant.
+        model: a LeNet of either variant, or one on squashed pixels.
         images: centres of the balls, in [0, 1].
         labels: the class y of each image.
         eps: radius in [0, 1]; it may be traced.
@@ -95,7 +94,7 @@ def margin_bounds(
     ``verified`` decides what is certified.
     Identity: at eps = 0, ``z_y - z_j`` of the images.
     """
-    check_type("model", model, LeNet)
+    lenet_of(model)
     one_of("method", method, METHODS)
     one_of("relaxation", relaxation, get_args(Relaxation))
     x, y, _ = checked(model, images, labels, eps)
@@ -118,7 +117,12 @@ def _margin_bounds(
 
 
 def margins(
-    model: LeNet, images: Array, labels: Array, eps: Array, method: Method, relaxation: Relaxation = "joint"
+    model: Certifiable,
+    images: Array,
+    labels: Array,
+    eps: Array,
+    method: Method,
+    relaxation: Relaxation = "joint",
 ) -> Float[Array, "classes n"]:
     """``margin_bounds`` without its checks, by class and image."""
     *most, last = layers_of(model, relaxation)

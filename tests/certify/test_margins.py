@@ -11,6 +11,7 @@ from flax import nnx
 from certify import dense
 from certify.nets import CLASSES, EPS, SHAPE, VARIANTS, around, margins_of, net, photos
 from minmax_jax.certify import interval_bounds, margin_bounds
+from minmax_jax.models.pixels import OnPixels, Squashed
 
 PURE = ("ibp", "crown-ibp", "crown")
 
@@ -132,3 +133,21 @@ def test_crown_can_be_trained_too():
     gradients = jax.tree.leaves(jax.jit(jax.grad(total))(weights))
     assert all(jnp.isfinite(leaf).all() for leaf in gradients)
     assert all((leaf != 0).any() for leaf in gradients[1::2])  # of every kernel
+
+
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_squashed_pixels_are_bounded_by_their_own_ends(variant):
+    """A steep sigmoid leaves pixels away from its threshold almost where they are."""
+    model, (images, labels) = OnPixels(net(variant), Squashed(20.0, 0.5)), photos()
+    low, high = interval_bounds(model, images - 0.1, images + 0.1)
+    squashed = [1 / (1 + np.exp(-20 * (np.clip(images + r, 0, 1) - 0.5))) for r in (-0.1, 0.1)]
+    for got, expected in zip((low, high), interval_bounds(net(variant), *squashed), strict=True):
+        np.testing.assert_allclose(got, expected, rtol=1e-4, atol=1e-4)
+    changed = around(images, 0.1, 300).reshape(-1, *SHAPE)
+    seen = margins_of(model, changed, np.tile(labels, 300)).reshape(-1, 3, CLASSES)
+    for method in PURE[:2]:
+        bounds = margin_bounds(model, images, labels, 0.1, method)
+        assert (seen >= bounds[None] - 1e-4).all(), method
+    np.testing.assert_allclose(
+        margin_bounds(model, images, labels, 0.0), margins_of(model, images, labels), rtol=1e-4, atol=2e-5
+    )

@@ -12,12 +12,23 @@ from helpers.linear import Curved
 from helpers.refusal import refuses
 from minmax_jax.certify import interval_bounds, margin_bounds, verified
 from minmax_jax.certify.network import layers_of
+from minmax_jax.models.pixels import OnPixels, Standardised
 
 IMAGES, LABELS = photos()
 SPLIT = mm.Split(np.asarray(IMAGES), np.asarray(LABELS))
 LENET = "model must be a minmax_jax.lenet.LeNet, got a"
 SHAPE = "images must have shape (n, 14, 13, 2), got (3, 13, 13, 2)"
 METHODS = "methods must be a sequence of different names out of ['ibp', 'crown-ibp', 'crown'], got"
+
+
+class Doubled(mm.LeNet):
+    """Its bounds would be those of another network."""
+
+    def __init__(self, rngs):
+        super().__init__((14, 13, 2), 4, rngs=rngs)
+
+    def __call__(self, images):
+        return super().__call__(2 * images)
 
 
 def margins(model=None, images=IMAGES, labels=LABELS, eps=0.1, **options):
@@ -78,6 +89,8 @@ def test_arguments_out_of_range_are_refused(call, options, words):
         (margins, {"model": filled(Curved)}, f"{LENET} Curved"),
         (intervals, {"model": lambda x: x}, f"{LENET} function"),
         (accuracy, {"model": lambda x: x}, f"{LENET} function"),
+        (margins, {"model": OnPixels(net(), Standardised())}, f"{LENET} OnPixels"),
+        (accuracy, {"model": filled(Doubled)}, "Doubled has a call of its own"),
         (accuracy, {"data": mm.Dataset("two", SPLIT, SPLIT)}, "data must be a minmax_jax.data"),
         (layers_of, {"model": nnx.Linear(3, 2, rngs=nnx.Rngs(0))}, f"{LENET} Linear"),
     ],

@@ -14,9 +14,9 @@ from jaxtyping import Float
 from minmax_jax.jobs.once import once
 from minmax_jax.lenet import LeNet, Variant
 from minmax_jax.models.parameters import are_inside
+from minmax_jax.models.pixels import OnPixels, Squashed
 from minmax_jax.objective import Objective
 from minmax_jax.study.design.condition import Condition
-from minmax_jax.study.design.pixels import OnPixels, Squashed
 from minmax_jax.study.design.transplant import FROZEN
 from minmax_jax.study.design.treatment import Treatment
 from minmax_jax.terms import L1, L2, EffectiveTaps, Fuzziness, L1MinusL2, Term, UnitFuzziness

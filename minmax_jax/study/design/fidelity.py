@@ -21,9 +21,9 @@ from minmax_jax.evaluation import Model
 from minmax_jax.jobs.once import once
 from minmax_jax.lenet import LeNet
 from minmax_jax.models.logits import logits_of
+from minmax_jax.models.pixels import OnPixels, Standardised
 from minmax_jax.objective import Measured, Objective, cross_entropy
 from minmax_jax.study.design.data import study_data
-from minmax_jax.study.design.pixels import OnPixels, Standardised
 from minmax_jax.study.design.transplant import CHOSEN
 from minmax_jax.study.design.treatment import Treatment
 from minmax_jax.terms import L1MinusL2

@@ -9,11 +9,11 @@ import numpy as np
 
 from minmax_jax.attacks.registry import WORST
 from minmax_jax.lenet import LeNet
+from minmax_jax.models.pixels import OnPixels
 from minmax_jax.robustness.masking import CHECKS
 from minmax_jax.study.design.condition import REFERENCE
 from minmax_jax.study.design.crisp import BY_HAND, BY_LOSS, HAND_LIMITS, LOSS_LIMITS, Found, Made
 from minmax_jax.study.design.data import images_of
-from minmax_jax.study.design.pixels import OnPixels
 from minmax_jax.study.engine.experiment import Arrays, Tell, fitted
 from minmax_jax.study.engine.runner import check
 from minmax_jax.study.experiments import filters, measurements

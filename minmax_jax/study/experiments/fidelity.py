@@ -17,11 +17,11 @@ from minmax_jax.attacks.pgd import pgd
 from minmax_jax.attacks.registry import WORST, NamedAttack
 from minmax_jax.data import Split
 from minmax_jax.evaluation import map_batches, merge_model, split_model
+from minmax_jax.models.pixels import OnPixels
 from minmax_jax.robustness.masking import CHECKS
 from minmax_jax.robustness.target import prepare
 from minmax_jax.study.design.data import images_of
 from minmax_jax.study.design.fidelity import ARMS, BATCH_SIZE, DATASET, EPS, FGSM, PLAIN, Rebuilt, unclipped
-from minmax_jax.study.design.pixels import OnPixels
 from minmax_jax.study.engine.experiment import Arrays, Tell, fitted
 from minmax_jax.study.experiments import filters, measurements
 from minmax_jax.study.experiments.factorial import Layout, Plan, Variable, stored

@@ -6,8 +6,8 @@ import optax
 import pytest
 
 from helpers.small import lenet, train
+from minmax_jax.models.pixels import OnPixels, Squashed
 from minmax_jax.study.design.crisp import BY_HAND, BY_LOSS, UNITS, Made, by_layer, made_kernel
-from minmax_jax.study.design.pixels import OnPixels, Squashed
 from minmax_jax.units import margins
 
 

@@ -8,8 +8,8 @@ from flax import nnx
 
 import minmax_jax as mm
 from helpers.linear import batch, linear_model
+from minmax_jax.models.pixels import OnPixels, Squashed, Standardised
 from minmax_jax.study.design.fidelity import ARMS, EPS, FGSM, PLAIN, InTurn, Rebuilt, decaying, unclipped
-from minmax_jax.study.design.pixels import OnPixels, Squashed, Standardised
 
 
 def test_arms_are_named_apart_and_train_by_their_fields():

@@ -2,14 +2,14 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 from flax import nnx
 from jaxtyping import Array, Float
 
-from minmax_jax.checks import AnyArray
-from minmax_jax.lenet import LeNet
+from minmax_jax.checks import AnyArray, check_positive
 
 
 @dataclass(frozen=True)
@@ -26,10 +26,16 @@ class Standardised:
 
 @dataclass(frozen=True)
 class Squashed:
-    """``sigmoid(slope (x - threshold))``, of which binarised images are the limit."""
+    """``sigmoid(slope (x - threshold))``, of which binarised images are the limit.
+
+    It keeps the order of pixels, so bounds pass through it. Raises ValueError for a slope <= 0.
+    """
 
     slope: float
     threshold: float
+
+    def __post_init__(self) -> None:
+        check_positive("slope", self.slope)
 
     def __call__(self, images: Float[Array, "n h w c"]) -> Float[Array, "n h w c"]:
         """The images, squashed."""
@@ -39,10 +45,9 @@ class Squashed:
 class OnPixels(nnx.Module):
     """A network on images whose every pixel x is ``mapped(x)``; the function has to be hashable."""
 
-    runs_as_written = LeNet.runs_as_written
-
-    def __init__(self, network: LeNet, mapped: Callable[[Array], Array]):
+    def __init__(self, network: Any, mapped: Callable[[Array], Array]):
         self.network, self.mapped = network, mapped
+        self.runs_as_written = bool(getattr(network, "runs_as_written", False))
 
     def __call__(self, images: Float[AnyArray, "n h w c"]) -> Float[Array, "n classes"]:
         """Logits of images in [0, 1]."""
