@@ -70,8 +70,21 @@ mm.widgets.ArmExplorer(
 # - *snapped* to 0 and +-max, which have no fuzziness by magnitude: nothing is lost at eps 0.1 and 0.2.
 # - *permuted* in both: all is lost at eps 0.2. Yet **every fuzziness, norm and moment is what it was**.
 #
-# So neither the distribution of weights does it nor thresholds alone, but crisp units. Does adversarial
-# training need them? Here it was kept from parts of the property, at eps 0.3:
+# So neither the distribution of weights does it nor thresholds alone, but crisp units. By other donors:
+
+# %%
+donors = mm.study.read("results/transplants_donors.nc")
+mm.widgets.ArmExplorer(
+    donors,
+    {"donor": ["trades 0.3", "adversarial 0.1", "plain"], "layers": ["both", "conv1", "conv2"]},
+    beside={"no transplant": "none"},
+)
+
+# %% [markdown]
+# TRADES does the same: 75 % withstand eps 0.2, 44 % eps 0.3. Convolutions trained at eps 0.1 hand on 85 % at
+# eps 0.1 and little beyond; plain ones, nothing. It sits in `conv1`: `conv2` alone hands on nothing.
+#
+# Does adversarial training need crisp units? Here it was kept from parts of the property, at eps 0.3:
 
 # %%
 without = mm.study.read("results/transplants_necessity.nc")

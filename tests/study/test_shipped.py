@@ -25,7 +25,6 @@ PENDING = {
     "dose_fashion_mnist",
     "dose_mnist",
     "fidelity",
-    "transplants_donors",
     "transplants_fashion_mnist",
 }
 
