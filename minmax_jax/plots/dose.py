@@ -1,12 +1,12 @@
 """What adversarial training makes of convolutions, by its radius, in one figure."""
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from matplotlib.axes import Axes
 
 from minmax_jax.attacks.registry import WORST
-from minmax_jax.plots.style import COLOURS, CREDIT, MARKERS, STYLES, Figure, new_figure
+from minmax_jax.plots.style import COLOURS, CREDIT, Figure, look, new_figure
 from minmax_jax.study.analysis.finding import attacks_of
 from minmax_jax.study.analysis.verdict import effect
 from minmax_jax.study.analysis.why import percent
@@ -70,13 +70,8 @@ def _lines(ax: Axes, courses: "dict[str, xr.DataArray]") -> None:
         values = values.transpose("dose", "seed")
         found = effect(values.values)
         doses = values.dose.values + 0.003 * (number - (len(courses) - 1) / 2)
-        look: dict[str, Any] = {
-            "color": COLOURS[number],
-            "linestyle": STYLES[number % 4],
-            "marker": MARKERS[number],
-        }
         bars = [found.mean - found.low, found.high - found.mean]
-        ax.errorbar(doses, found.mean, bars, capsize=2, markersize=4, label=name, **look)
+        ax.errorbar(doses, found.mean, bars, capsize=2, markersize=4, label=name, **look(number))
     ax.set_xlabel(RADIUS)
 
 

@@ -6,14 +6,12 @@ import numpy as np
 from matplotlib.lines import Line2D
 
 from minmax_jax.fuzziness import Measure
-from minmax_jax.plots.style import COLOURS, CREDIT, Figure, new_figure
+from minmax_jax.plots.style import COLOURS, CREDIT, MARKERS, Figure, new_figure
 from minmax_jax.study.analysis.verdict import learned, minmax_effects
 from minmax_jax.study.design.condition import CONVOLUTIONS
 
 if TYPE_CHECKING:
     import xarray as xr
-
-SHAPES = "os^Dv"  # of data sets and networks
 
 
 def conditions(table: "xr.Dataset", measure: Measure = "entropy") -> Figure:
@@ -69,4 +67,4 @@ def _looks(effects: "xr.Dataset") -> tuple[dict[str, str], dict[str, str]]:
     cells = [effects.isel(condition=one) for one in range(effects.sizes["condition"])]
     networks = dict.fromkeys(_network(one) for one in cells)
     optimisers = dict.fromkeys(str(one.optimiser.values) for one in cells)
-    return dict(zip(networks, SHAPES, strict=False)), dict(zip(optimisers, COLOURS, strict=False))
+    return dict(zip(networks, MARKERS, strict=False)), dict(zip(optimisers, COLOURS, strict=False))

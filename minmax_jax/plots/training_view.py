@@ -8,7 +8,7 @@ import numpy as np
 from minmax_jax.fuzziness import Measure
 from minmax_jax.intervals import Membership, Reading
 from minmax_jax.plots.panels import draw_weights, mosaic
-from minmax_jax.plots.style import COLOURS, MARKERS, RADII, STYLES, Figure, View, lay_out
+from minmax_jax.plots.style import COLOURS, RADII, STYLES, Figure, View, lay_out, look
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -79,10 +79,8 @@ class TrainingView(View):
         for i, (name, table) in enumerate(under.items()):
             cell = table.isel(attack=0)
             share, (low, high) = cell.accuracy.values, cell.interval.transpose("end", "eps").values
-            look: dict[str, Any] = {"color": COLOURS[i % len(COLOURS)], "marker": MARKERS[i % len(MARKERS)]}
-            look["linestyle"] = STYLES[i % len(STYLES)]
             bars = 100 * np.clip([share - low, high - share], 0, None)
-            ax.errorbar(cell.eps.values, 100 * share, bars, capsize=2, markersize=4, label=name, **look)
+            ax.errorbar(cell.eps.values, 100 * share, bars, capsize=2, markersize=4, label=name, **look(i))
         ax.set(xlabel=RADII["linf"], ylabel=f"accuracy under {_attack(under)} (%)", ylim=(-2, 104))
         ax.legend(frameon=False, fontsize="small", loc="center left", bbox_to_anchor=(1.0, 0.5))
 

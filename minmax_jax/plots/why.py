@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from jaxtyping import Float
@@ -11,7 +11,7 @@ from matplotlib.axes import Axes
 from minmax_jax.attacks.registry import WORST
 from minmax_jax.checks import AnyArray
 from minmax_jax.plots.panels import draw_weights
-from minmax_jax.plots.style import COLOURS, CREDIT, MARKERS, RADII, STYLES, Figure, new_figure
+from minmax_jax.plots.style import COLOURS, CREDIT, MARKERS, RADII, Figure, look, new_figure
 from minmax_jax.study.analysis.finding import attacks_of
 from minmax_jax.study.analysis.verdict import effect
 from minmax_jax.units import unit_bounds, unstable_share
@@ -83,10 +83,7 @@ def draw_withstood(ax: Axes, cells: "Mapping[str, xr.Dataset]") -> None:
         # Beside one another, so that intervals that coincide are all seen.
         shifted = eps + 0.002 * (number - (len(cells) - 1) / 2)
         bars = np.clip([share.mean - share.low, share.high - share.mean], 0, None)
-        style = STYLES[number // len(COLOURS) % len(STYLES)]
-        colour, marker = COLOURS[number % len(COLOURS)], MARKERS[number % len(MARKERS)]
-        look: dict[str, Any] = {"color": colour, "linestyle": style, "marker": marker, "capsize": 3}
-        ax.errorbar(shifted, share.mean, bars, label=name, **look)
+        ax.errorbar(shifted, share.mean, bars, label=name, capsize=3, **look(number))
     ax.set(xlabel=RADII["linf"], ylabel="accuracy (%)", ylim=(-2, 104))
 
 
@@ -147,8 +144,7 @@ def unstable_shares(shares: Mapping[str, Sequence[float]], images: int, eps: Seq
     """The figure of ``unstable`` from the shares themselves, in [0, 1], of so many images."""
     figure, (ax,) = new_figure(5.6, 3.8, 1)
     for number, (name, share) in enumerate(shares.items()):
-        colour, style = COLOURS[number % len(COLOURS)], STYLES[number % len(STYLES)]
-        ax.plot(eps, 100 * np.array(share), style, color=colour, label=name)
+        ax.plot(eps, 100 * np.array(share), label=name, **look(number) | {"marker": ""})
     title = "units that a perturbation can switch"
     ax.set(xlabel=RADII["linf"], ylabel="share of units (%)", ylim=(0, 104), title=title)
     ax.legend(frameon=False)

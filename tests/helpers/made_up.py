@@ -51,7 +51,7 @@ def penalties(arms=ARMS, seeds=3):
     return setting.table(found).assign_attrs(images=64)
 
 
-def observation(falls: dict[str, dict[str, float]], eps: float = 0.0) -> xr.Dataset:
+def observation(falls: dict[str, dict[str, float]]) -> xr.Dataset:
     """Fuzziness from 0.9 down by so much in each condition and reading, up by 0.01 in the random walk."""
     shape = (len(falls), SEEDS, 2, 4, len(READINGS), 2, 1)
     fuzziness = np.full(shape, 0.9)
@@ -72,7 +72,7 @@ def observation(falls: dict[str, dict[str, float]], eps: float = 0.0) -> xr.Data
         {
             "condition": names,
             "labels": ("condition", ["random" if "random" in name else "true" for name in names]),
-            "eps": ("condition", [eps] * len(names)),
+            "eps": ("condition", [0.0] * len(names)),
             "seed": range(SEEDS),
             "layer": ["conv1", "conv2", "dense1", "dense2"],
             "reading": READINGS,
