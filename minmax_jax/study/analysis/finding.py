@@ -94,6 +94,17 @@ def direction(effects: Sequence[Effect], *, falls: str, rises: str) -> str:
     return rises if all(one.low > 0 for one in effects) else "no clear effect"
 
 
+def robustness_change(one: Effect) -> str:
+    """What a difference of accuracies under attack says: "more robust", "less robust", or what it may hide.
+
+    Where the interval holds 0, no effect beyond its farther end: "no effect beyond 3 points".
+    """
+    unclear = f"no effect beyond {100 * max(abs(float(one.low)), float(one.high)):.0f} points"
+    if one.low <= 0 <= one.high:
+        return unclear
+    return "more robust" if one.low > 0 else "less robust"
+
+
 def number(one: Effect) -> str:
     """A mean with its interval: -0.012 [-0.015, -0.010]."""
     return f"{float(one.mean):+.3f} [{float(one.low):+.3f}, {float(one.high):+.3f}]"

@@ -22,6 +22,7 @@ from minmax_jax.study.analysis.finding import (
     direction,
     number,
     points,
+    robustness_change,
 )
 from minmax_jax.study.analysis.verdict import effect, effect_of
 from minmax_jax.study.design.arm import PAIR, Arm, arms_of
@@ -60,7 +61,7 @@ def penalty_effects(table: "xr.Dataset", name: str) -> list[Finding]:
             Finding(
                 _claim(arm),
                 _reading(arm),
-                direction([robustness], falls="less robust", rises="more robust"),
+                robustness_change(robustness),
                 f"accuracy under attack {points(robustness)}, clean {points(cost)}, F {', '.join(parts)}",
                 f"{attack}, eps 0.1",
                 table.sizes["seed"],

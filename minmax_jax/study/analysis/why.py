@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING
 
 from minmax_jax.attacks.registry import WORST
-from minmax_jax.study.analysis.finding import Finding, attacks_of, direction, points
+from minmax_jax.study.analysis.finding import Finding, attacks_of, points, robustness_change
 from minmax_jax.study.analysis.verdict import Effect, effect
 from minmax_jax.study.experiments import crisp, fidelity
 
@@ -65,7 +65,7 @@ def robust_arms(table: "xr.Dataset", name: str) -> list[Finding]:
     for arm in (str(one) for one in table.arm.values):
         base = baseline(table, arm)
         gain = effect((worst.sel(arm=arm) - worst.sel(arm=base)).isel(eps=0).values)
-        result = direction([gain], falls="less robust", rises="more robust")
+        result = robustness_change(gain)
         shares = ", ".join(f"{percent(kept(table, arm, one))} at eps {one:g}" for one in radii)
         clean = effect(table.clean_accuracy.sel(arm=arm).values)
         gained = "" if arm == base else f"; {points(gain)} at {radii[0]:g}"

@@ -8,7 +8,16 @@ import xarray as xr
 
 from helpers.made_up import PLAIN, SEEDS, observation, penalties
 from minmax_jax.study.analysis import penalised
-from minmax_jax.study.analysis.finding import Finding, counted, direction, markdown, number, plain, points
+from minmax_jax.study.analysis.finding import (
+    Finding,
+    counted,
+    direction,
+    markdown,
+    number,
+    plain,
+    points,
+    robustness_change,
+)
 from minmax_jax.study.analysis.findings import findings, most_robust, tables_in
 from minmax_jax.study.analysis.observed import held
 from minmax_jax.study.analysis.practice import predicted
@@ -42,6 +51,10 @@ def test_an_interval_that_holds_zero_shows_nothing():
     assert direction([made(1, 2), made(0.1, 3)], **words) == "up"
     for mixed in ([made(-1, 1)], [made(-2, -1), made(1, 2)], [made(-1, 0)], [made(0, 1)]):
         assert direction(mixed, **words) == "no clear effect"
+    assert robustness_change(made(-0.062, 0.02)) == "no effect beyond 6 points"
+    assert robustness_change(made(0.0, 0.02)) == "no effect beyond 2 points"
+    assert robustness_change(made(0.01, 0.02)) == "more robust"
+    assert robustness_change(made(-0.02, -0.01)) == "less robust"
     assert number(made(-0.02, 0.01)) == "-0.005 [-0.020, +0.010]"
     assert points(made(0.01, 0.03)) == "+2.0 [+1.0, +3.0] points"
 

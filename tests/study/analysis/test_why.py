@@ -45,7 +45,7 @@ def test_arms_are_compared_with_the_plain_network_of_their_variant():
         best.result == "more robust" and "90 % [89, 91] at eps 0.1, 18 % [18, 18] at eps 0.2" in best.effect
     )
     assert "+80.0 [+80.0, +80.0] points" in best.effect and best.attack == "pgd" and best.seeds == 5
-    assert found["modern, l1 - l2 1"].result == "no clear effect"
+    assert found["modern, l1 - l2 1"].result == "no effect beyond 0 points"
 
 
 def test_shares_stay_in_the_interval():
