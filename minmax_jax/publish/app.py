@@ -26,8 +26,8 @@ import minmax_jax as mm
 
 mm.widgets.Playground()
 """
-# An empty style replaces the one from another server. Each load of the page starts a kernel of its own, so the
-# browser asks before it leaves what was trained.
+# An empty style replaces the one from another server. Each load of the page starts a kernel of its own, so
+# the browser asks before it leaves what was trained.
 TEMPLATE = """{%- extends 'voila/templates/lab/index.html.j2' -%}
 {%- block notebook_css -%}
 {{ super() | replace('https://cdn.jsdelivr.net/', 'data:text/css,') }}

@@ -14,7 +14,7 @@ PAGE = "minmax-page"
 
 
 class SliderNames(anywidget.AnyWidget):
-    """It tells screen readers the names and values of the sliders beside it, and what is typed that is none."""
+    """It tells screen readers the names and values of the sliders beside it, and all what is mistyped."""
 
     _esm = Path(__file__).with_name("controls.js")
     _css = Path(__file__).with_name("controls.css")
@@ -38,7 +38,7 @@ def grid(controls: Sequence[ipywidgets.Widget], columns: int) -> ipywidgets.Grid
 
 
 def group(name: str, *controls: ipywidgets.Widget) -> ipywidgets.GridBox:
-    """Controls of one kind below their heading, as wide as there is room; numbers side by side."""
+    """Controls of one kind below their heading, if any, as wide as there is room; numbers side by side."""
     for control in controls:
         control.layout.width = None
     parts = [heading(name), *controls] if name else controls
@@ -48,7 +48,7 @@ def group(name: str, *controls: ipywidgets.Widget) -> ipywidgets.GridBox:
 def page(
     side: Sequence[ipywidgets.Widget], main: Sequence[ipywidgets.Widget], *beneath: ipywidgets.Widget
 ) -> list[ipywidgets.Widget]:
-    """Parts of a box of the class ``PAGE``: ``side`` left of ``main`` where both have room, all else beneath."""
+    """Children of a box of the class ``PAGE``: ``side`` left of ``main`` if both have room, the rest beneath."""
     parts = {"minmax-side": side, "minmax-main": main}
     return [*(ipywidgets.VBox(part).add_class(name) for name, part in parts.items()), *beneath]
 
@@ -94,7 +94,7 @@ def radius(value: float = 0.1) -> ipywidgets.FloatSlider:
 class WholeNumber(ipywidgets.FloatText):
     """A field for a whole number from ``least`` to ``most``, or to ``value`` if that is larger.
 
-    It keeps what is typed; ``number`` is the int, and raises ValueError for what is none in this range.
+    What is typed stays as it is; ``number`` is the int.
     """
 
     def __init__(self, name: str, value: int, least: int, most: int) -> None:
@@ -104,6 +104,7 @@ class WholeNumber(ipywidgets.FloatText):
 
     @property
     def number(self) -> int:
+        """What is typed. Raises ValueError unless it is such a number."""
         least, most = self.ends
         if not self.value.is_integer():
             raise ValueError(f"{self.description} must be a whole number, got {self.value:g}")
