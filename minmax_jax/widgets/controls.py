@@ -48,7 +48,7 @@ def group(name: str, *controls: ipywidgets.Widget) -> ipywidgets.GridBox:
 def page(
     side: Sequence[ipywidgets.Widget], main: Sequence[ipywidgets.Widget], *beneath: ipywidgets.Widget
 ) -> list[ipywidgets.Widget]:
-    """Children of a box of the class ``PAGE``: ``side`` left of ``main`` if both have room, the rest beneath."""
+    """What a box of the class ``PAGE`` holds: ``side`` left of ``main`` if there is room, the rest beneath."""
     parts = {"minmax-side": side, "minmax-main": main}
     return [*(ipywidgets.VBox(part).add_class(name) for name, part in parts.items()), *beneath]
 

@@ -254,13 +254,11 @@ class PlayForm(ipywidgets.VBox):
     @property
     def choice(self) -> Play:
         """What the controls say. Raises ValueError for a number out of its range."""
-        return Play(
-            images=self.images,
-            **{
-                field: control.number if isinstance(control, WholeNumber) else control.value
-                for field, control in self.controls.items()
-            },
-        )
+        said: dict[str, Any] = {
+            field: control.number if isinstance(control, WholeNumber) else control.value
+            for field, control in self.controls.items()
+        }
+        return Play(images=self.images, **said)
 
     def _take(self, change: Any) -> None:
         """Set the controls to what the preset says."""

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import ipywidgets
+from flax import nnx
 
 from minmax_jax.checks import check_type
 from minmax_jax.data import Dataset
@@ -103,9 +104,7 @@ class Playground(TrainingExplorer):
             self.studied = studied()
         except (OSError, ValueError) as error:
             self._draw(None, {}, NONE, None, self._form)
-            self.shown.value = (
-                f"Nothing to see yet, as {html.escape(str(error))}. Train a network of your own."
-            )
+            self.shown.value = f"Nothing is trained yet, and {html.escape(str(error))}."
         else:
             self._picture.children = [self.studied.figure]
             self.network.options = [STUDIED]
@@ -267,6 +266,7 @@ class Playground(TrainingExplorer):
         with self._lock:
             name = self.network.value
             trial = self.kept.get(name, self.newest)
+            model: nnx.Module
             if name == STUDIED and self.studied is not None:
                 model, data, words = self.studied.model, self._load(Play()), self.studied.words
             elif trial is not None:

@@ -34,7 +34,8 @@ def studied() -> Studied:
     config = about(table)["config"]
     chosen = config["candidate"]
     seed = int(table.seed[0])
-    words = f"mnist modern adam, {chosen['defence'].upper()} at eps {chosen['eps']:g}, {config['epochs']} epochs, seed {seed}"
+    defence = f"{chosen['defence'].upper()} at eps {chosen['eps']:g}"
+    words = f"mnist modern adam, {defence}, {config['epochs']} epochs, seed {seed}"
     view = ArmView({}, seed)
     figure = FigureImage(view.figure)
     view.show(table.rename({f"{WEIGHT}conv1.kernel": "kernel_conv1"}), "The study's most robust network")
