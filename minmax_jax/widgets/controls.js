@@ -13,7 +13,8 @@ function render({ el }) {
     const text = readout.textContent.trim(), number = text ? Number(text) : NaN;
     const isWhole = whole.get(readout), kind = isWhole ? "a whole number " : "";
     const fits = number >= least && number <= most && (!isWhole || Number.isInteger(number));
-    return fits ? "" : `${slider.querySelector("label").textContent} must be ${kind}in [${least}, ${most}], got ${text || "nothing"}`;
+    const name = slider.querySelector("label").textContent;
+    return fits ? "" : `${name} must be ${kind}in [${least}, ${most}], got ${text || "nothing"}`;
   };
   const complain = () => {
     wrong.forEach(readout => complaint(readout) || wrong.delete(readout));
@@ -39,6 +40,8 @@ function render({ el }) {
       if (!name || !readout) return;
       set(handle, "aria-label", name);
       set(handle, "aria-valuetext", readout.textContent);
+      // What is typed beside a choice among values is taken by nobody.
+      if (slider.matches(".minmax-choice")) set(readout, "contenteditable", "false");
       if (!readout.isContentEditable) return;
       set(readout, "role", "textbox");
       set(readout, "aria-label", name);
@@ -51,7 +54,8 @@ function render({ el }) {
     row = el.closest(".minmax-row");
     if (!row) waiting = requestAnimationFrame(begin); // it is put into its row after this
     else {
-      watcher.observe(row, { subtree: true, childList: true, characterData: true, attributeFilter: ["aria-valuetext"] });
+      const attributeFilter = ["aria-valuetext", "contenteditable"];
+      watcher.observe(row, { subtree: true, childList: true, characterData: true, attributeFilter });
       acts.forEach(act => row.addEventListener(act, typed, true));
       tell();
     }

@@ -48,7 +48,7 @@ def group(name: str, *controls: ipywidgets.Widget) -> ipywidgets.GridBox:
 def page(
     side: Sequence[ipywidgets.Widget], main: Sequence[ipywidgets.Widget], *beneath: ipywidgets.Widget
 ) -> list[ipywidgets.Widget]:
-    """What a box of the class ``PAGE`` holds: ``side`` left of ``main`` if there is room, the rest beneath."""
+    """What a box of the class ``PAGE`` holds: ``side`` left of ``main`` if there is room, and the rest."""
     parts = {"minmax-side": side, "minmax-main": main}
     return [*(ipywidgets.VBox(part).add_class(name) for name, part in parts.items()), *beneath]
 
@@ -81,7 +81,7 @@ def slider(
         style={"description_width": "initial"},
         layout={"width": width},
         **options,
-    )
+    ).add_class("minmax-choice")
 
 
 def radius(value: float = 0.1) -> ipywidgets.FloatSlider:

@@ -3,10 +3,8 @@
 import contextlib
 import html
 import io
-import tempfile
 import threading
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import ipywidgets
 from flax import nnx
@@ -14,12 +12,10 @@ from flax import nnx
 from minmax_jax.checks import check_type
 from minmax_jax.data import Dataset
 from minmax_jax.data.dataset import BUNDLED
-from minmax_jax.lenet import LeNet
 from minmax_jax.objective import FORM
 from minmax_jax.plots.training_view import TrainingView
 from minmax_jax.robustness import robustness
 from minmax_jax.training import Progress, Run
-from minmax_jax.training.saved import save
 from minmax_jax.widgets.attack import AttackExplorer
 from minmax_jax.widgets.controls import PAGE, button, dropdown, page, row, text
 from minmax_jax.widgets.explorer import TrainingExplorer, outcome
@@ -27,24 +23,16 @@ from minmax_jax.widgets.job import Report
 from minmax_jax.widgets.play import OWN, RADII, Play, PlayForm, preset_of
 from minmax_jax.widgets.status import Downloads, Status
 from minmax_jax.widgets.studied import Studied, studied
+from minmax_jax.widgets.trial import THIS, Trial, histories, saved, withstood
 
 if TYPE_CHECKING:
     import xarray as xr
 
-THIS, NONE, STUDIED = "this run", "none", "the study's network"
+NONE, STUDIED = "none", "the study's network"
 UNSAVED = "minmax-unsaved"  # what the app knows it by that there is something to lose
 MOST = 7  # runs that are kept beside the newest
 ATTACKED = 200  # of the test images, which every run is attacked on
 STALE = "The controls have changed since: the figure shows the run named above."
-
-
-class Trial(NamedTuple):
-    """A run with its choice and its data, and its accuracy under PGD if it was attacked."""
-
-    play: Play
-    run: Run
-    data: Dataset
-    under: "xr.Dataset | None"
 
 
 class Playground(TrainingExplorer):
@@ -185,15 +173,10 @@ class Playground(TrainingExplorer):
         run, shown = newest.run, (newest.play, newest.run.history)
         # A figure of its own, as the worker may be drawing another run into the one on the page.
         figure, view = io.BytesIO(), TrainingView()
-        under = _under(newest.under, kept, beside)
-        drawn = view.show(_histories(shown, kept, beside), **self._form, attacked=under)
+        under = withstood(newest.under, kept, beside)
+        drawn = view.show(histories(shown, kept, beside), **self._form, attacked=under)
         drawn.savefig(figure, format="png", dpi=150)
-        with tempfile.TemporaryDirectory() as folder:
-            weights, history = Path(folder, "weights.npz"), Path(folder, "history.nc")
-            assert isinstance(run.model, LeNet)
-            save(run.model, weights)
-            run.history.to_netcdf(history, engine="scipy")
-            files = {"history.nc": history.read_bytes(), "weights.npz": weights.read_bytes()}
+        files = saved(run)
         with self._lock:
             if self.run is run:  # no other has come meanwhile
                 self.downloads.offer({"figure.png": figure.getvalue(), **files})
@@ -300,8 +283,8 @@ class Playground(TrainingExplorer):
         under: "xr.Dataset | None",
         form: dict[str, Any],
     ) -> None:
-        histories = {} if shown is None else _histories(shown, kept, beside)
-        self._view.show(histories, **form, attacked=_under(under, kept, beside))
+        drawn = {} if shown is None else histories(shown, kept, beside)
+        self._view.show(drawn, **form, attacked=withstood(under, kept, beside))
         self.figure.refresh(self._view.caption)
         if self.figure not in self._picture.children:
             self._picture.children = [self.figure]
@@ -323,17 +306,3 @@ class Playground(TrainingExplorer):
             except ValueError:  # a number that cannot be used, as the form says
                 differs = self._shown is not None
             self.stale.value = f'<i role="status">{STALE}</i>' if differs else ""
-
-
-def _histories(
-    shown: "tuple[Play, xr.Dataset]", kept: dict[str, Trial], beside: str
-) -> "dict[str, xr.Dataset]":
-    """Histories by the names that the figure gives them: of what is shown, and of one kept run."""
-    return {THIS: shown[1]} | ({beside: kept[beside].run.history} if beside in kept else {})
-
-
-def _under(under: "xr.Dataset | None", kept: dict[str, Trial], beside: str) -> "dict[str, xr.Dataset]":
-    """What all runs withstand, in the order of ``_histories`` and then the others."""
-    order = [*([beside] if beside in kept else []), *(name for name in kept if name != beside)]
-    known = {name: kept[name].under for name in order}
-    return {name: one for name, one in {THIS: under, **known}.items() if one is not None}
