@@ -38,8 +38,16 @@ TEMPLATE = """{%- extends 'voila/templates/lab/index.html.j2' -%}
   .jp-Cell, .jp-OutputArea-output, .jp-RenderedMarkdown { padding-top: 0; padding-bottom: 0; }
 </style>
 <script>
+  let asked = false, leaving = false;
   addEventListener("beforeunload", event => {
-    if (document.querySelector(".minmax-unsaved")) event.preventDefault();
+    if (leaving || !document.querySelector(".minmax-unsaved")) return;
+    asked = true;
+    event.preventDefault();
+    event.stopImmediatePropagation(); // Voila would end the kernel before the answer is known
+  });
+  addEventListener("pagehide", () => {
+    leaving = true;
+    if (asked) dispatchEvent(new Event("beforeunload"));
   });
 </script>
 {%- endblock -%}

@@ -170,17 +170,32 @@ def test_it_fits_its_window(page: "Page", screenshots: Path, width: int, columns
 
 
 def test_the_browser_asks_before_a_reload_loses_what_was_trained(page: "Page") -> None:
-    asked = []
+    train, status = _button(page, "Train"), page.get_by_role("status").first
+    train.click()
+    expect(status).to_contain_text("Epoch 1", timeout=120_000)
+    _button(page, "Stop").click()
+    expect(status).to_contain_text("Stopped after step", timeout=120_000)
+    for answer in ("dismiss", "accept"):
+        asked: list[str] = []
 
-    def stay(dialog: "Dialog") -> None:
-        asked.append(dialog.type)
-        dialog.dismiss()
+        def reply(dialog: "Dialog", answer: str = answer, asked: list[str] = asked) -> None:
+            asked.append(dialog.type)
+            getattr(dialog, answer)()
 
-    page.once("dialog", stay)
-    page.evaluate("() => { location.reload(); }")
-    wait_until(lambda: page.evaluate("1") and asked, "nobody asks")
-    assert asked == ["beforeunload"]
-    expect(page.get_by_text("this run: mnist").first).to_be_visible()
+        page.once("dialog", reply)
+        page.evaluate("() => { setTimeout(() => location.reload()); }")
+        limit = time.monotonic() + 30
+        while not asked and time.monotonic() < limit:
+            page.wait_for_timeout(100)
+        assert asked == ["beforeunload"], "nobody asks"
+        if answer == "dismiss":  # all is as it was, and alive
+            before = _picture(page, 1).get_attribute("src")
+            _eps(page).locator(".noUi-handle").press(
+                "ArrowRight" if "0.00" in _eps(page).inner_text() else "Home"
+            )
+            wait_until(lambda: _picture(page, 1).get_attribute("src") != before, "the kernel is gone")  # noqa: B023
+            expect(page.get_by_text("this run: mnist").first).to_be_visible()
+    expect(page.get_by_text("the study's network: mnist").first).to_be_visible(timeout=180_000)
 
 
 def test_firefox_shows_it_and_trains(app: str, firefox: "Firefox", screenshots: Path) -> None:

@@ -78,7 +78,9 @@ def test_a_figure_of_another_choice_is_marked(notebook: "Page", dropdown: str) -
 
 
 @pytest.mark.parametrize("dropdown", ["λ reading", "λ membership", "λ measure"])
-def test_another_form_redraws_fuzziness_and_is_marked(notebook: "Page", dropdown: str) -> None:
+def test_another_form_redraws_fuzziness_and_is_marked(
+    notebook: "Page", screenshots: Path, dropdown: str
+) -> None:
     play = Explorer(notebook, STRENGTH)
     picture = play.settle()
     play.choose_another(dropdown)
@@ -86,6 +88,8 @@ def test_another_form_redraws_fuzziness_and_is_marked(notebook: "Page", dropdown
     expect(play.output.get_by_text("The controls have changed since")).to_be_visible()
     play.choose(dropdown, 0)
     play.expect_change(picture)
+    play.measure_list(dropdown, f"play_{dropdown[2:]}", screenshots)
+    play.choose(dropdown, 0)
 
 
 @pytest.mark.parametrize("name", ["epochs", "seed"])
