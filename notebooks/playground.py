@@ -35,9 +35,10 @@ playground = mm.widgets.Playground()
 playground
 
 # %% [markdown]
-# *Keep* sets a run aside by its name; what all of these withstand is drawn together. *Save* offers the
-# figure, the run's history (netCDF) and its weights (which `mm.open` reads). If you change a control, the
-# page says that the figure shows another choice.
+# Before your first run you see the most robust network of the study, and can attack it. *Keep* sets a run
+# aside by its name; what all of these withstand is drawn together. *Save* offers the figure, the run's
+# history (netCDF) and its weights (which `mm.open` reads). If you change a control, the page says that the
+# figure shows another choice.
 #
 # The same can be started by a program, here with a tenth of the training images. Its figure after one epoch
 # with a strong term for the property:

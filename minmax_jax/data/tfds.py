@@ -39,6 +39,14 @@ def data_folder(data_dir: str | os.PathLike[str] | None) -> Path:
     return as_path("data_dir", chosen, "folder").resolve()
 
 
+def is_prepared(name: str, data_dir: str | os.PathLike[str] | None = None) -> bool:
+    """Whether ``load`` finds this data set without a download: its description is written last."""
+    try:
+        return any(data_folder(data_dir).glob(f"{name}/**/dataset_info.json"))
+    except ValueError:  # no home folder
+        return False
+
+
 def description(arrays: Arrays) -> dict[str, Any]:
     """What an entry says of itself: ``class_names``, ``provenance``, and the files it was decoded from."""
     return json.loads(arrays["description"].tobytes())

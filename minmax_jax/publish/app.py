@@ -26,10 +26,30 @@ import minmax_jax as mm
 
 mm.widgets.Playground()
 """
-# An empty style replaces the one from another server.
+# An empty style replaces the one from another server. Each load of the page starts a kernel of its own, so
+# the browser asks before it leaves what was trained.
 TEMPLATE = """{%- extends 'voila/templates/lab/index.html.j2' -%}
 {%- block notebook_css -%}
 {{ super() | replace('https://cdn.jsdelivr.net/', 'data:text/css,') }}
+<style>
+  #rendered_cells > div { max-width: 1400px; margin: 0 auto; padding: 4px 12px; }
+  .jp-RenderedMarkdown h1 { font-size: 22px; margin: 4px 0; }
+  .jp-RenderedMarkdown p { margin: 0; }
+  .jp-Cell, .jp-OutputArea-output, .jp-RenderedMarkdown { padding-top: 0; padding-bottom: 0; }
+</style>
+<script>
+  let asked = false, leaving = false;
+  addEventListener("beforeunload", event => {
+    if (leaving || !document.querySelector(".minmax-unsaved")) return;
+    asked = true;
+    event.preventDefault();
+    event.stopImmediatePropagation(); // Voila would end the kernel before the answer is known
+  });
+  addEventListener("pagehide", () => {
+    leaving = true;
+    if (asked) dispatchEvent(new Event("beforeunload"));
+  });
+</script>
 {%- endblock -%}
 {%- block html_head_js_mermaidjs -%}{%- endblock -%}"""
 

@@ -10,10 +10,11 @@ import ipywidgets
 
 LONG = "500px"  # of a slider that leads an explorer
 ROW = "minmax-row"  # what style sheet and script know a row by
+PAGE = "minmax-page"
 
 
 class SliderNames(anywidget.AnyWidget):
-    """Nothing to see: it tells screen readers the names and values of the sliders beside it."""
+    """It tells screen readers the names and values of the sliders beside it, and all what is mistyped."""
 
     _esm = Path(__file__).with_name("controls.js")
     _css = Path(__file__).with_name("controls.css")
@@ -36,9 +37,24 @@ def grid(controls: Sequence[ipywidgets.Widget], columns: int) -> ipywidgets.Grid
     return _styled(ipywidgets.GridBox, controls, layout=layout)
 
 
+def group(name: str, *controls: ipywidgets.Widget) -> ipywidgets.GridBox:
+    """Controls of one kind below their heading, if any, as wide as there is room; numbers side by side."""
+    for control in controls:
+        control.layout.width = None
+    parts = [heading(name), *controls] if name else controls
+    return _styled(ipywidgets.GridBox, parts).add_class("minmax-group")
+
+
+def page(
+    side: Sequence[ipywidgets.Widget], main: Sequence[ipywidgets.Widget], *beneath: ipywidgets.Widget
+) -> list[ipywidgets.Widget]:
+    """What a box of the class ``PAGE`` holds: ``side`` left of ``main`` if there is room, and the rest."""
+    parts = {"minmax-side": side, "minmax-main": main}
+    return [*(ipywidgets.VBox(part).add_class(name) for name, part in parts.items()), *beneath]
+
+
 def _styled(kind: Any, controls: Sequence[ipywidgets.Widget], **options: Any) -> Any:
-    names = SliderNames(layout={"display": "none"})
-    return kind([*controls, names], **options).add_class(ROW)
+    return kind([*controls, SliderNames().add_class("minmax-names")], **options).add_class(ROW)
 
 
 def dropdown(
@@ -65,7 +81,7 @@ def slider(
         style={"description_width": "initial"},
         layout={"width": width},
         **options,
-    )
+    ).add_class("minmax-choice")
 
 
 def radius(value: float = 0.1) -> ipywidgets.FloatSlider:
@@ -75,11 +91,26 @@ def radius(value: float = 0.1) -> ipywidgets.FloatSlider:
     )
 
 
-def integer(name: str, value: int, least: int, most: int) -> ipywidgets.BoundedIntText:
-    """A field for a whole number from ``least`` to ``most``, or to ``value`` if that is larger."""
-    return ipywidgets.BoundedIntText(
-        value=value, min=least, max=max(most, value), description=name, layout={"width": "160px"}
-    )
+class WholeNumber(ipywidgets.FloatText):
+    """A field for a whole number from ``least`` to ``most``, or to ``value`` if that is larger.
+
+    What is typed stays as it is; ``number`` is the int.
+    """
+
+    def __init__(self, name: str, value: int, least: int, most: int) -> None:
+        self.ends = least, max(most, value)
+        style, layout = {"description_width": "initial"}, {"width": "160px"}
+        super().__init__(value=value, step=1, description=name, style=style, layout=layout)
+
+    @property
+    def number(self) -> int:
+        """What is typed. Raises ValueError unless it is such a number."""
+        least, most = self.ends
+        if not self.value.is_integer():
+            raise ValueError(f"{self.description} must be a whole number, got {self.value:g}")
+        if not least <= self.value <= most:
+            raise ValueError(f"{self.description} must be in [{least}, {most}], got {int(self.value)}")
+        return int(self.value)
 
 
 def text(name: str, placeholder: str) -> ipywidgets.Text:

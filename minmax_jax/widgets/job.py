@@ -9,6 +9,7 @@ from collections.abc import Callable
 
 import ipywidgets
 
+from minmax_jax.widgets.controls import row
 from minmax_jax.widgets.status import Status
 
 Report = Callable[[int, int, str], bool]
@@ -39,7 +40,7 @@ class Job(ipywidgets.VBox):
         self.stop_button = ipywidgets.Button(
             description="Stop", icon="stop", disabled=True, tooltip="Stop and keep what was learned"
         )
-        self.bar = ipywidgets.IntProgress(min=0, max=1, layout={"flex": "1"})
+        self.bar = ipywidgets.IntProgress(min=0, max=1, layout={"flex": "1 1 180px"})
         self.status = Status()
         self.status.info("Ready.")
         self._stop = threading.Event()
@@ -50,8 +51,8 @@ class Job(ipywidgets.VBox):
         self.start_button.on_click(lambda _: self._click())
         self.stop_button.on_click(lambda _: self.stop())
         atexit.register(stop_at_exit, weakref.ref(self))
-        row = ipywidgets.HBox([self.start_button, self.stop_button, self.bar])
-        super().__init__([row, self.status])
+        buttons = row(self.start_button, self.stop_button, self.bar).add_class("minmax-buttons")
+        super().__init__([buttons, self.status])
 
     @property
     def running(self) -> bool:

@@ -1,5 +1,6 @@
 """One choice of everything that the playground trains with, and the controls that make it."""
 
+import contextlib
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Literal, get_args
@@ -11,6 +12,8 @@ from flax import nnx
 from minmax_jax.attacks.inputs import check_eps
 from minmax_jax.checks import SEEDS, check_count, check_flag, check_type, one_of
 from minmax_jax.data import Dataset, load
+from minmax_jax.data.dataset import BUNDLED
+from minmax_jax.data.tfds import is_prepared
 from minmax_jax.defences import TRADES
 from minmax_jax.fuzziness import MEASURES, Measure
 from minmax_jax.intervals import MEMBERSHIPS, Membership, Reading
@@ -21,18 +24,18 @@ from minmax_jax.study.design.condition import STEPS, WARMUP, defence
 from minmax_jax.study.design.crisp import FAST, Found, by_hand, by_layer
 from minmax_jax.training import Progress, fit
 from minmax_jax.training.optimisers import OPTIMISERS, Optimiser, frozen
-from minmax_jax.widgets.controls import checkbox, dropdown, integer, row, slider
+from minmax_jax.widgets.controls import WholeNumber, checkbox, dropdown, group, slider
+from minmax_jax.widgets.status import Status
 
 DATASETS = ("mnist", "fashion_mnist")
 STRENGTHS = (-100.0, -30.0, -10.0, -3.0, 0.0, 0.01, 0.1, 1.0, 3.0, 10.0, 30.0, 100.0, 300.0, 1000.0)
 RADII = (0.0, 0.05, 0.1, 0.2, 0.3)
-ROWS = (
-    ("dataset", "variant", "optimiser", "made"),
-    ("term", "strength"),
-    ("reading", "membership", "measure"),
-    ("defence", "eps"),
-    ("epochs", "seed"),
-)
+GROUPS = {
+    "Data and network": ("dataset", "variant", "made", "optimiser"),
+    "Term of the loss": ("term", "strength", "reading", "membership", "measure"),
+    "Training under attack": ("defence", "eps"),
+    "Length": ("epochs", "seed"),
+}
 TermName = Literal["fuzziness", "units", "l1 - l2", "l2"]
 DefenceName = Literal["adversarial", "trades"]
 TERMS: Mapping[TermName, str] = {
@@ -43,6 +46,7 @@ TERMS: Mapping[TermName, str] = {
 }
 DEFENCES: Mapping[DefenceName, str] = {"adversarial": "adversarial training", "trades": "TRADES"}
 OWN = "own settings"
+NOT_PREPARED = "{0} is not prepared here; <code>python -m minmax_jax.data {0}</code> prepares it."
 # What can be compared with a click; epochs are enough to see how they differ, not the study's.
 PRESETS: Mapping[str, Mapping[str, Any]] = {
     "plain": {},
@@ -205,13 +209,16 @@ class PlayForm(ipywidgets.VBox):
     """Controls for the fields of a ``Play``: ``choice`` is what they say, ``controls`` each by its field.
 
     ``preset`` is a list of settings with a name, which sets all controls but data and seed; it says "own
-    settings" where they are none of these.
+    settings" where they are none of these. Of the data sets those are offered that are prepared here.
+    ``wrong`` says which number cannot be used, as long as there is one.
     """
 
     def __init__(self, start: Play) -> None:
         self.images = start.images
+        missing = [name for name in DATASETS if name != BUNDLED and not is_prepared(name)]
+        offered = (*(name for name in DATASETS if name not in missing), start.dataset)
         lists: dict[str, tuple[str, tuple[str, ...]]] = {
-            "dataset": ("dataset", tuple(dict.fromkeys((*DATASETS, start.dataset)))),
+            "dataset": ("dataset", tuple(dict.fromkeys(offered))),
             "variant": ("network", get_args(Variant)),
             "optimiser": ("optimiser", get_args(Optimiser)),
             "term": ("term", get_args(TermName)),
@@ -221,32 +228,44 @@ class PlayForm(ipywidgets.VBox):
             "measure": ("λ measure", MEASURES),
         }
         self.controls: dict[str, Any] = {
-            field: dropdown(name, options, getattr(start, field), width="220px")
-            for field, (name, options) in lists.items()
+            field: dropdown(name, options, getattr(start, field)) for field, (name, options) in lists.items()
         }
         self.controls |= {
             "strength": slider("strength λ of the term", STRENGTHS, float(start.strength)),
             "eps": slider("training under attack, eps", RADII, float(start.eps)),
-            "epochs": integer("epochs", start.epochs, 1, 20),
-            "seed": integer("seed", start.seed, 0, 99),
+            "epochs": WholeNumber("epochs", start.epochs, 1, 20),
+            "seed": WholeNumber("seed", start.seed, 0, 99),
             "made": checkbox("first convolution by hand", start.made),
         }
-        self.preset = dropdown("preset", [OWN, *PRESETS], width="320px")
+        self.preset = dropdown("preset", [OWN, *PRESETS])
+        self.wrong = Status()
         self._tell()
         self.preset.observe(self._take, "value")
         for control in self.controls.values():
             control.observe(self._tell, "value")
-        rows = [row(*(self.controls[field] for field in fields)) for fields in ROWS]
-        super().__init__([row(self.preset), *rows])
+        groups = {name: [self.controls[field] for field in fields] for name, fields in GROUPS.items()}
+        notes = [ipywidgets.HTML(NOT_PREPARED.format(name)) for name in missing]
+        groups["Data and network"][1:1] = notes
+        groups["Length"].append(self.wrong)
+        boxes = [group("", self.preset), *(group(name, *some) for name, some in groups.items())]
+        super().__init__(boxes)
+        self.add_class("minmax-groups")
 
     @property
     def choice(self) -> Play:
-        """What the controls say."""
-        return Play(images=self.images, **{field: control.value for field, control in self.controls.items()})
+        """What the controls say. Raises ValueError for a number out of its range."""
+        said: dict[str, Any] = {
+            field: control.number if isinstance(control, WholeNumber) else control.value
+            for field, control in self.controls.items()
+        }
+        return Play(images=self.images, **said)
 
     def _take(self, change: Any) -> None:
         """Set the controls to what the preset says."""
-        if change["new"] in (OWN, preset_of(self.choice)):
+        with contextlib.suppress(ValueError):  # a number that the preset may mend
+            if preset_of(self.choice) == change["new"]:
+                return
+        if change["new"] == OWN:
             return
         asked = replace(Play(images=self.images), **PRESETS[change["new"]])
         for field, control in self.controls.items():
@@ -254,8 +273,13 @@ class PlayForm(ipywidgets.VBox):
                 control.value = getattr(asked, field)
 
     def _tell(self, _: Any = None) -> None:
-        """Say which preset the controls are."""
-        self.preset.value = preset_of(self.choice)
+        """Say which preset the controls are, or what is wrong with them."""
+        try:
+            self.preset.value = preset_of(self.choice)
+        except ValueError as error:
+            self.wrong.warn(str(error))
+        else:
+            self.wrong.value = ""
 
 
 def preset_of(now: Play) -> str:

@@ -3,45 +3,36 @@
 import contextlib
 import html
 import io
-import tempfile
 import threading
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import ipywidgets
+from flax import nnx
 
 from minmax_jax.checks import check_type
 from minmax_jax.data import Dataset
 from minmax_jax.data.dataset import BUNDLED
-from minmax_jax.lenet import LeNet
 from minmax_jax.objective import FORM
 from minmax_jax.plots.training_view import TrainingView
 from minmax_jax.robustness import robustness
 from minmax_jax.training import Progress, Run
-from minmax_jax.training.saved import save
 from minmax_jax.widgets.attack import AttackExplorer
-from minmax_jax.widgets.controls import button, dropdown, row, text
+from minmax_jax.widgets.controls import PAGE, button, dropdown, page, row, text
 from minmax_jax.widgets.explorer import TrainingExplorer, outcome
 from minmax_jax.widgets.job import Report
 from minmax_jax.widgets.play import OWN, RADII, Play, PlayForm, preset_of
 from minmax_jax.widgets.status import Downloads, Status
+from minmax_jax.widgets.studied import Studied, studied
+from minmax_jax.widgets.trial import THIS, Trial, histories, saved, withstood
 
 if TYPE_CHECKING:
     import xarray as xr
 
-THIS, NONE = "this run", "none"
+NONE, STUDIED = "none", "the study's network"
+UNSAVED = "minmax-unsaved"  # what the app knows it by that there is something to lose
 MOST = 7  # runs that are kept beside the newest
 ATTACKED = 200  # of the test images, which every run is attacked on
 STALE = "The controls have changed since: the figure shows the run named above."
-
-
-class Trial(NamedTuple):
-    """A run with its choice and its data, and its accuracy under PGD if it was attacked."""
-
-    play: Play
-    run: Run
-    data: Dataset
-    under: "xr.Dataset | None"
 
 
 class Playground(TrainingExplorer):
@@ -52,7 +43,8 @@ class Playground(TrainingExplorer):
     and ``newest`` both with what it withstands. ``Keep`` puts it into ``kept``, by the name in the field
     beside it: what all of them withstand is drawn together, and one of them in full beside the newest.
     ``Save`` offers the figure, the history of the newest run (netCDF) and its weights, which ``mm.open``
-    reads, as downloads. Errors are shown in place; what was learned before an error or a stop is kept.
+    reads, as downloads. Errors are shown in place; what was learned before an error or a stop is kept. Before
+    the first run there is a network of the study to see and to attack, where its result is found.
     """
 
     _view: TrainingView
@@ -71,7 +63,7 @@ class Playground(TrainingExplorer):
         self.stale = ipywidgets.HTML()
         self.keep = button("Keep", "thumb-tack", "Keep this run, to compare others with it")
         self.name = text("as", "name of the run")
-        self.beside = dropdown("beside it", [NONE], width="300px")
+        self.beside = dropdown("beside it", [NONE], width="240px")
         self.forget = button("Forget", "trash", "Forget the kept run beside it")
         self.save = button("Save", "download", "Figure, history and weights of this run, as downloads")
         self.downloads = Downloads()
@@ -82,14 +74,29 @@ class Playground(TrainingExplorer):
         self.save.on_click(self.told.guard(lambda _: self.offer()))
         self.forget.on_click(self.told.guard(lambda _: self.forget_run()))
         self.beside.observe(self._guard(lambda _: self._show()), "value")
+        self.studied: Studied | None = None
         self.network = dropdown("attacked", [THIS], width="300px")
-        self.network.observe(self._guard(self._attack), "value")
         for control in self.form.controls.values():
             control.observe(self._guard(self._changed), "value")
-        above = [self.form, self.job, self.shown, self.stale]
+        self._picture = ipywidgets.VBox([self.figure])
         saving = row(self.keep, self.name, self.beside, self.forget, self.save, self.downloads, self.told)
-        self.children = [*above, self.figure, self.status, saving, self._below]
-        self._draw(None, {}, NONE, None, self._form)  # now, so that a stored notebook has it
+        main = [self.shown, self.stale, self._picture, self.status, saving]
+        self.children = page([self.form, self.job], main, self._below)
+        self.add_class(PAGE)
+        self._begin()
+        self.network.observe(self._guard(self._attack), "value")
+
+    def _begin(self) -> None:
+        """Show a network of the study, or say that there is none; now, so that a stored notebook has it."""
+        try:
+            self.studied = studied()
+        except (OSError, ValueError) as error:
+            self._draw(None, {}, NONE, None, self._form)
+            self.shown.value = f"Nothing is trained yet, and {html.escape(str(error))}."
+        else:
+            self._picture.children = [self.studied.figure]
+            self.network.options = [STUDIED]
+            self.shown.value = f"<b>{STUDIED}: {self.studied.words}</b>. Train one of your own."
 
     def _repr_mimebundle_(self, **options: Any) -> Any:
         if self._ready is None and self.run is None and not self.job.running:  # shown for the first time
@@ -98,13 +105,14 @@ class Playground(TrainingExplorer):
         return super()._repr_mimebundle_(**options)
 
     def _make_ready(self) -> None:
-        """Load and compile what the first training needs, so that it begins soon after the click.
+        """Attack the study's network, and compile what the first training needs, so that it begins soon.
 
         Only for data that come with the package: others might be downloaded, which nobody has asked for.
         """
-        play = self.form.choice
-        if play.dataset == BUNDLED:
-            with contextlib.suppress(Exception):  # training itself will show it
+        with contextlib.suppress(Exception):  # training itself will show it
+            self._attack()
+            play = self.form.choice
+            if play.dataset == BUNDLED:
                 play.rehearse(self._load(play))
 
     def wait(self) -> None:
@@ -130,7 +138,7 @@ class Playground(TrainingExplorer):
                 raise ValueError(f"at most {MOST} runs are kept; forget one first")
             name = asked = self.name.value.strip() or self.newest.play.name
             number = 2
-            while name in (THIS, NONE, *self.kept):
+            while name in (THIS, NONE, STUDIED, *self.kept):
                 name, number = f"{asked} {number}", number + 1
             self.kept[name] = self.newest
             self._list(name)
@@ -148,10 +156,12 @@ class Playground(TrainingExplorer):
     def _list(self, name: str) -> None:
         """Have the lists of kept runs say what there is, and draw ``name`` beside the newest."""
         self.beside.options, self.beside.value = [NONE, *self.kept], name
-        chosen = self.network.value
-        self.network.options = [THIS, *self.kept]
-        self.network.value = chosen if chosen in self.kept else THIS
+        self._list_attacked(self.network.value)
         self.forget.disabled = not self.kept
+
+    def _list_attacked(self, chosen: str) -> None:
+        names = [THIS, *self.kept, *([STUDIED] if self.studied else [])]
+        self.network.options, self.network.value = names, chosen if chosen in names else THIS
 
     def offer(self) -> None:
         """Offer the figure, the history and the weights of the newest run as downloads."""
@@ -163,15 +173,10 @@ class Playground(TrainingExplorer):
         run, shown = newest.run, (newest.play, newest.run.history)
         # A figure of its own, as the worker may be drawing another run into the one on the page.
         figure, view = io.BytesIO(), TrainingView()
-        under = _under(newest.under, kept, beside)
-        drawn = view.show(_histories(shown, kept, beside), **self._form, attacked=under)
+        under = withstood(newest.under, kept, beside)
+        drawn = view.show(histories(shown, kept, beside), **self._form, attacked=under)
         drawn.savefig(figure, format="png", dpi=150)
-        with tempfile.TemporaryDirectory() as folder:
-            weights, history = Path(folder, "weights.npz"), Path(folder, "history.nc")
-            assert isinstance(run.model, LeNet)
-            save(run.model, weights)
-            run.history.to_netcdf(history, engine="scipy")
-            files = {"history.nc": history.read_bytes(), "weights.npz": weights.read_bytes()}
+        files = saved(run)
         with self._lock:
             if self.run is run:  # no other has come meanwhile
                 self.downloads.offer({"figure.png": figure.getvalue(), **files})
@@ -234,22 +239,29 @@ class Playground(TrainingExplorer):
             self._runs += 1
             known = preset_of(play)
             self.name.value = f"run {self._runs}" if known == OWN else known
-            self.network.value = THIS
+            self._list_attacked(THIS)
+        self.add_class(UNSAVED)
         self._show((play, run.history))
         self._attack()
 
     def _attack(self, _: Any = None) -> None:
         """Attack the network of the chosen run, on the image or the drawing that is there."""
         with self._lock:
-            chosen, name = self.kept.get(self.network.value, self.newest), self.network.value
-            if chosen is None:
+            name = self.network.value
+            trial = self.kept.get(name, self.newest)
+            model: nnx.Module
+            if name == STUDIED and self.studied is not None:
+                model, data, words = self.studied.model, self._load(Play()), self.studied.words
+            elif trial is not None:
+                model, data, words = trial.run.model, trial.data, trial.play.name
+            else:
                 return
             if self.attack is None:
-                self.attack = AttackExplorer(chosen.run.model, chosen.data)
+                self.attack = AttackExplorer(model, data)
                 self._below.children = [self.attacked, row(self.network), self.attack]
             else:
-                self.attack.use(chosen.run.model, chosen.data)
-            self.attacked.value = f"<b>Attack {html.escape(name)}: {html.escape(chosen.play.name)}</b>"
+                self.attack.use(model, data)
+            self.attacked.value = f"<b>Attack {html.escape(name)}: {html.escape(words)}</b>"
 
     def _show(self, shown: "tuple[Play, xr.Dataset] | None" = None) -> None:
         """Draw a choice and its history, or again what is shown, beside the kept run."""
@@ -271,9 +283,11 @@ class Playground(TrainingExplorer):
         under: "xr.Dataset | None",
         form: dict[str, Any],
     ) -> None:
-        histories = {} if shown is None else _histories(shown, kept, beside)
-        self._view.show(histories, **form, attacked=_under(under, kept, beside))
+        drawn = {} if shown is None else histories(shown, kept, beside)
+        self._view.show(drawn, **form, attacked=withstood(under, kept, beside))
         self.figure.refresh(self._view.caption)
+        if self.figure not in self._picture.children:
+            self._picture.children = [self.figure]
         names = [] if shown is None else [f"<b>{THIS}: {html.escape(shown[0].name)}</b>"]
         if beside in kept:
             names.append(f"{html.escape(beside)}: {html.escape(kept[beside].play.name)}")
@@ -287,19 +301,8 @@ class Playground(TrainingExplorer):
 
     def _mark(self) -> None:
         with self._lock:
-            differs = self._shown is not None and self._shown[0].trained != self.form.choice.trained
+            try:
+                differs = self._shown is not None and self._shown[0].trained != self.form.choice.trained
+            except ValueError:  # a number that cannot be used, as the form says
+                differs = self._shown is not None
             self.stale.value = f'<i role="status">{STALE}</i>' if differs else ""
-
-
-def _histories(
-    shown: "tuple[Play, xr.Dataset]", kept: dict[str, Trial], beside: str
-) -> "dict[str, xr.Dataset]":
-    """Histories by the names that the figure gives them: of what is shown, and of one kept run."""
-    return {THIS: shown[1]} | ({beside: kept[beside].run.history} if beside in kept else {})
-
-
-def _under(under: "xr.Dataset | None", kept: dict[str, Trial], beside: str) -> "dict[str, xr.Dataset]":
-    """What all runs withstand, in the order of ``_histories`` and then the others."""
-    order = [*([beside] if beside in kept else []), *(name for name in kept if name != beside)]
-    known = {name: kept[name].under for name in order}
-    return {name: one for name, one in {THIS: under, **known}.items() if one is not None}

@@ -20,15 +20,16 @@ class Status(ipywidgets.HTML):
         """Show a message; a screen reader speaks it."""
         self.value = f'<span role="status">{html.escape(text)}</span>'
 
+    def warn(self, text: str, more: str = "") -> None:
+        """Show a message as an alert, ``more`` being HTML."""
+        style = "border-left: 4px solid #D55E00; padding-left: 8px"
+        self.value = f'<div role="alert" style="{style}"><b>{html.escape(text)}</b>{more}</div>'
+
     def error(self, error: BaseException) -> None:
-        """Show an error as an alert."""
-        words = f"{type(error).__name__}: {error}"
-        trace = "".join(traceback.format_exception(error))
-        self.value = (
-            '<div role="alert" style="border-left: 4px solid #D55E00; padding-left: 8px">'
-            f"<b>{html.escape(words)}</b>"
-            f"<details><summary>traceback</summary><pre>{html.escape(trace)}</pre></details></div>"
-        )
+        """Show an error as an alert, with its traceback."""
+        trace = html.escape("".join(traceback.format_exception(error)))
+        more = f"<details><summary>traceback</summary><pre>{trace}</pre></details>"
+        self.warn(f"{type(error).__name__}: {error}", more)
 
     def guard(
         self, callback: Callable[..., Any], failed: Callable[[Exception], None] | None = None
@@ -46,13 +47,16 @@ class Status(ipywidgets.HTML):
 
 
 class Downloads(ipywidgets.HTML):
-    """A line of links to files that are held in the page itself, so that no server has to keep them."""
+    """Links to files that are held in the page itself, so that no server has to keep them."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.add_class("minmax-downloads")
 
     def offer(self, files: Mapping[str, bytes]) -> None:
         """Show a link for each file, in place of those before."""
-        links = [
+        self.value = " ".join(
             f'<a download="{html.escape(name)}" href="data:application/octet-stream;base64,'
-            f'{base64.b64encode(content).decode()}">{html.escape(name)}</a> ({len(content) / 1e3:,.0f} kB)'
+            f'{base64.b64encode(content).decode()}">{html.escape(name)} ({len(content) / 1e3:,.0f} kB)</a>'
             for name, content in files.items()
-        ]
-        self.value = "Save: " + ", ".join(links)
+        )

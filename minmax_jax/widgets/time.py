@@ -2,7 +2,6 @@
 
 from typing import TYPE_CHECKING, Any
 
-import ipywidgets
 from matplotlib.figure import Figure
 
 from minmax_jax.checks import check_count
@@ -11,7 +10,7 @@ from minmax_jax.intervals import MEMBERSHIPS, READINGS, Membership, Reading
 from minmax_jax.minmax import layer_name
 from minmax_jax.plots.minmax_view import MinMaxView
 from minmax_jax.training.history import recording_steps
-from minmax_jax.widgets.controls import LONG, dropdown, row
+from minmax_jax.widgets.controls import LONG, dropdown, row, slider
 from minmax_jax.widgets.explorer import DrawnExplorer
 from minmax_jax.widgets.frames import DPI, Choice, Frames
 
@@ -31,12 +30,7 @@ class TimeExplorer(DrawnExplorer):
     def __init__(self, history: "xr.Dataset"):
         super().__init__()
         self._use(MinMaxView())
-        self.step = ipywidgets.SelectionSlider(
-            options=[0],
-            description="training step",
-            style={"description_width": "initial"},
-            layout={"width": LONG},
-        )
+        self.step = slider(STEP, [0], 0, width=LONG)
         self.layer = dropdown("layer", ["-"])
         self.reading = dropdown("reading", READINGS)
         self.membership = dropdown("membership", MEMBERSHIPS)

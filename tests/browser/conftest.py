@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
 
     from browser.drawn_ahead import Reader
+    from browser.firefox import Firefox
 
 NOTEBOOKS = Path(__file__).parents[2] / "notebooks"
 CHROMIUM = os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("chromium-browser")
@@ -144,6 +145,18 @@ def browser(chromium: str) -> Iterator["Browser"]:
         browser = playwright.chromium.launch(executable_path=chromium, args=flags)
         yield browser
         browser.close()
+
+
+@pytest.fixture
+def firefox(tmp_path: Path) -> Iterator["Firefox"]:
+    from browser.firefox import Firefox
+
+    binary = os.environ.get("FIREFOX") or shutil.which("firefox-esr") or shutil.which("firefox")
+    if not binary:
+        pytest.skip("Firefox is not installed; the variable FIREFOX may name its binary")
+    found = Firefox(binary, tmp_path)
+    yield found
+    found.close()
 
 
 @pytest.fixture(scope="session")

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 # Where it is missing, a test module that imports this one is skipped.
 expect = pytest.importorskip("playwright.sync_api", reason="playwright is not installed").expect
+expect.set_options(timeout=60_000)  # on a busy machine a kernel may take longer than Playwright's 5 s
 
 KERNEL_IS_IDLE = """async () => {
   const panel = window.jupyterapp?.shell.currentWidget;

@@ -202,6 +202,23 @@ def test_sliders_say_what_they_show_and_are_long_enough(notebook: "Page") -> Non
     expect(notebook.get_by_role("textbox", name="w[0, 0]")).to_have_text("0.10")
 
 
+def test_a_number_out_of_its_range_is_told_and_not_replaced(notebook: "Page") -> None:
+    explorer = Explorer(notebook, "w[4, 4]")
+    picture, tap = explorer.settle(), notebook.get_by_role("textbox", name="w[0, 0]")
+    tap.fill("5")
+    tap.press("Enter")
+    expect(explorer.alert).to_have_text("w[0, 0] must be in [-1, 1], got 5")
+    assert (tap.inner_text(), explorer.settle()) == ("5", picture)
+    tap.fill("-0.5")
+    tap.press("Enter")
+    expect(explorer.alert).to_have_count(0)
+    explorer.expect_change(picture)
+    tap.fill("0.1")
+    tap.press("Enter")
+    step = Explorer(notebook, STEP).readout
+    assert step.get_attribute("contenteditable") == "false", "what is typed there would be of no account"
+
+
 def test_readable_in_the_dark(notebook: "Page", screenshots: Path) -> None:
     explorer = Explorer(notebook, STRENGTH)
     light = notebook.evaluate(CONTRASTS)

@@ -1,23 +1,18 @@
-"""A reader plays: trains, stops, compares, saves, attacks and draws; as a notebook and as an app."""
+"""A reader plays: trains, stops, compares, saves, attacks and draws."""
 
 import re
-import subprocess
-import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
-from browser.conftest import end, environment, free_port, wait_for_answer
 from browser.drawn_ahead import FRAMES, Reader, into_view, read_as_page
 from browser.drawn_ahead import play as play_frames
-from browser.reader import Explorer, expect, note_latencies, wait_until
-from browser.watched import watched_page
+from browser.reader import Explorer, expect, wait_until
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Browser, Page
+    from playwright.sync_api import Page
 
 pytestmark = pytest.mark.slow
 
@@ -83,7 +78,9 @@ def test_a_figure_of_another_choice_is_marked(notebook: "Page", dropdown: str) -
 
 
 @pytest.mark.parametrize("dropdown", ["λ reading", "λ membership", "λ measure"])
-def test_another_form_redraws_fuzziness_and_is_marked(notebook: "Page", dropdown: str) -> None:
+def test_another_form_redraws_fuzziness_and_is_marked(
+    notebook: "Page", screenshots: Path, dropdown: str
+) -> None:
     play = Explorer(notebook, STRENGTH)
     picture = play.settle()
     play.choose_another(dropdown)
@@ -91,6 +88,8 @@ def test_another_form_redraws_fuzziness_and_is_marked(notebook: "Page", dropdown
     expect(play.output.get_by_text("The controls have changed since")).to_be_visible()
     play.choose(dropdown, 0)
     play.expect_change(picture)
+    play.measure_list(dropdown, f"play_{dropdown[2:]}", screenshots)
+    play.choose(dropdown, 0)
 
 
 @pytest.mark.parametrize("name", ["epochs", "seed"])
@@ -144,55 +143,3 @@ def test_frames_of_an_own_model(notebook: "Page") -> None:
 
 def test_its_page_lives_with_the_network_off(notebook: "Page", reader: Reader, tmp_path: Path) -> None:
     read_as_page(notebook, "playground", reader, tmp_path)
-
-
-# As an app
-
-
-@pytest.fixture(scope="module")
-def app(chromium: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    home = tmp_path_factory.mktemp("voila")
-    address, log = f"http://127.0.0.1:{free_port()}", home / "voila.log"
-    command = [
-        *(sys.executable, "-m", "minmax_jax.publish.app", "--no-browser"),
-        *(f"--port={address.rsplit(':')[-1]}", "--Voila.ip=127.0.0.1"),
-    ]
-    with log.open("w") as output:
-        options = {"stdin": subprocess.DEVNULL, "stdout": output, "stderr": subprocess.STDOUT}
-        server = subprocess.Popen(command, env=environment(home, ""), **options)
-        try:
-            wait_for_answer(server, address, log, "/voila/static/voila.js")
-            yield address
-        finally:
-            end(server)
-
-
-def test_the_app_trains(app: str, browser: "Browser", screenshots: Path) -> None:
-    own = f"{app}/", f"{app}/".replace("http:", "ws:")
-    with watched_page(browser, *own, viewport={"width": 1280, "height": 1600}) as (page, watch):
-        page.goto(app, timeout=180_000)
-        train = page.get_by_role("button", name=re.compile(r"\bTrain$")).first
-        expect(train).to_be_enabled(timeout=180_000)
-        page.wait_for_timeout(6000)  # a reader looks first; meanwhile the first training is made ready
-        begun = time.monotonic()
-        train.click()
-        status = page.get_by_role("status").first
-        expect(status).to_contain_text("Epoch 1 of 2", timeout=120_000)
-        note_latencies([1000 * (time.monotonic() - begun)], "first_progress", screenshots)
-        page.get_by_role("button", name=re.compile(r"\bStop$")).first.click()
-        expect(status).to_contain_text("Stopped after step", timeout=120_000)
-        attacked = page.locator("img.widget-image").nth(1)
-        before = attacked.get_attribute("src")
-        eps = page.locator(".widget-slider", has=page.locator("label:text-is('eps')"))
-        eps.locator(".noUi-handle").press("End")
-        wait_until(lambda: attacked.get_attribute("src") != before, "nothing is attacked anew")
-        page.get_by_role("button", name=re.compile(r"\bSave$")).first.click()
-        with page.expect_download() as waiting:
-            page.get_by_role("link", name="history.nc").click()
-        assert Path(waiting.value.path()).stat().st_size > 20_000
-        page.wait_for_timeout(1000)
-        page.screenshot(path=screenshots / "app.png")
-        assert not page.get_by_role("alert").count()
-        assert not page.get_by_text("mm.widgets.Playground()").count(), "an app shows no code"
-        assert not watch.elsewhere, watch.elsewhere
-        assert not watch.errors

@@ -36,6 +36,8 @@ def test_each_control_attacks_anew(notebook: "Page", screenshots: Path) -> None:
     explorer.expect_change(picture)
     explorer.press("Home")
     explorer.measure("ArrowRight", "attack", screenshots)
+    explorer.measure_list("attack", "attacks", screenshots, times=11)  # each once to compile, and again
+    Explorer(notebook, "eps").measure("ArrowRight", "attack_eps", screenshots)
     explorer.output.screenshot(path=screenshots / "attack.png")
 
 

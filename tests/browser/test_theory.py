@@ -53,8 +53,12 @@ def test_each_choice_changes_the_picture(notebook: "Page", screenshots: Path) ->
     for dropdown in ("membership", "measure"):
         explorer.choose_another(dropdown)
         picture = explorer.expect_change(picture)
-    Explorer(notebook, "eps").press("ArrowRight", times=5)
+        explorer.measure_list(dropdown, f"kernel_{dropdown}", screenshots)
+        picture = explorer.settle()
+    eps = Explorer(notebook, "eps")
+    eps.press("ArrowRight", times=5)
     explorer.expect_change(picture)
+    eps.measure("ArrowRight", "kernel_eps", screenshots)
     explorer.output.screenshot(path=screenshots / "another_kernel.png")
 
 

@@ -23,6 +23,14 @@ def sendable(explorer):
     return explorer.model_id in state
 
 
+def inside(box):
+    """All widgets in a box, and in the boxes in it."""
+    for one in box.children:
+        yield one
+        if hasattr(one, "children"):
+            yield from inside(one)
+
+
 def until(seen, seconds=120):
     """Wait until a person sees something."""
     limit = time.monotonic() + seconds

@@ -5,10 +5,10 @@ import pytest
 
 import minmax_jax as mm
 from helpers.exploring import offered
-from helpers.refusal import unchecked
+from helpers.refusal import refuses, unchecked
 from minmax_jax.plots.style import Figure
 from minmax_jax.widgets import FigureImage, Status
-from minmax_jax.widgets.controls import integer, slider
+from minmax_jax.widgets.controls import WholeNumber, slider
 from minmax_jax.widgets.status import Downloads
 
 pytestmark = pytest.mark.versions
@@ -33,17 +33,31 @@ def test_links_hold_the_files():
     line = Downloads()
     line.offer({"a.bin": b"\x00\xff" * 600, "b<.txt": b"hello"})
     assert offered(line) == {"a.bin": b"\x00\xff" * 600, "b&lt;.txt": b"hello"}
-    assert "(1 kB)" in line.value
+    assert "a.bin (1 kB)</a>" in line.value
 
 
 def test_a_slider_is_in_order_and_holds_its_value():
     found = slider("eps", (0.3, 0.0), 0.15, continuous_update=False)
     assert found.options == (("0", 0.0), ("0.15", 0.15), ("0.3", 0.3))
     assert (found.value, found.description, found.continuous_update) == (0.15, "eps", False)
-    assert [(one.value, one.min, one.max) for one in (integer("n", 5, 1, 9), integer("n", 30, 1, 9))] == [
-        (5, 1, 9),
-        (30, 1, 30),
-    ]
+
+
+@pytest.mark.parametrize(
+    ("value", "words"),
+    [
+        (0, "in [1, 30], got 0"),
+        (31, "in [1, 30], got 31"),
+        (2.5, "a whole number, got 2.5"),
+        (np.inf, "a whole number, got inf"),
+    ],
+)
+def test_a_number_is_kept_as_typed_and_refused_when_it_is_asked_for(value, words):
+    field = WholeNumber("n", 30, 1, 9)
+    assert field.number == 30, "what it begins with is in its range"
+    field.value = value
+    assert field.value == value
+    with refuses(f"n must be {words}"):
+        _ = field.number
 
 
 def test_an_image_follows_its_figure_and_is_marked_until_then():

@@ -4,6 +4,7 @@ import io
 import threading
 from dataclasses import replace
 
+import ipywidgets
 import jax
 import numpy as np
 import optax
@@ -12,13 +13,23 @@ import xarray as xr
 from flax import nnx
 
 import minmax_jax as mm
-from helpers.exploring import offered, sendable, until
+from helpers.exploring import inside, offered, sendable, until
 from helpers.small import digits, lenet, run, same_weights, train
 from minmax_jax.widgets import Play, Playground, StrengthExplorer
 from minmax_jax.widgets.play import PRESETS, PlayForm, preset_of
+from minmax_jax.widgets.playground import UNSAVED
 
 START = Play(epochs=1, images=1280)
 LONG = Play(epochs=20, images=12_800)  # long enough to do something meanwhile
+
+
+@pytest.fixture
+def prepared(tmp_path, monkeypatch):
+    """As if Fashion-MNIST were prepared here; it is not read."""
+    description = tmp_path / "fashion_mnist/3.0.1/dataset_info.json"
+    description.parent.mkdir(parents=True)
+    description.touch()
+    monkeypatch.setenv("TFDS_DATA_DIR", str(tmp_path))
 
 
 def start_and_wait(explorer):
@@ -96,10 +107,19 @@ def test_a_rehearsal_ends_with_the_first_steps():
     Play(epochs=5000, images=640).rehearse(digits())  # which would take minutes
 
 
-def test_the_form_begins_with_a_choice_and_every_control_changes_it():
+def test_data_are_offered_where_they_are_prepared_and_told_of_otherwise(tmp_path, monkeypatch):
+    monkeypatch.setenv("TFDS_DATA_DIR", str(tmp_path))
+    form = PlayForm(Play())
+    assert form.controls["dataset"].options == ("mnist",)
+    assert any("python -m minmax_jax.data fashion_mnist" in getattr(one, "value", "") for one in inside(form))
+
+
+def test_the_form_begins_with_a_choice_and_every_control_changes_it(prepared):
     start = Play("kmnist", "classic", "sgd", "fixed", "magnitude", "yager", 7.0, 0.15, 30, 1000, 5)
     assert PlayForm(start).choice == start
-    assert list(PlayForm(start).controls["dataset"].options) == ["mnist", "fashion_mnist", "kmnist"]
+    form = PlayForm(start)
+    assert list(form.controls["dataset"].options) == ["mnist", "fashion_mnist", "kmnist"]
+    assert not any("prepared" in one.value for one in inside(form) if isinstance(one, ipywidgets.HTML))
     form, seen = PlayForm(Play()), Play()
     other = Play("fashion_mnist", "classic", "sgd", "fixed", "magnitude", "yager", 30.0, 0.1, 3, 60_000, 5)
     for field, control in form.controls.items():
@@ -117,8 +137,8 @@ def trained():
     """A playground with a finished run."""
     found = Playground(START)
     found.wait()
-    assert "press Train" in found.figure.caption.value and found.keep.disabled and found.save.disabled
-    assert {found.figure, found.status, found.job, found.form} <= set(found.children)
+    assert found.keep.disabled and found.save.disabled and UNSAVED not in found._dom_classes
+    assert {found.studied.figure, found.status, found.job, found.form} <= set(inside(found))
     assert sendable(found)
     found.offer()
     found.keep_run()
@@ -135,6 +155,8 @@ def test_training_is_shown_and_what_is_learned_is_attacked(trained):
     assert trained.shown.value == f"<b>this run: {START.name}</b>" and trained.stale.value == ""
     assert "taken for" in trained.attack.figure.caption.value
     assert trained.attacked.value == f"<b>Attack this run: {START.name}</b>"
+    assert trained.figure in inside(trained) and trained.studied.figure not in inside(trained)
+    assert UNSAVED in trained._dom_classes
     twin = mm.fit(START.model(START.data()), START.data(), progress=False, **START.training())
     np.testing.assert_array_equal(twin.history.loss, trained.run.history.loss)
 
@@ -190,6 +212,8 @@ def test_a_kept_run_is_compared_with_the_next(trained):
     assert trained.run is not first and trained.downloads.value == "", "links of another run"
     trained.network.value = "<b>mine"
     assert trained.attacked.value == f"<b>Attack &lt;b&gt;mine: {START.name}</b>"
+    trained.network.value = "the study's network"
+    assert "TRADES" in trained.attacked.value and trained.attack.model is trained.studied.model
     trained.network.value = "this run"
     assert "seed 1" in trained.attacked.value
 
@@ -210,7 +234,7 @@ def test_links_are_offered_of_the_newest_run_alone(trained, monkeypatch):
         start_and_wait(trained)  # a training ends meanwhile
         mm.save(model, file)
 
-    monkeypatch.setattr("minmax_jax.widgets.playground.save", slowly)
+    monkeypatch.setattr("minmax_jax.widgets.trial.save", slowly)
     trained.save.click()
     assert trained.downloads.value == "" and trained.told.value == ""
 
@@ -300,7 +324,46 @@ def test_data_that_might_be_downloaded_are_left_until_asked_for(monkeypatch):
     found = Playground(Play(dataset="kmnist"))
     assert found._repr_mimebundle_()
     until(lambda: all(thread.name != "ready" for thread in threading.enumerate()))
-    assert not asked
+    assert {play.dataset for play in asked} <= {"mnist"}
+
+
+def test_a_network_of_the_study_is_there_until_the_first_run(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)  # it is found from any folder
+    found = Playground(START)
+    assert "most robust network: 2.9 effective taps" in found.studied.figure.caption.value
+    assert "mnist modern adam, TRADES at eps 0.34, 30 epochs, seed 0" in found.shown.value
+    assert found._repr_mimebundle_()
+    until(lambda: found.attack is not None)
+    found.attack.wait()
+    assert "taken for" in found.attack.figure.caption.value and found.run is None
+
+
+@pytest.mark.parametrize("damaged", [False, True])
+def test_without_a_result_of_the_study_it_says_so_and_begins_empty(tmp_path, monkeypatch, damaged):
+    monkeypatch.setattr("minmax_jax.widgets.studied.PLACES", [tmp_path])
+    if damaged:
+        (tmp_path / "robust.nc").write_bytes(b"no table")
+    found = Playground(START)
+    assert ("robust.nc" if damaged else "no result of the study is here") in found.shown.value
+    assert found.figure in inside(found) and "press Train" in found.figure.caption.value
+    assert found.network.options == ("this run",) and found.attack is None
+
+
+def test_a_number_that_cannot_be_used_is_told_and_not_trained_with():
+    found = Playground(START)
+    found.form.controls["epochs"].value = 50
+    assert "epochs must be in [1, 20], got 50" in found.form.wrong.value
+    assert found.form.controls["epochs"].value == 50, "what was typed stays"
+    start_and_wait(found)
+    assert "epochs must be in [1, 20], got 50" in found.job.status.value and found.run is None
+    found.form.controls["seed"].value = 0.5
+    found.form.controls["epochs"].value = 1
+    assert "seed must be a whole number, got 0.5" in found.form.wrong.value
+    found.form.preset.value = "L2"  # leaves the seed
+    assert found.form.wrong.value and found.form.controls["term"].value == "l2"
+    found.form.controls["seed"].value = 0
+    assert found.form.wrong.value == "" and found.form.choice.epochs == 2, "that of the preset"
+    assert found.form.preset.value == "L2" and found.status.value == ""
 
 
 # The explorer over strength
