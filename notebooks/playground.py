@@ -22,8 +22,8 @@
 #
 # **What you'll learn.** How far the answers of the other notebooks hold for settings of your own.
 #
-# **What you'll need.** Nothing but this page; an epoch of MNIST takes some seconds. Adversarial training
-# takes about four times as long.
+# **What you'll need.** Nothing but this page. An epoch of MNIST takes some seconds, of adversarial training
+# about four times as long.
 
 # %%
 from flax import nnx
@@ -36,9 +36,8 @@ playground
 
 # %% [markdown]
 # Before your first run you see the most robust network of the study, and can attack it. *Keep* sets a run
-# aside by its name; what all of these withstand is drawn together. *Save* offers the figure, the run's
-# history (netCDF) and its weights (which `mm.open` reads). If you change a control, the page says that the
-# figure shows another choice.
+# aside by its name; what all of these withstand is drawn together. *Save* offers figure, history (netCDF)
+# and weights (for `mm.open`).
 #
 # The same can be started by a program, here with a tenth of the training images. Its figure after one epoch
 # with a strong term for the property:

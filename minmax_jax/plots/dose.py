@@ -44,21 +44,25 @@ def dose(table: "xr.Dataset", variant: str = "modern") -> Figure:
         ax.legend(frameon=False)
     last = float(cell.dose[-1])
     share = percent(effect(cell.near_zero.sel(convolution="conv1").isel(dose=-1).values))
+    before, after = columns["conv1"].effective_taps.mean("seed").isel(dose=[0, -1]).values
     near.set(title=f"conv1 at {last:g}: {share} near zero", ylabel="near zero (% of weights)", ylim=(0, 104))
-    taps.set(title="single taps", ylabel="effective taps of a filter", ylim=(0, None))
-    kurtosis.set(title="heavy tails", ylabel="excess kurtosis of weights")
+    taps.set(
+        title=f"conv1: {before:.1f} to {after:.1f} taps", ylabel="effective taps of a filter", ylim=(0, None)
+    )
+    kurtosis.set(title="tails of the weights", ylabel="excess kurtosis of weights")
     magnitude.set(title="fuzziness by magnitude", ylabel="F, layer's interval")
     signed.set(title="fuzziness, signed", ylabel="F, layer's interval")
     _thresholds(thresholds, cell)
     radii = [float(one) for one in cell.eps.values]
     switched = cell.unstable_boxed.where(cell.live).mean("filter")
     _lines(units, {f"{eps:g}": 100 * switched.sel(eps=eps) for eps in radii})
-    units.set(title="units that eps can switch", ylabel="live units of conv1 (%)", ylim=(-2, 104))
+    units.set(title="units that eps can switch", ylabel="live units of conv1 (%)")
     worst = cell.accuracy.sel(attack=WORST)
     _lines(attacked, {f"{eps:g}": 100 * worst.sel(eps=eps) for eps in radii})
-    attacked.set(title="withstand eps", ylabel="accuracy under attack (%)", ylim=(-2, 104))
-    for ax in (units, attacked):
-        ax.legend(frameon=False, title="eps of the attack")
+    attacked.set(title="withstand eps", ylabel="accuracy under attack (%)")
+    for ax in (units, attacked):  # the legend above all curves
+        ax.set(ylim=(-2, 150), yticks=range(0, 101, 20))
+        ax.legend(frameon=False, title="eps of the attack", loc="upper center", ncols=3, columnspacing=1)
     text = f"{variant} LeNet; {attacks_of(table)}; {table.sizes['seed']} seeds, 95 % t intervals"
     figure.supxlabel(text, **CREDIT)
     return figure
@@ -84,4 +88,4 @@ def _thresholds(ax: Axes, cell: "xr.Dataset") -> None:
     ax.plot((doses[:, None] + jitter).ravel(), flat.ravel(), ".", color=COLOURS[0], markersize=3)
     ax.plot(doses, doses, ":", color="0.5", label="the radius")
     ax.legend(frameon=False)
-    ax.set(title="thresholds of conv1's filters", xlabel=RADIUS, ylabel="-b / ||w||₁", ylim=(-1.02, 1.02))
+    ax.set(title="thresholds of conv1's filters", xlabel=RADIUS, ylabel="-b / ||w||₁", ylim=(-0.35, 0.65))

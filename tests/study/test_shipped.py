@@ -23,7 +23,6 @@ PENDING = {
     "crisp_by_hand_fashion_mnist",
     "crisp_by_loss_fashion_mnist",
     "dose_fashion_mnist",
-    "dose_mnist",
     "fidelity",
     "transplants_fashion_mnist",
 }

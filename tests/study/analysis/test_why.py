@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from helpers.made_up import observation
+from helpers.made_up import doses, observation
 from minmax_jax.study.analysis import verdicts
 from minmax_jax.study.analysis.verdict import effect
 from minmax_jax.study.analysis.why import baseline, kept, percent, robust_arms
@@ -96,6 +96,15 @@ def test_what_training_needs_is_judged_at_the_largest_radius():
     assert "far less" in row.here
     (row,) = verdicts.verdicts({"transplants_necessity": table(arms | {"none, eps 0.3, no zeros": 0.9})})
     assert row.here == verdicts.MIXED
+
+
+def test_magnitudes_approach_zero_where_they_do_with_relu_alone():
+    made = doses()
+    (row,) = verdicts.verdicts({"dose_mnist": made})
+    assert row.here == verdicts.MIXED and "90 % [90, 90] at eps 0.3; with tanh 90 % [90, 90]" in row.amount
+    made["near_zero"] = made.near_zero.where(made.variant == "modern", 0.2)
+    (row,) = verdicts.verdicts({"dose_mnist": made})
+    assert "with ReLU" in row.here and "0 % [0, 0] trained plainly" in row.amount
 
 
 def test_where_weights_move_is_counted_over_conditions():
