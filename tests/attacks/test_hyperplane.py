@@ -128,12 +128,6 @@ def test_the_nearest_face_of_a_linear_model_is_known(norm):
         np.testing.assert_allclose(np.ravel(gradients[i]), normals[best], rtol=1e-4, atol=1e-5)
 
 
-def test_differences_are_those_to_the_label():
-    logits = jnp.array([[3.0, 5.0, 1.0], [0.0, 1.0, 2.0]])
-    got = differences(logits, jnp.array([1, 0]), jnp.array([[0, 2], [2, 1]]))
-    np.testing.assert_array_equal(got, [[-2, 2], [-4, 1]])
-
-
 @pytest.mark.parametrize("copies", [1, 2])
 def test_a_face_is_a_function_of_the_logits_and_its_gradient(copies):
     images, _ = batch(0, 1, shape=(5, 5, 1))

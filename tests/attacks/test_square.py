@@ -111,17 +111,6 @@ def test_broken_images_cost_no_queries():
 
 
 @pytest.mark.slow
-def test_more_restarts_are_never_worse_for_the_same_key():
-    net, images, labels = curved()
-    few, many = (
-        scores(net, attack(net, images, labels, 0.02, queries=QUERIES, restarts=n), labels, loss="margin")
-        for n in (1, 3)
-    )
-    assert (many >= few).all()
-    assert (many > few).any()
-
-
-@pytest.mark.slow
 @pytest.mark.parametrize("targeted", [False, True])
 def test_the_cross_entropy_is_the_loss_where_it_is_asked_for(targeted):
     net, images, labels = curved()

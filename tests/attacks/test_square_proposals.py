@@ -14,7 +14,6 @@ from minmax_jax.attacks.square_proposals import (
     in_square,
     odd_sides,
     pattern,
-    patterns,
     placed,
     proposals,
     sides,
@@ -217,15 +216,6 @@ def test_patterns_have_norm_one_and_peak_in_the_middles_of_their_halves(side, or
     assert (got[: side // 2] > 0).all()
     assert (got[side // 2 :] < 0).all()
     assert np.abs(got).argmax() % side == side // 2
-
-
-def test_each_query_takes_the_pattern_of_its_side():
-    chosen = np.array([5, 5, 3, 1])
-    table, which = patterns(chosen, 2)
-    for side, index in zip(chosen, which, strict=True):
-        np.testing.assert_allclose(table[index, :side, :side], pattern(int(side), 2), rtol=1e-6)
-        assert not table[index, side:].any()
-        assert not table[index, :, side:].any()
 
 
 def test_a_pattern_is_placed_as_it_is_or_transposed():
