@@ -72,7 +72,6 @@ def divided(folder: Path, processes: int, devices: int) -> list[dict[str, np.nda
     return [dict(np.load(file)) for file in files]
 
 
-@pytest.mark.slow
 @pytest.mark.processes
 @pytest.mark.parametrize(("processes", "devices"), [(1, 8), (2, 1)])
 def test_divided_batches_train_to_the_same_model(tmp_path: Path, processes: int, devices: int) -> None:
