@@ -90,7 +90,6 @@ def test_towards_each_class_in_turn_is_exact_on_a_linear_model_of_four():
     assert found.sum() > one.sum()
 
 
-@pytest.mark.slow
 def test_with_targets_it_goes_on_until_it_is_there():
     net, images, labels = curved()
     targets = (labels + 2) % 4
@@ -98,7 +97,6 @@ def test_with_targets_it_goes_on_until_it_is_there():
     assert (net(got).argmax(-1) == targets).mean() > 0.8
 
 
-@pytest.mark.slow
 def test_it_beats_plain_steps_of_the_same_number():
     net, images, labels = curved()
     plain = jax.jit(pgd, static_argnames=("model", "steps"))(net, images, labels, 0.05, steps=10)

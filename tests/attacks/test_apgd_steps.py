@@ -82,8 +82,7 @@ def test_clipped_points_are_in_ball_and_box_and_points_there_stay(norm):
     images, _ = batch(0, 1)
     away = images + 2 * (batch(0, 1, seed=3)[0] - 0.5)
     moved = clip_to_ball(away, images, 0.3, norm)
-    assert moved.min() >= 0
-    assert moved.max() <= 1
+    assert moved.min() >= 0 and moved.max() <= 1
     assert (size(moved - images, norm) <= 0.3 + 1e-6).all()
     np.testing.assert_allclose(clip_to_ball(moved, images, 0.3, norm), moved, atol=1e-6)
     np.testing.assert_array_equal(clip_to_ball(images, images, 0.0, norm), images)

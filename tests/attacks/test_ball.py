@@ -169,8 +169,7 @@ def greedy(point, gradient, length):
 @settings(max_examples=40)
 def test_a_step_by_l1_rises_as_much_as_the_box_lets_it(points, gradient, length):
     got = stepped(points, gradient, length, "l1")
-    assert got.min() >= -1e-6
-    assert got.max() <= 1 + 1e-6
+    assert got.min() >= -1e-6 and got.max() <= 1 + 1e-6
     assert (size(got - points, "l1") <= length * (1 + 1e-5) + 1e-6).all()
     for i in range(len(points)):
         best = (greedy(np.float64(points[i]), np.float64(gradient[i]), length) * gradient[i]).sum()

@@ -25,12 +25,7 @@ SETTINGS = {
     "apgd": {"steps": 6, "restarts": 2},
     "apgd_targeted": {"steps": 5, "target_classes": 2},
     "deepfool": {"steps": 8},
-    "carlini_wagner": {
-        "binary_search_steps": 4,
-        "steps": 40,
-        "learning_rate": 0.05,
-        "initial_constant": 0.1,
-    },
+    "carlini_wagner": {"binary_search_steps": 4, "steps": 40, "learning_rate": 0.05, "initial_constant": 0.1},
     "fab": {"steps": 6, "restarts": 2},
     "fab_targeted": {"steps": 5},
     "square": {"queries": 60, "restarts": 2},
@@ -213,8 +208,7 @@ def test_more_restarts_are_never_worse_for_the_same_key(name, eps, loss, options
     net, images, labels = curved()
     found = [FUNCTIONS[name](net, images, labels, eps, restarts=n, **options) for n in (1, 4)]
     few, many = (scores(net, got, labels, loss=loss) for got in found)
-    assert (many >= few - 1e-5).all()
-    assert (many > few + 1e-5).any()
+    assert (many >= few - 1e-5).all() and (many > few + 1e-5).any()
 
 
 @REFUSING
@@ -317,7 +311,7 @@ def test_numbers_of_numpy_count_as_pythons_own(name, norm):
     np.testing.assert_array_equal(got, expected)
 
 
-@cases(SETTINGS, {"fgsm", "apgd"})
+@cases(SETTINGS, {"fgsm", "apgd"}, norms=1)
 @pytest.mark.parametrize("dtype", [jnp.bfloat16, jnp.float16])
 @unchecked()
 def test_half_precision_is_attacked_in_float32(name, norm, dtype):

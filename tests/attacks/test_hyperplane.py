@@ -35,8 +35,7 @@ def test_the_change_is_the_smallest_onto_the_hyperplane_in_the_box(norm, seed):
     points, normals, rises = problem(seed)
     got = np.float64(change(points, normals, rises, norm))
     np.testing.assert_allclose((got * normals).sum((1, 2, 3)), rises, rtol=1e-4, atol=1e-5)
-    assert (points + got).min() >= -1e-6
-    assert (points + got).max() <= 1 + 1e-6
+    assert (points + got).min() >= -1e-6 and (points + got).max() <= 1 + 1e-6
     least = [least_change(*one, norm) for one in zip(points, normals, rises, strict=True)]
     np.testing.assert_allclose(size(jnp.asarray(got), norm), least, rtol=1e-4, atol=1e-5)
 
