@@ -1,6 +1,8 @@
 """Sets of tensorflow-datasets are read whole and in order, once; what is missing is said in seconds."""
 
+import gzip
 import http.server
+import json
 import os
 import shutil
 import socket
@@ -19,7 +21,7 @@ from hypothesis import strategies as st
 import minmax_jax as mm
 from helpers import published, records
 from helpers.refusal import refuses
-from minmax_jax.data import tfds, tfds_process
+from minmax_jax.data import dataset, tfds, tfds_process
 from minmax_jax.data.__main__ import main
 from minmax_jax.data.tfds_process import check, find, is_prepared, perform, unreachable
 from minmax_jax.storage import archive, cache
@@ -489,3 +491,28 @@ def test_fashion_mnist_is_what_its_idx_files_hold(tmp_path, monkeypatch):
         split, pixels = getattr(found, part), expected[f"{part}_images"][..., None]
         np.testing.assert_array_equal(split.images, pixels.astype(np.float32) / np.float32(255))
         np.testing.assert_array_equal(split.labels, expected[f"{part}_labels"])
+
+
+@pytest.mark.long
+@pytest.mark.tensorflow
+@TENSORFLOW
+def test_mnist_is_the_same_from_either_source(tmp_path, capsys):
+    """From its archives among tensorflow-datasets' downloads, rebuilt from the bundle: no server is asked."""
+    from tensorflow_datasets.core.download import resource
+
+    downloads = tmp_path / "downloads" / "mnist"
+    downloads.mkdir(parents=True)
+    files = published.mnist_files(archive.unpack(dataset.BUNDLE))
+    for url, info in find("mnist", tmp_path).url_infos.items():
+        packed = Path(url).name
+        file = downloads / resource.get_dl_fname(url, info.checksum)
+        file.write_bytes(gzip.compress(files[packed.removesuffix(".gz")], 1))
+        resource.get_info_path(file).write_text(json.dumps({"original_fname": packed, "urls": [url]}))
+    bundled, found = mm.load("mnist"), mm.load("mnist", source="tfds", data_dir=tmp_path)
+    assert "Preparing mnist" in capsys.readouterr().err
+    for part in ("train", "test"):
+        one, other = getattr(bundled, part), getattr(found, part)
+        np.testing.assert_array_equal(one.images, other.images)
+        np.testing.assert_array_equal(one.labels, other.labels)
+    assert (bundled.class_names, bundled.name) == (found.class_names, found.name)
+    assert "mnist/3.0.1" in found.provenance and "tensorflow" not in sys.modules
