@@ -28,17 +28,9 @@ FOLDERS = {
 
 # Where the files that take minutes are: begun last, one of them would run on while all other workers wait.
 LONGEST = (
-    *("browser/", "study/test_command", "test_notebooks", "attacks/test_agreement", "certify/", "plots/"),
-    *(
-        "benchmark/",
-        "robustness/",
-        "data/test_tfds",
-        "sweeps/",
-        "attacks/",
-        "study/",
-        "defences/",
-        "training/",
-    ),
+    *("browser/", "study/test_command", "study/experiments", "test_notebooks", "attacks/test_agreement"),
+    *("benchmark/", "data/test_tfds", "certify/", "plots/", "robustness/"),
+    *("sweeps/", "attacks/", "study/", "defences/", "training/"),
 )
 
 # For what is small and runs once, as in most tests: XLA compiles in a quarter of its usual time.

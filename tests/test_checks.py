@@ -221,10 +221,7 @@ REFUSALS = [
     (lambda: Objective(0.1).check([0 * K]), "kernel must hold weights that differ"),
     (lambda: Objective(0.1).penalty([K * NAN]), "kernel must hold finite weights"),
     # statistics, theory, evaluation
-    (
-        lambda: near_zero(np.ones((1, 2)), within=1.0),
-        "within must be in (0, 1), a share of",
-    ),
+    (lambda: near_zero(np.ones((1, 2)), within=1.0), "within must be in (0, 1), a share of"),
     (lambda: sign_test(3, -1), "towards must be at least 0, got -1"),
     (lambda: closed_form(np.array([0.3]), "entropy", 0.1), f"measure must be one of {CLOSED}"),
     (lambda: descend(np.array([0.3]), "linear", 0.1, -1), "steps must be at least 0, got -1"),

@@ -55,9 +55,7 @@ def pads_of(padding, window):
 
 sides = st.integers(0, 2)
 paddings = st.one_of(
-    st.sampled_from(["SAME", "VALID"]),
-    sides,
-    st.tuples(st.tuples(sides, sides), st.tuples(sides, sides)),
+    st.sampled_from(["SAME", "VALID"]), sides, st.tuples(st.tuples(sides, sides), st.tuples(sides, sides))
 )
 windows = st.tuples(st.integers(1, 4), st.integers(1, 4))
 channels = st.integers(1, 3)

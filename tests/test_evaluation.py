@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 import minmax_jax as mm
 from helpers.small import Norm, digits, lenet
-from minmax_jax.evaluation import map_batches, merge_model, share, split_model
+from minmax_jax.evaluation import map_batches, share
 
 
 @settings(max_examples=15)
@@ -47,13 +47,3 @@ def test_a_module_is_evaluated_in_evaluation_mode_and_keeps_its_own():
     assert mm.accuracy(model, data) == mm.accuracy(model, data)
     assert not model.dropout.deterministic
     assert float(model.norm.mean[...].sum()) == 0.0  # no statistics were taken
-
-
-def test_split_and_merge_give_the_model_back():
-    images = digits().test.images[:3]
-    for model in (lenet(), lambda x: x.mean((1, 2)) * jnp.ones((1, 10))):
-        np.testing.assert_array_equal(merge_model(*split_model(model))(images), model(images))
-
-
-def test_models_alike_share_a_definition():
-    assert split_model(lenet(0))[0] == split_model(lenet(1))[0]

@@ -173,8 +173,7 @@ def check_network(data):
 
     eps = data.draw(st.sampled_from([0.0, 0.1, 1.0]), label="eps")
     attacked = mm.attacks.fgsm(model, jnp.asarray(images), jnp.asarray(labels), eps)
-    assert (np.abs(attacked - images) <= eps + 1e-6).all()
-    assert ((attacked >= 0) & (attacked <= 1)).all()
+    assert (np.abs(attacked - images) <= eps + 1e-6).all() and ((attacked >= 0) & (attacked <= 1)).all()
     if not half:
         check_loss(by_numpy(spec, params, images), by_numpy(spec, params, attacked), labels)
     if data.draw(st.booleans(), label="train") and not half:

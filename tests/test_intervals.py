@@ -12,8 +12,6 @@ from hypothesis.extra import numpy as hnp
 from minmax_jax import Conv, Interval, interval, memberships
 from minmax_jax.intervals import MEMBERSHIPS, READINGS, initial_bound
 
-pytestmark = pytest.mark.versions
-
 # two output channels: [-4, 0, 1] and [1, 2, 6]
 KERNEL = jnp.array([[-4.0, 1.0], [0.0, 2.0], [1.0, 6.0]]).reshape(3, 1, 1, 2)
 EXTREMES = Interval(KERNEL - 1.0, KERNEL + 3.0)

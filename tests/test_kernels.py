@@ -11,7 +11,7 @@ from flax import linen, nnx
 from helpers.filled import fill, filled
 from helpers.refusal import refuses
 from minmax_jax import Conv, LeNet, fuzziness, kernels
-from minmax_jax.kernels import RANKS, is_array, named_kernels
+from minmax_jax.kernels import RANKS
 
 pytestmark = pytest.mark.versions
 
@@ -111,15 +111,6 @@ def test_kernels_of_several_ranks_are_found_together(lenet):
     names = ["conv1", "conv2", "dense1", "dense2", "dense3"]
     assert list(kernels(lenet, rank=RANKS)) == list(kernels(lenet, rank=(4, 2))) == names
     assert list(kernels(lenet, ["dense2", "conv1"], RANKS)) == ["dense2", "conv1"]
-
-
-def test_one_kernel_is_told_from_a_pytree_of_kernels(lenet):
-    array = jnp.ones((1, 1, 1, 1))
-    assert all(is_array(one) for one in (array, np.ones(2), nnx.Param(array)))
-    model = nnx.Linear(1, 1, rngs=nnx.Rngs(0))
-    assert not any(is_array(many) for many in ([array], {"a": array}, model, nnx.state(model)))
-    same(named_kernels(np.ones(2)), {"kernel": np.ones(2)})
-    same(named_kernels(lenet, ["conv2"]), kernels(lenet, ["conv2"]))
 
 
 class Mixed(nnx.Module):

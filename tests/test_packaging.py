@@ -264,7 +264,10 @@ def test_nothing_is_pickled() -> None:
 
 def test_import_is_light() -> None:
     heavy = ["tensorflow", "tensorflow_datasets", "matplotlib", "ipywidgets", "xarray", "pandas", "jinja2"]
-    script = f"import sys, minmax_jax; print(*(set({heavy}) & set(sys.modules)))"
+    script = (
+        f"import sys, minmax_jax; print(*(set({heavy}) & set(sys.modules))); minmax_jax.load()\n"
+        "print(*({'tensorflow', 'tensorflow_datasets'} & set(sys.modules)))"
+    )
     command = [sys.executable, "-W", "error", "-c", script]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr

@@ -11,14 +11,7 @@ from hypothesis.extra.numpy import arrays
 import minmax_jax as mm
 from helpers.filled import filled
 from helpers.refusal import unchecked
-from minmax_jax.theory import (
-    CLOSED,
-    amplification,
-    amplification_parts,
-    amplifications,
-    closed_form,
-    descend,
-)
+from minmax_jax.theory import CLOSED, amplification, amplification_parts, amplifications, closed_form, descend
 
 SHAPE = (3, 2, 2, 4)
 KERNEL = jnp.asarray(np.random.default_rng(0).normal(size=SHAPE), jnp.float32)

@@ -105,14 +105,7 @@ def test_pools_equal_those_of_nnx_in_values_and_gradients_with_ties(shape, tile,
 @pytest.mark.parametrize("tile", [(1, 1), (2, 1), (1, 2), (2, 2)])
 def test_the_gradient_of_a_maximum_goes_to_the_first_of_equals_row_by_row(tile):
     windows = jnp.array(
-        [
-            [[7, 7], [7, 7]],
-            [[1, 7], [7, 7]],
-            [[1, 1], [7, 7]],
-            [[1, 1], [1, 7]],
-            [[0, 0], [0, -1]],
-        ],
-        float,
+        [[[7, 7], [7, 7]], [[1, 7], [7, 7]], [[1, 1], [7, 7]], [[1, 1], [1, 7]], [[0, 0], [0, -1]]], float
     )[..., None]
     gradient = jax.grad(lambda x: on_tiles(max_pool, tile, x).sum())(windows)[..., 0]
     firsts = [[[1, 0], [0, 0]], [[0, 1], [0, 0]], [[0, 0], [1, 0]], [[0, 0], [0, 1]], [[1, 0], [0, 0]]]

@@ -12,8 +12,6 @@ from helpers.small import digits, lenet
 from minmax_jax.train_step import epoch_order, initial_state, train_steps
 from minmax_jax.training import ADAM
 
-pytestmark = pytest.mark.versions
-
 
 @given(st.integers(0, 2**31 - 1), st.integers(0, 1000))
 def test_an_epoch_visits_each_image_at_most_once(seed, epoch):

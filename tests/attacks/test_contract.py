@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from helpers.attacked import broken, curved, right, scores
+from helpers.attacked import broken, curved, right, scores, within
 from helpers.linear import batch
 from helpers.refusal import refuses, unchecked
 from minmax_jax import attacks
@@ -25,12 +25,7 @@ SETTINGS = {
     "apgd": {"steps": 6, "restarts": 2},
     "apgd_targeted": {"steps": 5, "target_classes": 2},
     "deepfool": {"steps": 8},
-    "carlini_wagner": {
-        "binary_search_steps": 4,
-        "steps": 40,
-        "learning_rate": 0.05,
-        "initial_constant": 0.1,
-    },
+    "carlini_wagner": {"binary_search_steps": 4, "steps": 40, "learning_rate": 0.05, "initial_constant": 0.1},
     "fab": {"steps": 6, "restarts": 2},
     "fab_targeted": {"steps": 5},
     "square": {"queries": 60, "restarts": 2},
@@ -89,8 +84,7 @@ def test_results_are_in_ball_and_box_and_no_worse_than_the_images(name, norm, sh
     eps = share * {"linf": 1, "l2": 5, "l1": 20}[norm]
     got = attacked(name, norm, images, labels, eps, seed)
     assert got.shape == images.shape and got.dtype == images.dtype
-    assert got.min() >= 0 and got.max() <= 1
-    assert (size(got - images, norm) <= eps * (1 + 1e-5) + 1e-6).all()
+    assert within(got, images, eps, norm)
     before, after = (scores(net, x, labels, loss=LOSS.get(name, "ce")) for x in (images, got))
     changed = np.asarray((got != images).any((1, 2, 3)))
     if name in ONE_SIDED:
@@ -100,40 +94,29 @@ def test_results_are_in_ball_and_box_and_no_worse_than_the_images(name, norm, sh
 
 
 @CASES
-def test_some_images_fall_and_a_misclassified_one_is_left_alone(name, norm):
-    net, images, labels = curved()
-    got = attacked(name, norm, images, labels, LARGE[norm])
-    found = broken(net, got, labels)
-    assert found[:-1].sum() >= {"noise": 1, "fgsm": 4}.get(name, 7)
-    if name != "fgsm":  # which raises the loss of such an image, too
-        np.testing.assert_array_equal(got[-1], images[-1])
-    assert found[-1]
-
-
-@CASES
-def test_a_radius_of_zero_gives_the_images_back(name, norm):
-    _, images, labels = curved()
-    got = attacked(name, norm, images, labels, 0.0)
-    np.testing.assert_allclose(got, images, rtol=0, atol=ROUNDING.get(name, 0))
-
-
-@CASES
-def test_no_fewer_images_fall_the_larger_the_ball(name, norm):
+def test_without_radius_the_images_come_back_and_the_larger_it_is_the_more_fall(name, norm):
+    """The last image is misclassified, and left alone."""
     net, images, labels = curved()
     radii = (0, 0.05 * LARGE[norm], 0.2 * LARGE[norm], LARGE[norm])
-    found = [broken(net, attacked(name, norm, images, labels, eps), labels).sum() for eps in radii]
-    assert found[0] == 1 < found[-1]
-    if name != "fgsm":  # whose step may be too long
-        assert found == sorted(found)
+    points = [attacked(name, norm, images, labels, eps) for eps in radii]
+    np.testing.assert_allclose(points[0], images, rtol=0, atol=ROUNDING.get(name, 0))
+    found = [broken(net, got, labels) for got in points]
+    assert found[0].sum() == 1 and found[-1][-1]
+    assert found[-1][:-1].sum() >= {"noise": 1, "fgsm": 4}.get(name, 7)
+    if name != "fgsm":  # whose step may be too long, and which raises the loss of the last image, too
+        assert sorted(one.sum() for one in found) == [one.sum() for one in found]
+        np.testing.assert_array_equal(points[-1][-1], images[-1])
 
 
 @CASES
-def test_the_key_decides_where_there_is_chance_and_nowhere_else(name, norm):
+def test_the_key_decides_where_there_is_chance_and_neither_it_nor_the_radius_is_compiled(name, norm):
     _, images, labels = curved()
     zero, again, one = (attacked(name, norm, images, labels, 0.1 * LARGE[norm], seed) for seed in (0, 0, 1))
     np.testing.assert_array_equal(zero, again)
     if name != "fab":
         assert np.array_equal(zero, one) == (name not in RANDOM)
+    attacked(name, norm, images, labels, 0.2)
+    assert len(compiled(name, norm, targeted=False)[1]) == 1
 
 
 @CASES
@@ -143,14 +126,6 @@ def test_an_image_fares_the_same_whatever_stands_beside_it(name, norm):
     others = ((labels + 1) % 4).at[::4].set(labels[::4])
     one, other = (attacked(name, norm, images, y, 0.2 * LARGE[norm]) for y in (labels, others))
     np.testing.assert_allclose(one[::4], other[::4], atol=1e-6)
-
-
-@CASES
-def test_another_radius_or_key_compiles_nothing_anew(name, norm):
-    _, images, labels = curved()
-    for eps in (0.1, 0.2):
-        attacked(name, norm, images, labels, eps, seed=3)
-    assert len(compiled(name, norm, targeted=False)[1]) == 1
 
 
 @ONCE
@@ -191,19 +166,62 @@ def test_every_attack_runs_on_one_small_image_of_two_channels(name, norm):
     assert broken(model, got, labels).all()
 
 
+def flat(images):
+    """A model without a gradient."""
+    return jnp.stack([1 + 0 * images.sum((1, 2, 3)), 0 * images.sum((1, 2, 3))], axis=-1)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", sorted(MINIMAL))
+def test_on_a_model_without_a_gradient_the_images_come_back(name):
+    images, labels = batch(0, 1, n=4)[0], jnp.zeros(4, jnp.int32)
+    got = FUNCTIONS[name](flat, images, labels, None, norm=NAMED[name].norms[0], **SETTINGS[name])
+    np.testing.assert_array_equal(got, images)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("name", "norm", "eps"),
+    [("deepfool", "linf", 0.06), ("deepfool", "l2", 0.25), ("carlini_wagner", "l2", 0.25)],
+)
+def test_a_radius_only_sorts_out_what_an_attack_for_the_smallest_change_finds(name, norm, eps):
+    """Some images are broken within it, some are not."""
+    net, images, labels = curved()
+    free, got = (
+        FUNCTIONS[name](net, images, labels, one, norm=norm, **SETTINGS[name]) for one in (None, eps)
+    )
+    kept = np.asarray(size(free - images, norm) <= eps)
+    assert broken(net, free, labels).mean() > 0.9 and 1 < kept.sum() < 15
+    np.testing.assert_allclose(got, jnp.where(kept[:, None, None, None], free, images), atol=1e-6)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("name", "eps", "loss", "options"),
+    [
+        ("pgd", 0.05, "ce", {"steps": 2}),
+        ("apgd", 0.01, "ce", {"steps": 10}),
+        ("square", 0.02, "margin", {"queries": 150}),
+    ],
+)
+def test_more_restarts_are_never_worse_for_the_same_key(name, eps, loss, options):
+    net, images, labels = curved()
+    found = [FUNCTIONS[name](net, images, labels, eps, restarts=n, **options) for n in (1, 4)]
+    few, many = (scores(net, got, labels, loss=loss) for got in found)
+    assert (many >= few - 1e-5).all() and (many > few + 1e-5).any()
+
+
 @REFUSING
 def test_every_attack_checks_its_inputs_before_it_works(name, norm):
     net, images, labels = curved()
     bad = [
-        ((images + 1, labels, 0.1), ["images must be in [0, 1]"]),
-        ((images.at[0].set(jnp.nan), labels, 0.1), ["images must be in [0, 1]"]),
-        ((images[0], labels, 0.1), ["images must have shape (n, h, w, c)"]),
-        ((images, labels + 4, 0.1), ["labels must be classes of the model, from 0 to 3"]),
-        ((images, labels, -0.1), ["eps must be one radius"]),
-        ((images, labels, jnp.nan), ["eps must be one radius"]),
+        ((images + 1, labels, 0.1), "images must be in [0, 1]"),
+        ((images[0], labels, 0.1), "images must have shape (n, h, w, c)"),
+        ((images, labels + 4, 0.1), "labels must be classes of the model, from 0 to 3"),
+        ((images, labels, -0.1), "eps must be one radius"),
     ]
     for given_, words in bad:
-        with refuses(*words):
+        with refuses(words):
             FUNCTIONS[name](net, *given_, norm=norm)
     with refuses("norm must be one of", "'l0'"):
         FUNCTIONS[name](net, images, labels, 0.1, norm="l0")
@@ -227,26 +245,21 @@ NO_SETTING = [
     ("apgd_targeted", {"restarts": 0}, "restarts must be at least 1"),
     ("fab_targeted", {"restarts": 0}, "restarts must be at least 1"),
     ("pgd", {"step_size": -0.1}, "step_size must be a finite number >= 0, got -0.1"),
-    ("pgd", {"step_size": np.nan}, "step_size must be a finite number >= 0, got nan"),
     ("pgd", {"loss": "hinge"}, "loss must be one of ('ce', 'dlr', 'margin'), got 'hinge'"),
     ("momentum", {"step_size": np.inf}, "step_size must be a finite number >= 0"),
     ("momentum", {"decay": -1.0}, "decay must be a finite number >= 0, got -1.0"),
     ("noise", {"tries": 0}, "tries must be at least 1, got 0"),
     ("apgd", {"loss": "mse"}, "loss must be one of"),
     ("apgd", {"rho": 1.5}, "rho must be a number in [0, 1]"),
-    ("apgd", {"rho": -0.1}, "rho must be a number in [0, 1]"),
     ("apgd_targeted", {"target_classes": 0}, "target_classes must be at least 1"),
     ("fab_targeted", {"target_classes": 0}, "target_classes must be at least 1"),
     ("deepfool", {"candidates": 1}, "candidates must be at least 2, got 1"),
     ("deepfool", {"overshoot": -0.1}, "overshoot must be a finite number >= 0"),
     ("fab", {"alpha_max": 1.1}, "alpha_max must be a number in [0, 1]"),
-    ("fab", {"alpha_max": -0.1}, "alpha_max must be a number in [0, 1]"),
     ("fab_targeted", {"eta": 0.9}, "eta must be a finite number >= 1"),
     ("fab", {"beta": 1.0}, "beta must be a number in [0, 1)"),
-    ("fab_targeted", {"beta": np.nan}, "beta must be a number in [0, 1)"),
     ("square", {"queries": 0}, "queries must be at least 1"),
     ("square", {"p_init": 0.0}, "p_init must be a share of the image in (0, 1], got 0.0"),
-    ("square", {"p_init": 1.1}, "p_init must be a share of the image in (0, 1]"),
     ("square", {"loss": "dlr"}, "loss must be one of ('margin', 'ce'), got 'dlr'"),
     ("carlini_wagner", {"steps": 0}, "steps must be at least 1"),
     ("carlini_wagner", {"binary_search_steps": 0}, "binary_search_steps must be at least 1"),
@@ -298,7 +311,7 @@ def test_numbers_of_numpy_count_as_pythons_own(name, norm):
     np.testing.assert_array_equal(got, expected)
 
 
-@cases(SETTINGS, {"fgsm", "apgd"})
+@cases(SETTINGS, {"fgsm", "apgd"}, norms=1)
 @pytest.mark.parametrize("dtype", [jnp.bfloat16, jnp.float16])
 @unchecked()
 def test_half_precision_is_attacked_in_float32(name, norm, dtype):
@@ -325,31 +338,3 @@ def test_double_precision_changes_nothing(name, norm):
         )
     assert wide.dtype == jnp.float64 and got.dtype == logits.dtype == jnp.float32
     assert got.min() >= 0 and got.max() <= 1 and broken(net, got, labels).sum() >= 1
-
-
-WRONG = [
-    (
-        {"labels": np.eye(4, dtype=np.float32)[np.zeros(16, int)]},
-        ValueError,
-        "labels.argmax(-1) where they are",
-    ),
-    ({"labels": np.zeros((16, 1), int)}, ValueError, "labels[:, 0]"),
-    ({"labels": np.zeros(16)}, TypeError, "labels.astype(int)"),
-    ({"labels": np.full(16, "cat")}, TypeError, "np.unique(labels, return_inverse=True)[1]"),
-    (
-        {"labels": [0] * 16},
-        TypeError,
-        "labels must be an array of NumPy or JAX, got a list; give np.asarray(",
-    ),
-    ({"images": np.ones((16, 5, 5, 1), np.uint8)}, TypeError, "give images / 255 for bytes"),
-    ({"images": np.ones((16, 5, 5), np.float32)}, ValueError, "give images[..., None] for grey images"),
-    ({"images": np.array([None] * 16)}, TypeError, "images must be an array of numbers, got object"),
-]
-
-
-@pytest.mark.parametrize("name", ["fgsm", "noise"])
-@pytest.mark.parametrize(("given_", "error", "words"), WRONG)
-def test_what_to_give_instead_is_said(name, given_, error, words):
-    net, images, labels = curved()
-    with refuses(words, error=error):
-        FUNCTIONS[name](net, **{"images": images, "labels": labels, "eps": 0.1} | given_)

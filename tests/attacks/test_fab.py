@@ -22,9 +22,7 @@ STATIC = ("model", "norm", "steps", "restarts")
 jitted = jax.jit(partial(fab, steps=8), static_argnames=STATIC)
 in_turn = jax.jit(partial(fab_targeted, steps=8), static_argnames=(*STATIC, "target_classes"))
 BOTH = pytest.mark.parametrize("attack", [jitted, in_turn], ids=["fab", "fab_targeted"])
-EVERY_NORM = pytest.mark.parametrize(
-    "norm", ["linf", *(pytest.param(norm, marks=pytest.mark.slow) for norm in NORMS[1:])]
-)
+EVERY_NORM = pytest.mark.parametrize("norm", NORMS)
 LINEAR, KERNELS = linear_classes()
 
 
@@ -60,7 +58,6 @@ def test_a_radius_breaks_just_the_images_that_are_nearer_to_a_face(attack):
     assert broken(LINEAR, attack(LINEAR, images, labels, eps), labels).sum() == 6
 
 
-@pytest.mark.slow
 @BOTH
 def test_two_classes_will_do(attack):
     model, kernels = linear_classes(classes=2)
@@ -69,24 +66,13 @@ def test_two_classes_will_do(attack):
     np.testing.assert_allclose(got, nearest(images, labels, kernels, "linf"), rtol=2e-3, atol=1e-4)
 
 
-def test_on_a_model_without_a_gradient_the_images_come_back():
-    def flat(images):
-        return jnp.stack([1 + 0 * images.sum((1, 2, 3)), 0 * images.sum((1, 2, 3))], axis=-1)
-
-    images, labels = batch(0, 1)[0], jnp.zeros(6, jnp.int32)
-    np.testing.assert_array_equal(jitted(flat, images, labels, None), images)
-
-
-@pytest.mark.slow
 @pytest.mark.parametrize(
-    ("attack", "norm"),
-    [(jitted, "linf"), (in_turn, "linf"), (in_turn, "l2"), (in_turn, "l1")],
+    ("attack", "norm"), [(jitted, "linf"), (in_turn, "linf"), (in_turn, "l2"), (in_turn, "l1")]
 )
 def test_more_restarts_never_find_a_larger_change_by_any_key(attack, norm):
     net, images, labels = curved()
     one, four = (sizes(attack, net, images, labels, norm, steps=1, restarts=n) for n in (1, 4))
-    assert (four <= one + 1e-7).all()
-    assert (four < one - 1e-6).any()
+    assert (four <= one + 1e-7).all() and (four < one - 1e-6).any()
     zero, other = (
         sizes(attack, net, images, labels, norm, steps=1, restarts=4, key=jax.random.key(i)) for i in (0, 1)
     )
@@ -94,34 +80,20 @@ def test_more_restarts_never_find_a_larger_change_by_any_key(attack, norm):
     assert not np.array_equal(zero, other)
 
 
-@pytest.mark.slow
 def test_more_steps_and_more_classes_never_find_a_larger_change():
     net, images, labels = curved()
     few, many = (sizes(in_turn, net, images, labels, steps=n) for n in (2, 8))
     assert (many <= few * 1.01).all()  # the last search of three may end a little further out
     assert (many < few * 0.9).any()
     one, nine = (sizes(in_turn, net, images, labels, target_classes=n) for n in (1, 9))
-    assert (nine <= one + 1e-7).all()
-    assert (nine < one - 1e-6).any()
+    assert (nine <= one + 1e-7).all() and (nine < one - 1e-6).any()
 
 
-@pytest.mark.slow
 def test_a_walk_that_is_stuck_leaps():
     """By l2, many images of the robust network are far from any boundary, and its gradients mislead."""
     model, (images, labels) = victim("robust"), victims.photos(16)
     found = jax.jit(lambda: fab(model, images, labels, None, norm="l2", steps=25))()
     assert (size(found - images, "l2") > 0).all()
-
-
-@pytest.mark.slow
-@EVERY_NORM
-def test_with_targets_the_image_becomes_the_target(norm):
-    net, images, labels = (curved()[0], *(x[:-1] for x in curved()[1:]))
-    targets = (labels + 2) % 4
-    got = jitted(net, images, labels, None, norm=norm, targets=targets)
-    changed = size(got - images, norm) > 0
-    np.testing.assert_array_equal(net(got).argmax(-1)[changed], targets[changed])
-    assert changed.mean() > 0.5
 
 
 def test_the_targets_region_is_reached_at_its_nearest_point():

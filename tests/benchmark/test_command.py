@@ -2,7 +2,6 @@
 
 import importlib.util
 import json
-import subprocess
 import sys
 from pathlib import Path
 
@@ -178,16 +177,19 @@ def test_a_worker_that_fails_says_why():
         ask("ours", "nothing", '{"runs": 1, "images": 1, "epochs": 2, "repeats": 1}')
 
 
-@pytest.mark.slow
 @pytest.mark.processes
-def test_a_quick_run_from_end_to_end(tmp_path):
+def test_a_quick_run_from_end_to_end(tmp_path, monkeypatch, capsys):
+    """But for the agreement of both sides, which ``test_torch_side`` looks at."""
+
+    def answer(task, *details, **options):
+        return GOOD if task == "agreement" else ask(task, *details, **options)
+
+    monkeypatch.setattr(command, "ask", answer)
     sides = 1 + bool(importlib.util.find_spec("torch"))
     file = tmp_path / "numbers.json"
-    options = ["--quick", "--only", "evaluation", "--runs", "1", "--json", str(file)]
-    command = [sys.executable, "-W", "error", "-m", "minmax_jax.benchmark", *options]
-    done = subprocess.run(command, capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
-    (line,) = [line for line in done.stdout.splitlines() if line.startswith("| evaluating 10,000 images")]
-    assert line.count(" ms (") == sides and ("PyTorch is not installed" in done.stdout) == (sides == 1)
+    assert command.main(["--quick", "--only", "evaluation", "--runs", "1", "--json", str(file)]) == 0
+    out = capsys.readouterr().out
+    (line,) = [line for line in out.splitlines() if line.startswith("| evaluating 10,000 images")]
+    assert line.count(" ms (") == sides and ("PyTorch is not installed" in out) == (sides == 1)
     (one,) = json.loads(file.read_text("utf-8"))["rows"]["evaluation"]
     assert len(one["ours"]) == 1 and all(result["seconds"] > 0 for result in one["ours"] + one["theirs"])

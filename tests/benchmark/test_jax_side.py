@@ -8,10 +8,12 @@ import pytest
 from flax import nnx
 
 import minmax_jax as mm
+from helpers import small
 from helpers.peers import NEEDED
 from helpers.small import digits, lenet, same_weights, train
 from minmax_jax.benchmark import jax_attacks, jax_side, target
 from minmax_jax.benchmark.rows import EPS, Size
+from minmax_jax.defences import recipe
 
 pytestmark = pytest.mark.slow
 
@@ -86,28 +88,34 @@ def test_whole_attacks_are_ours_in_batches(tmp_path, monkeypatch, name, attack, 
 # The model that is attacked
 
 
-@pytest.mark.slow
-def test_the_target_is_trained_adversarially(monkeypatch):
-    monkeypatch.setattr(target, "EPOCHS", 20)
-    trained, test = target.trained(digits()), digits().test
-    report = mm.robustness(trained, test, [0, 0.1], attacks=["pgd"], progress=False)
-    assert report.accuracy.values.min() > 0.3  # a guess is right one time in ten
+def test_the_target_is_trained_by_the_recipe(monkeypatch):
+    """Which ``test_recipe`` tries out."""
+    asked = []
+
+    def fit(*given, **options):
+        asked.append((*given, options))
+        return small.run()
+
+    monkeypatch.setattr(target, "fit", fit)
+    assert target.trained(digits()) is small.run().model
+    ((model, data, options),) = asked
+    plan = recipe("adversarial", digits(), EPS, epochs=target.EPOCHS)
+    assert same_weights(model, lenet()) and data is digits() and plan.items() <= options.items()
 
 
-@pytest.mark.parametrize(
-    ("torch", "found", "objections"),
-    [(True, 0.5, 1), (True, float("nan"), 1), (True, 1e-4, 0), (False, 0.5, 0)],
-)
-def test_the_target_is_written_and_described(model, tmp_path, monkeypatch, torch, found, objections):
-    monkeypatch.setattr(target, "load", lambda name: digits())
+def test_the_target_is_written_and_described(model, tmp_path, monkeypatch):
+    few, file = mm.Dataset("few", digits().train, digits().test[:50]), tmp_path / "target.npz"
+    monkeypatch.setattr(target, "load", lambda name: few)
     monkeypatch.setattr(target, "trained", lambda data: model)
-    monkeypatch.setattr(target, "find_spec", lambda name: object() if torch else None)
-    monkeypatch.setattr(target, "difference", lambda model, images: found)
-    about = target.prepare(str(tmp_path / "target.npz"))
-    assert about["clean"] == pytest.approx(mm.accuracy(model, digits().test))
-    assert about["robust"] < about["clean"] and about["clean"] > 0.3
-    assert [f"logits differ by {found:.2g}" in one for one in about["objections"]] == [True] * objections
-    assert same_weights(mm.open(tmp_path / "target.npz"), model)
+    cases = [(True, 0.5, 1), (True, float("nan"), 1), (True, 1e-4, 0), (False, 0.5, 0)]
+    for torch, found, objections in cases:
+        monkeypatch.setattr(target, "find_spec", lambda name, torch=torch: object() if torch else None)
+        monkeypatch.setattr(target, "difference", lambda model, images, found=found: found)
+        about = target.prepare(str(file))
+        assert about["clean"] == pytest.approx(mm.accuracy(model, few.test))
+        assert about["robust"] < about["clean"] and about["clean"] > 0.3
+        assert [f"logits differ by {found:.2g}" in one for one in about["objections"]] == [True] * objections
+        assert same_weights(mm.open(file), model)
 
 
 @pytest.mark.parametrize("same", [pytest.param(same, marks=NEEDED) for same in (True, False)])

@@ -39,9 +39,12 @@ def test_pgd_stays_in_its_ball_and_fools_a_network_that_is_not_robust(net, photo
     assert [withstood(net, lambda x, y: x, images, labels, batch) for batch in (40, 15)] == [right] * 2
 
 
-def test_whole_attacks_are_timed_in_the_form_that_they_name(tmp_path):
+def test_whole_attacks_are_timed_in_the_form_that_they_name(tmp_path, monkeypatch):
+    """In place of AutoAttack, which takes long however few images there are, PGD."""
+    from minmax_jax.benchmark import torch_attacks
     from minmax_jax.benchmark.torch_attacks import MEASURES
 
+    monkeypatch.setattr(torch_attacks, "torchattacks_autoattack", torch_attacks.torchattacks_pgd)
     file = save(lenet(3), tmp_path / "target.npz")
     size = Size(runs=1, images=256, epochs=2, repeats=1, target=str(file))
     for name, package in {"pgd40": "(torchattacks|foolbox)", "autoattack": "torchattacks"}.items():

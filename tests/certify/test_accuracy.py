@@ -47,7 +47,7 @@ def small():
 
 
 def test_the_result_is_labelled_and_without_radius_it_is_clean_accuracy(small):
-    _, _, result = small
+    result = small[2]
     assert dict(result.sizes) == {"bound": 4, "eps": 4, "image": 12} and result.attrs["images"] == 12
     assert result.bound.values.tolist() == ["ibp", "crown-ibp", "crown", "combined"]
     assert result.eps.values.tolist() == [0.0, 0.001, 0.005, 0.2] and result.accuracy.dims == ("bound", "eps")
@@ -59,7 +59,6 @@ def test_the_result_is_labelled_and_without_radius_it_is_clean_accuracy(small):
     np.testing.assert_array_equal(combined.margin, parts.margin.max("bound"))
 
 
-@pytest.mark.slow
 def test_it_falls_with_the_radius_and_tells_methods_apart(model, data, result, small):
     np.testing.assert_allclose(result.accuracy.sel(eps=0), mm.accuracy(model, data))
     for accuracy in (result.accuracy, small[2].accuracy):
@@ -71,7 +70,6 @@ def test_it_falls_with_the_radius_and_tells_methods_apart(model, data, result, s
     assert (crown >= crown_ibp - 1e-4).all() and (crown > crown_ibp + 0.1).any()
 
 
-@pytest.mark.slow
 def test_no_attack_breaks_a_certified_image(model, data, result, small):
     for network, split, bounds in ((model, data, result), small):
         truth = jnp.asarray(split.labels)

@@ -110,16 +110,14 @@ def test_bounds_between_layers_hold_true_values(bounded):
             else:
                 low, high = low.T, high.T
             low, high = np.asarray(low), np.asarray(high)
-            assert (true >= low - 1e-4).all()
-            assert (true <= high + 1e-4).all()
+            assert (true >= low - 1e-4).all() and (true <= high + 1e-4).all()
 
 
 def test_crown_between_layers_is_inside_intervals(bounded):
     *_, intervals, crown = bounded
     tighter = False
     for one, other in zip(intervals, crown, strict=True):
-        assert (other.low >= one.low - 1e-5).all()
-        assert (other.high <= one.high + 1e-5).all()
+        assert (other.low >= one.low - 1e-5).all() and (other.high <= one.high + 1e-5).all()
         tighter |= bool(((other.high - other.low) < 0.8 * (one.high - one.low)).any())
     assert tighter
 

@@ -9,10 +9,11 @@ import pytest
 from flax import nnx
 
 import minmax_jax as mm
+from helpers.attacked import within
 from helpers.defending import KEY, assert_close, curved, graded, straight
 from helpers.small import Norm, digits
 from minmax_jax.attacks.ball import size
-from minmax_jax.defences import Adversarial, fast_adversarial
+from minmax_jax.defences import TRADES, Adversarial, fast_adversarial
 from minmax_jax.defences.adversarial import frozen
 
 pytestmark = pytest.mark.slow
@@ -24,10 +25,16 @@ def adversarial(*arguments, **options):
     return mm.Objective(defence=Adversarial(*arguments, **options))
 
 
-@pytest.mark.parametrize("random_start", [True, False])
 @pytest.mark.parametrize("make", [curved, straight])
-def test_a_radius_of_zero_is_plain_training(make, random_start):
-    assert_close(graded(adversarial(0.0, random_start=random_start), *make()), graded(PLAIN, *make()))
+@pytest.mark.parametrize(
+    "defence", [Adversarial(0.0), Adversarial(0.0, random_start=False), TRADES(0.0), TRADES(0.1, beta=0.0)]
+)
+def test_a_radius_or_a_beta_of_zero_is_plain_training(defence, make):
+    """``test_ibp`` says so of IBP."""
+    (got, gradient), (plain, expected) = (
+        graded(one, *make()) for one in (mm.Objective(defence=defence), PLAIN)
+    )
+    assert_close((got.loss, got.cross_entropy, gradient), (plain.loss, plain.cross_entropy, expected))
 
 
 def closed_form(params, images, labels, eps, norm):
@@ -79,9 +86,7 @@ def test_the_images_are_in_the_ball_and_in_zero_one_and_all_are_attacked(norm):
     labels = (model(images).argmax(-1) + jnp.arange(8) % 2) % 4  # every second is misclassified already
     eps = {"linf": 0.1, "l2": 0.5, "l1": 2.0}[norm]
     got = seen_by(Adversarial(eps, norm=norm), model, images, labels)
-    assert got.min() >= 0 and got.max() <= 1
-    sizes = size(got - images, norm)
-    assert (sizes <= eps * (1 + 1e-5)).all() and (sizes > eps / 4).all()
+    assert within(got, images, eps, norm) and (size(got - images, norm) > eps / 4).all()
 
 
 def test_the_radius_warms_up():

@@ -1,7 +1,5 @@
 """Hyperparameters of defences: what is traced, how they read, and how they change during a run."""
 
-from dataclasses import replace
-
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -10,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import minmax_jax as mm
-from helpers.defending import KEY, curved, straight
+from helpers.defending import KEY, straight
 from helpers.refusal import unchecked
 from minmax_jax.defences import IBP, TRADES, Adversarial
 from minmax_jax.defences.hyperparameters import ramp
@@ -52,17 +50,6 @@ def test_numbers_are_traced_and_counts_are_not():
     assert len(traces) == 1
     loss(mm.Objective(defence=Adversarial(0.1, steps=3)), images, labels)
     assert len(traces) == 2
-
-
-@pytest.mark.slow
-def test_many_radii_at_once_by_vmap():
-    model, images, labels = curved()
-    one = TRADES(0.1, steps=2)
-    several = [replace(one, eps=eps, beta=beta) for eps, beta in [(0.0, 1.0), (0.1, 2.0), (0.2, 3.0)]]
-    stacked = jax.tree.map(lambda *leaves: jnp.stack(leaves), *several)
-    got = jax.jit(jax.vmap(lambda defence: defence(model, images, labels, 0.0, KEY).loss))(stacked)
-    alone = [float(defence(model, images, labels, 0.0, KEY).loss) for defence in several]
-    np.testing.assert_allclose(got, alone, rtol=1e-4)
 
 
 def test_it_reads_as_it_was_written():

@@ -8,7 +8,6 @@ import minmax_jax as mm
 from helpers.defending import assert_close, graded
 from helpers.filled import filled
 from helpers.small import digits
-from minmax_jax.certify import interval_bounds
 from minmax_jax.defences import IBP, Adversarial
 
 pytestmark = pytest.mark.slow
@@ -44,12 +43,6 @@ def test_it_is_no_less_than_the_loss_under_attack(case, eps):
     assert float(bound.cross_entropy) == pytest.approx(float(graded(PLAIN, *case)[0].loss), rel=1e-5)
 
 
-def test_on_a_narrow_ball_it_is_nearly_the_loss_under_attack(case):
-    bound, _ = graded(ibp(1e-5, kappa=0.0, warmup=0.0), *case)
-    attacked, _ = graded(mm.Objective(defence=Adversarial(1e-5)), *case)
-    assert float(bound.loss) == pytest.approx(float(attacked.loss), rel=1e-2)
-
-
 def test_it_mixes_the_clean_loss_and_the_bound_by_kappa(case):
     ends, half = [graded(ibp(0.1, kappa=k, warmup=0.0), *case) for k in (0.0, 1.0)], ibp(0.1, warmup=0.0)
     (worst, of_worst), (clean, of_clean) = ends
@@ -64,13 +57,3 @@ def test_radius_and_kappa_change_together_in_the_warm_up(case):
         got, _ = graded(objective, *case, progress)
         expected, _ = graded(ibp(eps, kappa=kappa, warmup=0.0), *case)
         assert_close(got, expected, rtol=1e-4)
-
-
-def test_it_is_no_more_than_by_bounds_of_the_logits_alone(case):
-    """The difference of two logits is bounded at once, not as the difference of two bounds."""
-    model, images, labels = case
-    low, high = interval_bounds(model, jnp.clip(images - 0.1, 0, 1), jnp.clip(images + 0.1, 0, 1))
-    worst = jnp.where(jax.nn.one_hot(labels, 10, dtype=bool), low, high)
-    got, _ = graded(ibp(0.1, kappa=0.0, warmup=0.0), *case)
-    assert float(got.loss) < float(mm.objective.cross_entropy(worst, labels))
-    assert float(got.accuracy) >= float((worst.argmax(-1) == labels).mean())

@@ -10,8 +10,6 @@ from helpers.small import digits
 from helpers.sweeping import Tiny
 from minmax_jax.defences import IBP, TRADES, Adversarial, fast_adversarial, recipe
 
-pytestmark = pytest.mark.versions
-
 
 @pytest.mark.parametrize(
     ("name", "kind"), [("adversarial", Adversarial), ("fast", Adversarial), ("trades", TRADES), ("ibp", IBP)]

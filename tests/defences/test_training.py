@@ -91,7 +91,6 @@ def test_it_is_the_training_one_would_write_by_hand():
 # The same bits
 
 
-@pytest.mark.slow
 def test_a_stopped_run_resumes_to_the_same_bits_in_other_pieces(tmp_path):
     stopped = train(checkpoint=tmp_path, progress=lambda now: now.step == 3)
     assert stopped.history.sizes["step"] == 3
@@ -106,7 +105,6 @@ def test_a_stopped_run_resumes_to_the_same_bits_in_other_pieces(tmp_path):
 # What is recorded
 
 
-@pytest.mark.slow
 def test_the_history_tells_the_defence_and_survives_a_file(tmp_path):
     history = train(mm.Objective(defence=TRADES(0.2, beta=2.0, steps=1)), epochs=1).history
     assert history.attrs["objective_defence"].startswith("TRADES(eps=0.2, beta=2.0, steps=1,")
@@ -131,16 +129,6 @@ def test_train_accuracy_is_under_attack_and_penalties_are_added():
     assert "defence" not in plain.train_accuracy.attrs["long_name"]
 
 
-@pytest.mark.slow
-def test_a_schedule_of_optax_sets_the_learning_rate():
-    """Warm-up and decay: at the peak a step is as long as its rate says, at the end next to none."""
-    rate = optax.warmup_cosine_decay_schedule(0.0, 0.1, 4, 10, 0.0)
-    kernels = train(optimiser=optax.sgd(rate)).history.kernel_conv
-    moves = np.abs(np.diff(kernels, axis=0)).sum((1, 2, 3, 4))
-    assert moves[0] == 0 and moves[-1] < moves.max() / 5 and moves[1:9].min() > 0
-
-
-@pytest.mark.slow
 def test_a_rate_that_is_far_too_large_diverges_and_says_what_may_help():
     with pytest.raises(mm.Diverged, match="warm-up of a defence") as caught:
         train(optimiser=optax.sgd(1e12))
@@ -150,7 +138,13 @@ def test_a_rate_that_is_far_too_large_diverges_and_says_what_may_help():
 # Sweeps
 
 
-@pytest.mark.slow
+def halved(model, images, labels, progress, key):
+    """A defence of one's own: training on images of half the contrast."""
+    logits = model(images / 2)
+    loss = cross_entropy(logits, labels)
+    return loss, loss, (logits.argmax(-1) == labels).mean()
+
+
 def test_a_sweep_of_defences_trains_as_fit_does_and_keeps_what_it_finished(tmp_path):
     defences = [Adversarial(0.2, steps=2), None, TRADES(0.1, steps=1), halved]
     objectives = [mm.Objective(defence=defence) for defence in defences]
@@ -173,7 +167,6 @@ def test_a_sweep_of_defences_trains_as_fit_does_and_keeps_what_it_finished(tmp_p
         sweep(objectives=objectives[:3], seeds=[3], folder=tmp_path)
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("name", ["eps", "beta"])
 def test_radii_and_betas_train_side_by_side_in_one_program(name):
     """By "l2" the attack is continuous: the sign of a gradient near zero would make much of its rounding."""
@@ -188,23 +181,6 @@ def test_radii_and_betas_train_side_by_side_in_one_program(name):
 
 
 # Defences of one's own
-
-
-def halved(model, images, labels, progress, key):
-    """Training on images of half the contrast."""
-    logits = model(images / 2)
-    loss = cross_entropy(logits, labels)
-    return loss, loss, (logits.argmax(-1) == labels).mean()
-
-
-@pytest.mark.slow
-def test_a_function_is_a_defence():
-    got = train(mm.Objective(defence=halved), optimiser=SGD)
-    data = digits()
-    dark = mm.Dataset("dark", mm.Split(data.train.images / 2, data.train.labels), data.test)
-    by_hand = train(mm.Objective(), data=dark, optimiser=SGD)
-    np.testing.assert_allclose(got.history.loss, by_hand.history.loss, rtol=1e-4)
-    assert "halved" in got.history.attrs["objective_defence"]
 
 
 class Smoothed:
@@ -260,7 +236,6 @@ def train_by_l2(**options):
     return train(objective, batch_size=64, optimiser=SGD, **options)
 
 
-@pytest.mark.slow
 @pytest.mark.processes
 def test_divided_batches_are_attacked_from_the_same_random_starts(tmp_path):
     here = Path(__file__).parent

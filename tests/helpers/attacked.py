@@ -6,6 +6,7 @@ import numpy as np
 
 from helpers.filled import filled
 from helpers.linear import Curved, batch
+from minmax_jax.attacks.ball import size
 from minmax_jax.attacks.losses import Aim
 
 
@@ -27,6 +28,12 @@ def right(model, low=0.0, high=1.0, n=6):
 def scores(model, images, labels, targets=None, loss="ce"):
     """What attacks choose points by: infinity where the aim is reached, else the loss."""
     return np.asarray(Aim(labels, targets).score(loss, model(images)))
+
+
+def within(points, images, eps, norm):
+    """Whether points are in [0, 1], and in the balls of images up to rounding."""
+    in_ball = size(points - images, norm) <= eps * (1 + 1e-5) + 1e-6
+    return bool((points.min() >= 0) & (points.max() <= 1) & in_ball.all())
 
 
 def broken(model, images, labels):

@@ -71,11 +71,6 @@ def assert_equal_to_file(done: mm.Sweep, out: Path) -> None:
             np.testing.assert_array_equal(found[name], here)
 
 
-def kept(out: str, folder: str) -> None:
-    """A sweep with a folder."""
-    write(sweep(**MANY, epochs=20, folder=folder), out)
-
-
 def on_devices(out: str, number: str) -> None:
     """Jobs on several devices, each of which has its share; and a sweep on one of them and on all."""
     jax.config.update("jax_num_cpu_devices", int(number))
@@ -111,4 +106,4 @@ def check_share(now: mm.SweepProgress) -> None:
 
 
 if __name__ == "__main__":
-    {"kept": kept, "devices": on_devices, "hosts": on_hosts}[sys.argv[1]](*sys.argv[2:])
+    {"devices": on_devices, "hosts": on_hosts}[sys.argv[1]](*sys.argv[2:])

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from helpers.sweeping import threads
-from minmax_jax.jobs.engine import Jobs, Status, gather, workers
+from minmax_jax.jobs.engine import Jobs, Status, workers
 from minmax_jax.jobs.interrupts import check_stop
 from minmax_jax.jobs.parallel import side_by_side
 from minmax_jax.storage.resume import Store
@@ -209,8 +209,3 @@ def test_batches_of_a_job_are_side_by_side_on_its_share_of_the_cores(places, mon
 
     run(work, places, places=places)
     assert [len(others) for others in used] == [4 // places if places == 2 else 0] * places
-
-
-def test_a_single_process_has_all_results_already():
-    done = {1: result(1)}
-    assert gather(done, 3) is done

@@ -67,10 +67,7 @@ def moves(name, history):
     return lambda: KernelView(PATCH), kernels
 
 
-@pytest.mark.parametrize(
-    "name",
-    ["attack", "kernel", *(pytest.param(one, marks=pytest.mark.slow) for one in ("minmax", "training"))],
-)
+@pytest.mark.parametrize("name", ["attack", "kernel", "minmax", "training"])
 def test_in_place_a_view_looks_as_drawn_anew(name, history):
     make, shown = moves(name, history)
     used = make()
@@ -108,7 +105,6 @@ def test_captions_say_which_way_fuzziness_went(history):
         assert words in view.caption
 
 
-@pytest.mark.slow
 def test_dense_layers_are_pictures_too():
     options = {"epochs": 1, "record": ["conv1", "dense2"], "progress": False}
     history, view = mm.fit(lenet(), digits(), **options).history, MinMaxView()
@@ -205,7 +201,6 @@ def test_a_run_without_an_epoch_is_drawn(history):
     assert "no whole epoch yet" in view.caption
 
 
-@pytest.mark.slow
 def test_limits_move_in_leaps_and_hold_all_that_is_known(history):
     view = TrainingView()
     view.show({"this run": history.isel(step=slice(0, 9))}).pixels()

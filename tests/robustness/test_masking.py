@@ -115,14 +115,12 @@ def test_stairs_and_random_gradients_are_found(model, found_by, zero_gradients):
         assert found["logit_scale"].number == 0
 
 
-@pytest.mark.slow
 def test_a_gradient_that_is_true_at_the_images_alone_is_found_by_a_single_step():
     found = checked(Suspect(lie=2.0), marked=True)
     assert {"one_step", "black_box"} <= alarms(found)
     assert found["one_step"].number > 0.1 and "FGSM" in found["one_step"].verdict
 
 
-@pytest.mark.slow
 def test_where_pgd_breaks_all_images_nothing_is_left_for_the_other_checks():
     found = checked(Suspect(), eps=0.5, others=[Suspect(seed=1)])
     assert found.notes["pgd_accuracy"] == 0 and found["transfer"].outcome == "passed"
@@ -132,7 +130,6 @@ def test_where_pgd_breaks_all_images_nothing_is_left_for_the_other_checks():
     )
 
 
-@pytest.mark.slow
 def test_images_made_on_a_model_that_does_not_hide_its_gradient_transfer():
     found = checked(Suspect(lie=1.0), others=[Suspect(seed=5), Suspect()])
     assert "transfer" in alarms(found) and found.notes["others"] == 2
@@ -195,7 +192,6 @@ def test_zero_gradients_are_counted_by_hand():
     assert 0 < (first > 0.9).sum() < found.sum() < 50
 
 
-@pytest.mark.slow
 def test_two_classes_and_l2_are_checked_too():
     model, w = linear_model()
     halves = jnp.arange(50)[:, None, None, None] % 2 == (w > 0)[None]  # images of both classes
@@ -205,7 +201,6 @@ def test_two_classes_and_l2_are_checked_too():
     assert "on the margin" in found["logit_scale"].verdict
 
 
-@pytest.mark.slow
 def test_a_constant_model_cannot_be_broken_and_has_no_gradient():
     images, _ = batch(0, 1, n=20)
     data = mm.Split(images, np.zeros(20, np.int32))

@@ -60,15 +60,6 @@ def test_a_damaged_file_counts_as_none_and_is_replaced(folder):
     assert same(cache.read("key"), ARRAYS)
 
 
-def test_python_objects_are_neither_written_nor_read(folder):
-    with pytest.raises(TypeError, match=r"plain numbers.*x"):
-        cache.write("key", {"x": np.array([{}])})
-    folder.mkdir(parents=True, exist_ok=True)
-    with cache.path("key").open("wb") as stream:
-        np.savez(stream, x=np.array([{}]))
-    assert cache.read("key") is None
-
-
 def test_what_a_killed_writer_left_is_removed_after_a_day(folder):
     cache.write("key", ARRAYS)
     left = folder / "key.npz.0123abcd.tmp"

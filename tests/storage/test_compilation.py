@@ -48,16 +48,6 @@ def test_the_folder_is_the_users_choice(monkeypatch, tmp_path, own_settings, our
     assert jax.config.values[SECONDS] == (0.0 if expected == "cache/compiled" else 1.0)
 
 
-@pytest.mark.slow
-@pytest.mark.processes
-def test_a_second_process_compiles_nothing_anew(tmp_path: Path) -> None:
-    inherited = {name: value for name, value in os.environ.items() if not name.startswith("JAX_")}
-    chosen = inherited | {"JAX_PLATFORMS": "cpu", VARIABLE: str(tmp_path)}
-    options = {"env": chosen, "capture_output": True, "text": True, "check": True}
-    first, second = (int(subprocess.run([sys.executable, "-c", SCRIPT], **options).stdout) for _ in range(2))
-    assert first == 0 and second > 0 and list((tmp_path / "compiled").iterdir())
-
-
 def entries(folder: Path) -> list[str]:
     return sorted(path.name for path in folder.iterdir() if not path.name.startswith("."))
 
@@ -103,9 +93,10 @@ def in_a_process(code: str, **environment: str) -> subprocess.CompletedProcess:
 
 @pytest.mark.slow
 @pytest.mark.processes
-def test_damaged_entries_are_repaired_without_more_warnings(tmp_path):
-    in_a_process(SCRIPT, **{VARIABLE: str(tmp_path)})
+def test_a_later_process_compiles_nothing_anew_and_damaged_entries_are_repaired(tmp_path):
+    done = in_a_process(SCRIPT, **{VARIABLE: str(tmp_path)})
     whole = entries(tmp_path / "compiled")
+    assert int(done.stdout) == 0 and whole
     for entry in (tmp_path / "compiled").glob("*-cache"):
         entry.write_bytes(entry.read_bytes()[:-9])
     first, second, third = (in_a_process(SCRIPT, **{VARIABLE: str(tmp_path)}) for _ in range(3))
@@ -117,11 +108,11 @@ def test_damaged_entries_are_repaired_without_more_warnings(tmp_path):
 @pytest.mark.slow
 @pytest.mark.processes
 @pytest.mark.skipif(os.name == "nt", reason="of POSIX systems")
-@pytest.mark.parametrize("home", ["nobody's", "missing", "unwritable", "a file"])
+@pytest.mark.parametrize("home", ["nobody's", "unwritable", "a file"])
 def test_importing_works_without_a_home_folder(tmp_path, home):
     """Containers run programs for users whom the system does not know; nothing is kept then."""
     place = tmp_path / "home"
-    place.touch() if home == "a file" else place.mkdir(0o500) if home == "unwritable" else None
+    place.touch() if home == "a file" else place.mkdir(0o500)
     strange = "import os; os.path.expanduser = lambda name: name; del os.environ['HOME']\n"
     root = "import os; access = os.access; os.access = lambda p, m: not m & os.W_OK and access(p, m)\n"
     code = (strange if home == "nobody's" else root if os.geteuid() == 0 else "") + SCRIPT

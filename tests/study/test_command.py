@@ -32,13 +32,13 @@ def all_results(folder: Path) -> dict[str, xr.Dataset]:
 )
 def test_a_killed_study_resumes_to_the_same_results(tmp_path, capsys, names):
     """Each experiment's own test runs its quick mode, too."""
-    quick = [sys.executable, "-m", "minmax_jax.study", "--quick", "--only", ",".join(names), "--folder"]
+    quick = ["--quick", "--only", ",".join(names), "--folder"]
+    begin = [sys.executable, "-m", "minmax_jax.study", *quick]
     whole, broken = tmp_path / "whole", tmp_path / "broken"
-    done = subprocess.run([*quick, whole], check=True, capture_output=True, text=True)
-    assert "made" in done.stdout
+    assert command.main([*quick, str(whole)]) == 0 and "made" in capsys.readouterr().out
 
     kept = broken / ".unfinished" / "observation"
-    process = subprocess.Popen([*quick, broken], stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
+    process = subprocess.Popen([*begin, broken], stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
     while not list(kept.glob("unit-*.npz")) and process.poll() is None:
         time.sleep(0.01)
     process.send_signal(signal.SIGKILL)
@@ -46,7 +46,7 @@ def test_a_killed_study_resumes_to_the_same_results(tmp_path, capsys, names):
     before = {file: file.stat().st_mtime_ns for file in kept.glob("unit-*.npz")}
     assert before and not (broken / "observation.nc").exists()
 
-    process = subprocess.Popen([*quick, broken], stderr=subprocess.PIPE, text=True)
+    process = subprocess.Popen([*begin, broken], stderr=subprocess.PIPE, text=True)
     while not (broken / "observation.nc").exists() and process.poll() is None:
         after = {file: file.stat().st_mtime_ns for file in before if file.exists()}
         assert after.items() <= before.items()  # not done again
@@ -55,15 +55,16 @@ def test_a_killed_study_resumes_to_the_same_results(tmp_path, capsys, names):
     _, said = process.communicate()
     assert process.returncode == command.STOPPED and "the same command resumes" in said
 
-    subprocess.run([*quick, broken], check=True, capture_output=True)
+    assert command.main([*quick, str(broken)]) == 0
     first, second = all_results(whole), all_results(broken)
     assert list(first) == list(second) == [f"{name}.nc" for name in sorted(names)]
     for name, table in first.items():
         xr.testing.assert_equal(table, second[name])
         assert about(table)["command"] == f"python -m minmax_jax.study --only {name[:-3]} --quick"
 
-    again = subprocess.run([*quick, whole], check=True, capture_output=True, text=True)
-    assert again.stdout.count("was there") == len(first)
+    capsys.readouterr()
+    assert command.main([*quick, str(whole)]) == 0
+    assert capsys.readouterr().out.count("was there") == len(first)
 
     assert command.main(["--findings", "--folder", str(whole)]) == 0
     said = capsys.readouterr().out

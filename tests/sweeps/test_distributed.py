@@ -44,22 +44,6 @@ def kill_after(process, folder: Path, names: set[str]) -> None:
     assert process.wait(60) == -signal.SIGKILL
 
 
-def test_a_killed_sweep_resumes_to_the_same_bits_and_writes_nothing_twice(tmp_path):
-    folder, out, written = tmp_path / "runs", tmp_path / "results.npz", {}
-    for _ in range(2):
-        with script("kept", out, folder) as process:
-            kill_after(process, folder, set(written))
-        now = groups(folder)
-        assert written.items() <= now.items() and len(now) < 12
-        written = now
-    with script("kept", out, folder) as process:
-        assert process.wait(LIMIT) == 0
-    assert written.items() <= groups(folder).items() and len(groups(folder)) == 12
-    expected = sweep(**MANY, epochs=20)
-    assert_equal_to_file(expected, out)
-    assert_equal(sweep(**MANY, epochs=20, folder=folder), expected)
-
-
 def test_two_hosts_share_a_sweep_and_resume_after_one_was_killed(tmp_path):
     """In the end both have all results, those of one process bit for bit."""
     folder = tmp_path / "runs"

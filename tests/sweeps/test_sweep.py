@@ -100,10 +100,10 @@ def test_a_model_with_batch_statistics_and_dropout_is_trained_as_by_fit():
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("group", [2, 3])
-def test_groups_of_several_agree_with_groups_of_one(group):
+@pytest.mark.parametrize(("group", "model"), [(2, Tiny), (3, Norm)])
+def test_groups_of_several_agree_with_groups_of_one(group, model):
     """Within the rounding of ten steps, and with the last group not full."""
-    options = {"optimiser": SGD, "seeds": [0, 3, 4, 5, 9], "objectives": [0.5]}
+    options = {"model": model, "optimiser": SGD, "seeds": [0, 3, 4, 5, 9], "objectives": [0.5]}
     alone, number = counted(**options, group=1)
     together, fewer = counted(**options, group=group)
     assert number == 5 and fewer == -(-5 // group)

@@ -27,8 +27,6 @@ from minmax_jax.storage import archive
 from minmax_jax.storage.digests import digest
 from minmax_jax.training.trainer import Trainer
 
-pytestmark = pytest.mark.versions
-
 STEPS = 15  # three epochs of five
 EXPLODING = optax.sgd(optax.piecewise_constant_schedule(1e-3, {7: 1e30}))
 
@@ -72,6 +70,7 @@ def never(now):
     raise AssertionError("a finished run was trained")
 
 
+@pytest.mark.versions
 def test_a_stopped_run_is_resumed_to_the_same_bits(tmp_path, capsys):
     folder, before = tmp_path / "a" / "new one", 0
     for step in (1, 4, 5, 8, 10, 14):
@@ -101,6 +100,7 @@ def test_a_run_with_random_numbers_and_batch_statistics_is_resumed(tmp_path):
         np.testing.assert_array_equal(getattr(on.model.norm, name)[...], getattr(whole.model.norm, name)[...])
 
 
+@pytest.mark.versions
 def test_what_is_kept_is_described_in_plain_text(finished):
     assert steps(finished) == [10, 15]
     note = json.loads((finished / "run.json").read_text("utf-8"))
@@ -125,29 +125,18 @@ def test_ctrl_c_before_the_test_of_an_epoch_loses_no_accuracy(tmp_path, monkeypa
 
 
 def test_ctrl_c_during_a_save_counts_after_it(tmp_path, monkeypatch):
-    write = archive.write
-
-    def interrupted(*arguments):
-        os.kill(os.getpid(), signal.SIGINT)
-        write(*arguments)
-
-    with monkeypatch.context() as patch:
-        patch.setattr(archive, "write", interrupted)
-        stopped = train(tmp_path)
-    assert stopped.outcome == "stopped" and steps(tmp_path) == [5]
-    assert_same(train(tmp_path), undisturbed())
-
-
-def test_ctrl_c_during_the_last_save_finds_the_run_in_its_folder(tmp_path, monkeypatch):
-    write = archive.write
+    """Then the run has stopped; in the last save it is finished, and its caller is stopped."""
+    write, when = archive.write, [5]
 
     def interrupted(file, *arguments):
-        if file.stem == f"step-{STEPS:05d}":
+        if file.stem == f"step-{when[0]:05d}":
             os.kill(os.getpid(), signal.SIGINT)
         write(file, *arguments)
 
     with monkeypatch.context() as patch:
         patch.setattr(archive, "write", interrupted)
+        assert train(tmp_path).outcome == "stopped" and steps(tmp_path) == [5]
+        when[0] = STEPS
         with pytest.raises(KeyboardInterrupt) as caught:
             train(tmp_path)
     assert steps(tmp_path) == [10, 15]
@@ -170,20 +159,6 @@ def test_ctrl_c_before_the_last_test_of_a_finished_run(tmp_path, monkeypatch):
         train(tmp_path)
     assert_same(caught.value.run, undisturbed())
     assert_same(train(tmp_path, progress=never), undisturbed())
-
-
-def test_sigterm_can_be_made_to_stop_as_ctrl_c_does(tmp_path):
-    def terminate(now):
-        if now.step == 7:
-            signal.raise_signal(signal.SIGTERM)
-
-    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
-    try:
-        assert train(tmp_path, progress=terminate).outcome == "stopped"
-    finally:
-        signal.signal(signal.SIGTERM, before)
-    assert steps(tmp_path) == [5, 7]
-    assert_same(train(tmp_path), undisturbed())
 
 
 def test_ctrl_c_before_the_first_step_returns_the_start(tmp_path, monkeypatch):
@@ -229,6 +204,7 @@ def test_a_failing_save_carries_the_run(tmp_path, monkeypatch):
         assert caught.value.run.history.sizes["step"] == (4 if options else 5)
 
 
+@pytest.mark.versions
 @pytest.mark.parametrize("damaged", [1, 2])
 def test_a_damaged_checkpoint_is_a_warning_and_the_one_before_is_taken(folder, damaged):
     for step in (15, 10)[:damaged]:
@@ -287,15 +263,13 @@ def test_a_run_killed_at_any_moment_is_resumed_to_the_same_bits(tmp_path):
 # Of other runs and other programs
 
 
+@pytest.mark.versions
 @pytest.mark.parametrize(
     ("options", "words"),
     [
         ({"seed": 1}, ["its seed is 0, and in this call it is 1"]),
         ({"batch_size": 64}, ["its batch_size is 128, and in this call it is 64"]),
-        (
-            {"epochs": 2},
-            ["its epochs is 3, and in this call it is 2", "not shortened", "its model"],
-        ),
+        ({"epochs": 2}, ["its epochs is 3, and in this call it is 2", "not shortened", "its model"]),
         ({"epochs": 4, "seed": 1}, ["its seed is 0, and in this call it is 1"]),
         ({"snapshots": 5}, ["its snapshots is 11, and in this call it is 5"]),
         ({"objective": mm.Objective(layers=["conv1"])}, ["objective.layers is None", "['conv1']"]),

@@ -11,8 +11,6 @@ from minmax_jax.fuzziness import MEASURES
 from minmax_jax.intervals import MEMBERSHIPS, READINGS, Interval
 from minmax_jax.training.history import fuzziness_course, recording_steps
 
-pytestmark = pytest.mark.versions
-
 
 @given(st.integers(0, 5000), st.integers(1, 100))
 def test_recorded_steps_run_from_start_to_end(steps, points):

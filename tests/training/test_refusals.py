@@ -28,12 +28,9 @@ LAYERS = "record must be names out of ['conv1', 'conv2', 'dense1', 'dense2', 'de
 NO_LAYERS = [], ["conv9"], ["conv1", "conv1"], "conv1", ["dense1.bias"]
 REFUSED = [
     ({"epochs": 0}, ValueError, "epochs must be at least 1, got 0"),
-    ({"epochs": 1.5}, TypeError, "epochs must be an int, got 1.5"),
     ({"snapshots": 0}, ValueError, "snapshots must be at least 1, got 0"),
     ({"segments": 0}, ValueError, "segments must be at least 1, got 0"),
     ({"seed": -1}, ValueError, "seed must be in [0, 2147483647], got -1"),
-    ({"seed": 2**31}, ValueError, "seed must be in [0, 2147483647], got 2147483648"),
-    ({"seed": None}, TypeError, "seed must be an int, got None"),
     ({"batch_size": 651}, ValueError, "batch_size must be at most the 650 training images, got 651"),
     ({"model": mm.LeNet(classes=7, rngs=nnx.Rngs(0))}, ValueError, "model must give one logit for each"),
     (

@@ -41,15 +41,6 @@ def test_what_is_saved_is_opened(tmp_path, shape, classes, variant, initialiser)
     assert list(tmp_path.iterdir()) == [file]
 
 
-@pytest.mark.skipif(os.name == "nt", reason="links and permissions are of POSIX systems")
-def test_a_link_stays_one_and_its_file_private(file):
-    link = file.with_name("link.npz")
-    link.symlink_to(file.name)
-    file.chmod(0o600)
-    assert mm.save(lenet(1), link) == link and link.is_symlink()
-    assert same_weights(mm.open(file), lenet(1)) and file.stat().st_mode & 0o777 == 0o600
-
-
 def test_the_file_says_what_it_is(file):
     arrays, about = archive.read(file)
     assert list(arrays) == list(parameters(lenet())) and arrays["conv1.kernel"].shape == (5, 5, 1, 6)
@@ -210,11 +201,7 @@ def test_any_module_is_opened_like_one_made_by_its_code(tmp_path, kind):
 @pytest.mark.parametrize(
     ("like", "error", "words"),
     [
-        (
-            None,
-            ValueError,
-            ["like must be a module as it was saved, a Mixed", "like=Mixed(...))"],
-        ),
+        (None, ValueError, ["like must be a module as it was saved, a Mixed", "like=Mixed(...))"]),
         (3, TypeError, ["like must be a flax.nnx.module.Module, got an int"]),
         (linen.Dense(2), TypeError, ["like must be", "give nnx.bridge.ToNNX("]),
         (Norm(nnx.Rngs(0)), ValueError, ["holds a Mixed", "a Norm has no calls"]),

@@ -49,7 +49,7 @@ def table(setting):
 def test_units_cross_all_levels_and_the_table_labels_them():
     planned = Sums().experiment("sums", "How much?")
     assert [unit.name for unit in planned.units] == [
-        *("none, seed 3", "none, seed 4", "l1 0.5, seed 3", "l1 0.5, seed 4"),
+        *("none, seed 3", "none, seed 4", "l1 0.5, seed 3", "l1 0.5, seed 4")
     ]
     found = table(Sums())
     assert found["sum"].dims == ("arm", "seed", "time")

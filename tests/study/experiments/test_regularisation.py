@@ -7,12 +7,12 @@ from flax import nnx
 
 import minmax_jax as mm
 from helpers.made_up import penalties
+from helpers.quick import quick
 from helpers.small import lenet, same_weights
 from minmax_jax.intervals import initial_bound
 from minmax_jax.study.design.arm import Arm, arms_of
 from minmax_jax.study.design.data import study_data
-from minmax_jax.study.engine.result import about, read, write
-from minmax_jax.study.engine.runner import run
+from minmax_jax.study.engine.result import about, write
 from minmax_jax.study.experiments import regularisation
 from minmax_jax.study.experiments.confirmation import choose
 from minmax_jax.study.experiments.measurements import RADII
@@ -32,8 +32,7 @@ ARMS = (BASE, DOWN, MORE, UP, FIXED, FIXED.base, L1, HARD)
 def results(tmp_path_factory):
     """The quick results of some parts."""
     folder = tmp_path_factory.mktemp("results")
-    plans = {part: PLANS[regularisation.NAMES[part]].experiment(folder, quick=True) for part in PARTS}
-    return {part: read(run(one, folder, "a test", progress=False)[0]) for part, one in plans.items()}
+    return {part: quick(regularisation.NAMES[part], folder) for part in PARTS}
 
 
 @pytest.mark.slow

@@ -6,14 +6,13 @@ import xarray as xr
 from flax import nnx
 
 import minmax_jax as mm
+from helpers.quick import quick
 from helpers.small import lenet
 from minmax_jax.study import robust_lenet
 from minmax_jax.study.design.candidate import Candidate
 from minmax_jax.study.design.data import study_data
 from minmax_jax.study.engine.result import about, read
-from minmax_jax.study.engine.runner import run
 from minmax_jax.study.experiments import search
-from minmax_jax.study.experiments.plans import PLANS
 
 pytestmark = pytest.mark.slow
 
@@ -22,7 +21,7 @@ pytestmark = pytest.mark.slow
 def folder(tmp_path_factory):
     folder = tmp_path_factory.mktemp("results")
     for name in ("robust_search", "robust"):
-        run(PLANS[name].experiment(folder, quick=True), folder, "a test", progress=False)
+        quick(name, folder)
     return folder
 
 

@@ -55,7 +55,6 @@ def drifted():
     return weight_drift(lenet(), digits(), 0, epochs=2, looks=5, count=100)
 
 
-@pytest.mark.slow
 def test_drift_is_the_change_of_membership_in_the_training_of_fit(drifted):
     model, arrays = drifted
     assert same_weights(model, train().model)
@@ -70,7 +69,6 @@ def test_drift_is_the_change_of_membership_in_the_training_of_fit(drifted):
         assert set(np.unique(arrays[f"direction_{name}"])) <= {-1, 0, 1}
 
 
-@pytest.mark.slow
 def test_weights_with_a_steady_gradient_go_against_it(drifted):
     _, arrays = drifted
     steady = arrays["sign_constancy_conv2"] == 1
@@ -80,7 +78,6 @@ def test_weights_with_a_steady_gradient_go_against_it(drifted):
     assert agree[steady].mean() > agree[~steady].mean() > 0.5
 
 
-@pytest.mark.slow
 def test_a_strong_term_explains_the_paths_and_lets_them_grow():
     """(1 + 8 r)^4, r of the layer, is what four steps give, a little below the flow; the loss adds little."""
     found = explained_by_flow(lenet(), digits(), 0, (0.0, 1000.0), 4)
@@ -96,7 +93,6 @@ def test_a_strong_term_explains_the_paths_and_lets_them_grow():
         assert found["growth"][1, k] == pytest.approx((1 + 8 * rate) ** 4, rel=0.02)
 
 
-@pytest.mark.slow
 def test_where_training_diverges_there_is_a_hole():
     start = lenet()
     start.dense3.kernel[...] = start.dense3.kernel[...] * 1e30
@@ -104,7 +100,6 @@ def test_where_training_diverges_there_is_a_hole():
     assert np.isnan(found["explained"]).all() and np.isfinite(found["predicted"]).all()
 
 
-@pytest.mark.slow
 def test_descent_on_fuzziness_is_what_fit_does():
     """With a loss that does not matter, ``descend`` predicts the trained memberships themselves."""
     short = mm.Dataset("short", digits().train[:512], digits().test, digits().class_names)
@@ -116,7 +111,6 @@ def test_descent_on_fuzziness_is_what_fit_does():
     np.testing.assert_allclose(descend(mu[0], "quadratic", rate, 4), mu[1], atol=2e-3)
 
 
-@pytest.mark.slow
 def test_the_experiment_makes_one_table():
     setting = replace(theory.PLANS["theory"].quick, seeds=(0,))
     unit, told = setting.experiment("theory", "").units[0], []
