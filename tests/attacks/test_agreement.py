@@ -282,6 +282,15 @@ def test_fab_finds_changes_as_small_as_the_references(name, norm):
     check_sizes(name, norm, partial(attacks.fab, norm=norm, steps=steps), peer)
 
 
+@pytest.mark.long
+def test_fab_in_turn_breaks_as_many_images_as_the_references():
+    eps = RADII["standard", "linf"][2]
+    mine = as_tensor(ours(partial(attacks.fab_targeted, steps=FAB_STEPS), "standard")(eps))
+    peer = fab_of_torchattacks("standard", "linf", FAB_STEPS, eps=eps, multi_targeted=True, n_classes=10)
+    shares = [(sizes("standard", "linf", attacked) > eps).mean() for attacked in (mine, peer)]
+    assert 0.02 < shares[0] <= shares[1] + ROOM
+
+
 @pytest.mark.parametrize("norm", ["linf", long("l2")])
 def test_deepfool_finds_changes_as_small_as_foolboxs(norm):
     attack = partial(attacks.deepfool, norm=norm, steps=DEEPFOOL_STEPS)

@@ -250,6 +250,15 @@ def test_a_finite_but_hopeless_loss_has_diverged():
     assert kept.history.sizes["step"] == 0 and kept.history.snapshot.values.tolist() == [0]
 
 
+@pytest.mark.slow
+def test_strength_lowers_and_raises_fuzziness():
+    ends = [
+        float(mm.fuzziness(train(epochs=6, objective=mm.Objective(strength=s)).model))
+        for s in (-300.0, 0.0, 300.0)
+    ]
+    assert ends[0] > ends[1] > ends[2]
+
+
 def test_another_strength_compiles_nothing_anew():
     traced = []
 
