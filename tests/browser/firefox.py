@@ -21,15 +21,12 @@ class Firefox:
         websocket = pytest.importorskip("websocket", reason="websocket-client is not installed")
         port = free_port()
         options = ["--headless", "--no-remote", "--profile", str(profile), f"--remote-debugging-port={port}"]
-        self._process = subprocess.Popen(
-            [binary, *options], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
-        )
-        assert self._process.stderr is not None
-        said = b""
-        while LISTENS.encode() not in said:
-            line = self._process.stderr.readline()
-            assert line, said.decode()
-            said += line
+        log = profile.with_suffix(".log")  # a file, as nobody would empty a pipe
+        with log.open("wb") as output:
+            self._process = subprocess.Popen(
+                [binary, *options], stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT
+            )
+        wait_until(lambda: LISTENS in log.read_text("utf-8", "replace"), f"never: {LISTENS}", 180)
         self._socket = websocket.create_connection(
             f"ws://127.0.0.1:{port}/session", suppress_origin=True, timeout=180
         )
