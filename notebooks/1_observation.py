@@ -368,4 +368,4 @@ mm.plots.minmax(own.history, membership="magnitude")
 # - Y. LeCun et al., *Gradient-based learning applied to document recognition*, Proceedings of the IEEE 86,
 #   1998.
 #
-# **Time to run**: 40 seconds on two quiet cores.
+# **Time to run**: 43 seconds on two quiet cores.

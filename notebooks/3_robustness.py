@@ -403,4 +403,4 @@ mm.study.verdict_table("results")
 # - G. W. Ding et al., [On the Sensitivity of Adversarial Robustness to Input Data
 #   Distributions](https://arxiv.org/abs/1902.08336), 2019.
 #
-# **Time to run**: 35 seconds on two quiet cores.
+# **Time to run**: 37 seconds on two quiet cores.
