@@ -277,7 +277,7 @@ mm.plots.dose(
 # units instead of 76.
 #
 # With tanh it is another story (`variant="classic"`): the first convolution stays as it was, with 20 % near
-# zero and thresholds at 0, and 18 % withstand eps 0.3 instead of 75. Notebook 3 asks what causes what.
+# zero and thresholds near 0, and 18 % withstand eps 0.3 instead of 75. Notebook 3 asks what causes what.
 #
 # ## Ask for the property
 #
